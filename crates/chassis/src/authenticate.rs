@@ -1,0 +1,4 @@
+//! (being written)
+/// .
+#[derive(Debug)]
+pub struct Authenticated;

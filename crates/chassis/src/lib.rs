@@ -1,0 +1,26 @@
+//! What every service needs, written once: configuration, logs, metrics, health, listening sockets, an HTTP server
+//! with limits and drain, strict extractors, problems (RFC 9457), and authentication of requests.
+//!
+//! It knows no domain. A role gives [`serve`] a router; what the router may assume is in [`Context`] (who asked, under
+//! which id), [`extract`] (bodies and parameters that are bounded and well-formed) and [`Authenticated`].
+#![warn(missing_docs)]
+
+pub mod authenticate;
+pub mod config;
+pub mod context;
+pub mod drain;
+pub mod extract;
+pub mod listen;
+pub mod operations;
+mod problem;
+pub mod problems;
+mod server;
+pub mod telemetry;
+
+pub use authenticate::Authenticated;
+pub use context::Context;
+pub use extract::{Json, Path, Query, RawBody};
+pub use operations::{Health, Metrics};
+pub use problem::{Problem, ProblemType};
+pub use server::{ServerLimits, serve};
+pub use tokio_util::sync::CancellationToken;

@@ -1,0 +1,101 @@
+//! What operators ask every role: is it alive, is it ready, what has it counted.
+
+use std::sync::Arc;
+
+use axum::{Router, extract::State, response::IntoResponse, routing::get};
+use http::{StatusCode, header};
+use parking_lot::{Mutex, RwLock};
+use prometheus_client::registry::Registry;
+
+use crate::Json;
+
+/// Whether a role can do its work, and if not, why. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Health {
+    obstacles: Arc<RwLock<Vec<(&'static str, String)>>>,
+}
+
+impl Default for Health {
+    fn default() -> Self {
+        Self::starting()
+    }
+}
+
+impl Health {
+    /// Not ready yet; call [`Health::ready`] when start-up is done.
+    pub fn starting() -> Self {
+        Self { obstacles: Arc::new(RwLock::new(vec![("start", "starting".to_owned())])) }
+    }
+
+    /// Start-up is done.
+    pub fn ready(&self) {
+        self.clear("start");
+    }
+
+    /// Something is in the way until [`Health::clear`] is called with the same `part`.
+    pub fn obstacle(&self, part: &'static str, reason: impl Into<String>) {
+        let mut obstacles = self.obstacles.write();
+        obstacles.retain(|(existing, _)| *existing != part);
+        obstacles.push((part, reason.into()));
+    }
+
+    /// Nothing of this part is in the way any more.
+    pub fn clear(&self, part: &'static str) {
+        self.obstacles.write().retain(|(existing, _)| *existing != part);
+    }
+
+    /// Whether nothing is in the way.
+    pub fn is_ready(&self) -> bool {
+        self.obstacles.read().is_empty()
+    }
+}
+
+/// A process's metrics, for `/metrics`. Cheap to clone.
+#[derive(Clone, Debug, Default)]
+pub struct Metrics {
+    registry: Arc<Mutex<Registry>>,
+}
+
+impl Metrics {
+    /// An empty set whose names all begin with `lombard_<role>_`.
+    pub fn new(role: &str) -> Self {
+        Self { registry: Arc::new(Mutex::new(Registry::with_prefix(format!("lombard_{role}")))) }
+    }
+
+    /// Registers a role's metrics; call once, at start.
+    pub fn register(&self, register: impl FnOnce(&mut Registry)) {
+        register(&mut self.registry.lock());
+    }
+
+    /// The OpenMetrics text.
+    pub fn encode(&self) -> Result<String, std::fmt::Error> {
+        let mut text = String::new();
+        prometheus_client::encoding::text::encode(&mut text, &self.registry.lock())?;
+        Ok(text)
+    }
+}
+
+/// `GET /livez`, `/readyz` and `/metrics`.
+pub fn router(health: Health, metrics: Metrics) -> Router {
+    Router::new()
+        .route("/livez", get(async || "ok\n"))
+        .route("/readyz", get(ready).with_state(health))
+        .route("/metrics", get(encoded).with_state(metrics))
+}
+
+async fn ready(State(health): State<Health>) -> impl IntoResponse {
+    let obstacles = health.obstacles.read();
+    let status =
+        if obstacles.is_empty() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    let obstacles: serde_json::Map<_, _> = obstacles
+        .iter()
+        .map(|(part, reason)| ((*part).to_owned(), reason.clone().into()))
+        .collect();
+    (status, Json(serde_json::json!({ "ready": status == StatusCode::OK, "obstacles": obstacles })))
+}
+
+async fn encoded(State(metrics): State<Metrics>) -> Result<impl IntoResponse, StatusCode> {
+    let text = metrics.encode().map_err(|_| StatusCode::INTERNAL_SERVER_ERROR)?;
+    let media_type = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    Ok(([(header::CONTENT_TYPE, media_type)], text))
+}

@@ -1,0 +1,131 @@
+//! Serves a router on a listening socket, within limits, until it is told to drain.
+
+use std::{convert::Infallible, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
+
+use axum::{Router, body::Body, extract::ConnectInfo, middleware};
+use hyper::{body::Incoming, server::conn::http1, service::service_fn};
+use hyper_util::{
+    rt::{TokioIo, TokioTimer},
+    server::graceful::GracefulShutdown,
+};
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+use tower::ServiceExt;
+
+use crate::{context, extract};
+
+/// A server's limits.
+#[derive(Clone, Copy, Debug)]
+pub struct ServerLimits {
+    /// Connections at once; more wait in the listen queue of the system.
+    pub connections_max: usize,
+    /// Header lines of one request.
+    pub headers_max: usize,
+    /// Bytes of a request's head, and of the read buffer.
+    pub head_bytes_max: usize,
+    /// How long a request's head may take to arrive, also on an idle kept-alive connection.
+    pub head_timeout: Duration,
+    /// How long requests under way may take after the drain began.
+    pub drain_timeout: Duration,
+}
+
+impl Default for ServerLimits {
+    fn default() -> Self {
+        Self {
+            connections_max: 4096,
+            headers_max: 64,
+            head_bytes_max: 32 << 10,
+            head_timeout: Duration::from_secs(60),
+            drain_timeout: Duration::from_secs(10),
+        }
+    }
+}
+
+/// Serves until `drain` is cancelled, then finishes what is under way, at most `drain_timeout` long.
+///
+/// Adds to the router: the request's [`crate::Context`], problems for unknown paths and methods.
+pub async fn serve(
+    listener: std::net::TcpListener,
+    router: Router,
+    limits: ServerLimits,
+    drain: CancellationToken,
+) -> std::io::Result<()> {
+    listener.set_nonblocking(true)?;
+    let listener = tokio::net::TcpListener::from_std(listener)?;
+    let router = router
+        .fallback(extract::not_found)
+        .method_not_allowed_fallback(extract::method_not_allowed)
+        .layer(middleware::from_fn(context::layer));
+    let connections = Arc::new(Semaphore::new(limits.connections_max));
+    let graceful = GracefulShutdown::new();
+    loop {
+        // The permit is taken before accepting, so that what cannot be served stays in the system's queue.
+        let (permit, (stream, peer)) = tokio::select! {
+            () = drain.cancelled() => break,
+            accepted = accept(&listener, &connections) => match accepted {
+                Some(accepted) => accepted,
+                None => continue,
+            },
+        };
+        // Answers are small and complete: waiting to fill a packet only costs time.
+        drop(stream.set_nodelay(true));
+        let service = service_for(router.clone(), peer);
+        let connection = http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(limits.head_timeout)
+            .max_headers(limits.headers_max)
+            .max_buf_size(limits.head_bytes_max.max(MIN_BUFFER_BYTES))
+            .serve_connection(TokioIo::new(stream), service);
+        let connection = graceful.watch(connection);
+        tokio::spawn(async move {
+            if let Err(error) = connection.await {
+                tracing::debug!(%peer, %error, "connection ended");
+            }
+            drop(permit);
+        });
+    }
+    drop(listener);
+    if tokio::time::timeout(limits.drain_timeout, graceful.shutdown()).await.is_err() {
+        tracing::warn!("requests still under way after the drain timeout were cut off");
+    }
+    Ok(())
+}
+
+/// hyper's smallest buffer.
+const MIN_BUFFER_BYTES: usize = 8192;
+
+async fn accept(
+    listener: &tokio::net::TcpListener,
+    connections: &Arc<Semaphore>,
+) -> Option<(tokio::sync::OwnedSemaphorePermit, (tokio::net::TcpStream, SocketAddr))> {
+    let permit = Arc::clone(connections).acquire_owned().await.ok()?;
+    match listener.accept().await {
+        Ok(accepted) => Some((permit, accepted)),
+        Err(error) => {
+            // Out of file descriptors, or the peer went away: neither is a reason to stop serving.
+            tracing::warn!(%error, "failed to accept a connection");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            None
+        }
+    }
+}
+
+fn service_for(
+    router: Router,
+    peer: SocketAddr,
+) -> impl hyper::service::Service<
+    hyper::Request<Incoming>,
+    Response = hyper::Response<Body>,
+    Error = Infallible,
+    Future: Send,
+> {
+    service_fn(move |request: hyper::Request<Incoming>| {
+        let mut request = request.map(Body::new);
+        request.extensions_mut().insert(ConnectInfo(peer));
+        let router = router.clone();
+        async move {
+            let answered = pin!(router.oneshot(request));
+            answered.await
+        }
+    })
+}

@@ -1,0 +1,175 @@
+//! Read models: a view that follows the durable log on a thread of its own.
+
+use std::{fmt, sync::Arc, thread, time::Duration};
+
+use lombard_log::SharedLog;
+use lombard_types::Position;
+use parking_lot::RwLock;
+use tokio::sync::watch;
+
+use crate::{At, Codec, StartError, record};
+
+/// Bytes applied under one write lock, so that readers are never held up for long.
+const CHUNK_BYTES: usize = 64 << 10;
+
+/// State derived from a log's events and nothing else. It can be thrown away and built again.
+pub trait View: Send + Sync + 'static {
+    /// What the log holds.
+    type Event;
+
+    /// Makes an event part of the view.
+    fn apply(&mut self, event: &Self::Event, at: At);
+}
+
+/// A view that follows a log. Cheap to clone; following stops when the last clone is gone.
+pub struct Follower<V> {
+    view: Arc<RwLock<V>>,
+    applied: watch::Receiver<Position>,
+    /// Dropping it tells the thread that nobody reads any more.
+    _alive: Arc<watch::Sender<()>>,
+}
+
+impl<V> Clone for Follower<V> {
+    fn clone(&self) -> Self {
+        Self {
+            view: Arc::clone(&self.view),
+            applied: self.applied.clone(),
+            _alive: Arc::clone(&self._alive),
+        }
+    }
+}
+
+impl<V> fmt::Debug for Follower<V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Follower").field("applied", &*self.applied.borrow()).finish_non_exhaustive()
+    }
+}
+
+/// The view did not get there in time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the view has reached {reached}, not yet {wanted}")]
+pub struct Lagging {
+    /// Everything before this is applied.
+    pub reached: Position,
+    /// What was waited for.
+    pub wanted: Position,
+}
+
+impl<V: View> Follower<V> {
+    /// Starts following `log` from its beginning.
+    pub fn start<C>(
+        name: &'static str,
+        log: SharedLog,
+        codec: C,
+        view: V,
+    ) -> Result<Self, StartError>
+    where
+        C: Codec<Event = V::Event>,
+    {
+        let view = Arc::new(RwLock::new(view));
+        let (applied_tx, applied) = watch::channel(Position::START);
+        let (alive, gone) = watch::channel(());
+        let follow = Follow { name, log, codec, view: Arc::clone(&view), applied: applied_tx };
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .build()
+            .map_err(|error| StartError::Thread { name, cause: error.to_string() })?;
+        thread::Builder::new()
+            .name(format!("{name}-view"))
+            .spawn(move || runtime.block_on(follow.run(gone)))
+            .map_err(|error| StartError::Thread { name, cause: error.to_string() })?;
+        Ok(Self { view, applied, _alive: Arc::new(alive) })
+    }
+
+    /// Reads the view. Holds up the follower: be quick.
+    pub fn read<R>(&self, read: impl FnOnce(&V) -> R) -> R {
+        read(&self.view.read())
+    }
+
+    /// Reads the view together with the position it stands at: everything before it is applied, nothing after.
+    pub fn read_at<R>(&self, read: impl FnOnce(&V) -> R) -> (R, Position) {
+        let view = self.view.read();
+        // Read under the lock: the follower moves the position while it holds the lock for writing.
+        let position = *self.applied.borrow();
+        (read(&view), position)
+    }
+
+    /// Everything before this position is applied.
+    pub fn position(&self) -> Position {
+        *self.applied.borrow()
+    }
+
+    /// Whether the view still follows. It stops for good on damage in the log or an unknown event.
+    pub fn is_following(&self) -> bool {
+        self.applied.has_changed().is_ok()
+    }
+
+    /// Waits until everything before `position` is applied.
+    pub async fn wait_for(&self, position: Position, timeout: Duration) -> Result<(), Lagging> {
+        let mut applied = self.applied.clone();
+        let reached = applied.wait_for(|reached| *reached >= position);
+        match tokio::time::timeout(timeout, reached).await {
+            Ok(Ok(_)) => Ok(()),
+            Ok(Err(_)) | Err(_) => Err(Lagging { reached: self.position(), wanted: position }),
+        }
+    }
+}
+
+struct Follow<V, C> {
+    name: &'static str,
+    log: SharedLog,
+    codec: C,
+    view: Arc<RwLock<V>>,
+    applied: watch::Sender<Position>,
+}
+
+impl<V, C> Follow<V, C>
+where
+    V: View,
+    C: Codec<Event = V::Event>,
+{
+    async fn run(self, mut gone: watch::Receiver<()>) {
+        let mut durable = self.log.durable();
+        let mut position = Position::START;
+        loop {
+            match self.catch_up(position).await {
+                Ok(reached) => position = reached,
+                Err(cause) => {
+                    tracing::error!(view = self.name, %position, %cause, "stopped following the log");
+                    return;
+                }
+            }
+            tokio::select! {
+                advanced = durable.wait_for(|durable| *durable > position) => {
+                    if advanced.is_err() {
+                        return;
+                    }
+                }
+                _ = gone.changed() => return,
+            }
+        }
+    }
+
+    /// Applies everything durable from `position` on; answers where it got to.
+    async fn catch_up(&self, mut position: Position) -> Result<Position, String> {
+        loop {
+            let records =
+                self.log.read(position, CHUNK_BYTES).await.map_err(|error| error.to_string())?;
+            let Some(last) = records.last() else {
+                return Ok(position);
+            };
+            let reached = last.position.next();
+            let mut events = Vec::new();
+            for record in &records {
+                record::decode(&self.codec, record, |event, at| events.push((event, at)))
+                    .map_err(|error| format!("record {}: {error}", record.position))?;
+            }
+            let mut view = self.view.write();
+            for (event, at) in &events {
+                view.apply(event, *at);
+            }
+            self.applied.send_replace(reached);
+            drop(view);
+            position = reached;
+        }
+    }
+}

@@ -1,0 +1,37 @@
+//! Runs one deterministic state machine on one log.
+//!
+//! A role that keeps state writes two pure functions, `decide` and `apply` ([`Machine`]), and an encoding for its
+//! events ([`Codec`]). [`Engine::start`] replays the log through `apply` and then serves commands:
+//!
+//! ```text
+//!  submit -> bounded queue -> decide -> encode -> apply -> append (async, grouped) -> durable -> answer
+//!                                \______ next group _______/        sync of the last group
+//! ```
+//!
+//! **Invariants**
+//! - Nothing is answered (success, rejection or query) before everything the answer depends on is durable.
+//! - A command's events are one record: all of them happen or none.
+//! - The clock that `decide` sees strictly increases, also over restarts, and is recorded; replay sees the same.
+//! - A command is refused, not half done, when the log has no room for it.
+//! - After a failed append the engine stops for good; restarting recovers.
+//!
+//! What it is **not**: it knows no domain, no network and no file. Read models follow the durable log on their own
+//! thread ([`Follower`]), so that they can be slow, rebuilt, or run in another process.
+//!
+//! Start reading at [`Machine`], then [`Engine::start`].
+#![warn(missing_docs)]
+
+mod codec;
+mod engine;
+mod follower;
+mod handle;
+mod limits;
+mod machine;
+mod record;
+
+pub use codec::{Codec, DecodeError};
+pub use engine::{Clock, Engine, StartError, StoppedError};
+pub use follower::{Follower, Lagging, View};
+pub use handle::{Committed, Handle, QueryError, SubmitError};
+pub use limits::Limits;
+pub use machine::{At, Decision, Machine};
