@@ -1,1 +1,43 @@
-fn main() {}
+//! `cargo xtask`: everything a developer or CI runs.
+#![allow(
+    clippy::indexing_slicing,
+    clippy::cast_possible_truncation,
+    clippy::print_stdout,
+    reason = "a tool for developers: it may panic, and it talks on standard output"
+)]
+
+mod payments;
+mod steps;
+mod tidy;
+
+use anyhow::{Context as _, bail};
+
+const HELP: &str = "\
+cargo xtask test            everything: format, lints, tidiness, unit, integration
+cargo xtask fmt             format check only
+cargo xtask lint            lints only
+cargo xtask tidy            the rules that no compiler checks: dependency direction, documentation of errors
+cargo xtask unit            the tests of all crates
+cargo xtask payments-csv    write examples/data/payments.csv again";
+
+fn main() -> anyhow::Result<()> {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("no workspace")?;
+    std::env::set_current_dir(root)?;
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    match arguments.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
+        ["test"] => steps::all(),
+        ["fmt"] => steps::format(),
+        ["lint"] => steps::lint(),
+        ["tidy"] => tidy::check(),
+        ["unit"] => steps::unit(),
+        ["payments-csv"] => {
+            std::fs::write("examples/data/payments.csv", payments::csv())?;
+            Ok(())
+        }
+        ["help" | "--help" | "-h"] | [] => {
+            println!("{HELP}");
+            Ok(())
+        }
+        unknown => bail!("unknown: cargo xtask {}\n\n{HELP}", unknown.join(" ")),
+    }
+}

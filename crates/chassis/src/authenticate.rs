@@ -1,4 +1,104 @@
-//! (being written)
-/// .
-#[derive(Debug)]
-pub struct Authenticated;
+//! Who calls: the access token of a request, verified, and what its scopes permit.
+
+use std::{fmt, sync::Arc};
+
+use axum::extract::FromRequestParts;
+use http::{HeaderMap, header, request::Parts};
+use lombard_token::{Claims, Verifier, VerifyError};
+
+use crate::{Problem, extract::single_header, problems};
+
+/// The verified claims of a request's token. An extractor: the router must carry a [`Verifier`] as an
+/// `axum::Extension`. Without a good token the request ends with 401.
+#[derive(Clone)]
+pub struct Authenticated(pub Arc<Claims>);
+
+impl fmt::Debug for Authenticated {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Authenticated").field(&self.0.client_id).finish()
+    }
+}
+
+impl Authenticated {
+    /// The claims, if they permit `operation` of `family` (on `path`); else 403.
+    pub fn require(
+        &self,
+        family: &str,
+        operation: &str,
+        path: Option<&str>,
+    ) -> Result<&Claims, Problem> {
+        if self.0.scope.permits(family, operation, path) {
+            return Ok(&self.0);
+        }
+        Err(insufficient_scope(&required_scope(family, operation, path)))
+    }
+}
+
+/// The scope that permits an operation, as text.
+pub fn required_scope(family: &str, operation: &str, path: Option<&str>) -> String {
+    match path {
+        Some(path) => format!("{family}:{operation}:{path}"),
+        None => format!("{family}:{operation}"),
+    }
+}
+
+/// A good token that does not carry `scope` (RFC 6750 section 3.1).
+pub fn insufficient_scope(scope: &str) -> Problem {
+    Problem::new(&problems::INSUFFICIENT_SCOPE)
+        .detail(format!("this takes the scope {scope}"))
+        .with("required_scope", scope)
+        .www_authenticate(&format!("Bearer error=\"insufficient_scope\", scope=\"{scope}\""))
+}
+
+/// No token, or one that is not accepted.
+pub fn unauthenticated(
+    detail: impl Into<std::borrow::Cow<'static, str>>,
+    is_token_there: bool,
+) -> Problem {
+    let challenge = if is_token_there { "Bearer error=\"invalid_token\"" } else { "Bearer" };
+    Problem::new(&problems::UNAUTHENTICATED).detail(detail).www_authenticate(challenge)
+}
+
+/// The token of an `Authorization: Bearer` header (RFC 6750 section 2.1).
+pub fn bearer_token(headers: &HeaderMap) -> Result<&str, Problem> {
+    let value = single_header(headers, header::AUTHORIZATION.as_str())?
+        .ok_or_else(|| unauthenticated("send an access token: Authorization: Bearer ...", false))?;
+    let (scheme, token) = value.split_once(' ').unwrap_or((value, ""));
+    if !scheme.eq_ignore_ascii_case("bearer") || token.is_empty() {
+        return Err(unauthenticated(
+            "the Authorization header is not of the form: Bearer TOKEN",
+            false,
+        ));
+    }
+    Ok(token.trim())
+}
+
+/// Verifies a request's token, fetching new keys if its key is unknown.
+pub async fn authenticate(
+    verifier: &Verifier,
+    headers: &HeaderMap,
+) -> Result<Arc<Claims>, Problem> {
+    let token = bearer_token(headers)?;
+    verifier.verify_or_refresh(token).await.map_err(|error| refusal(&error))
+}
+
+fn refusal(error: &VerifyError) -> Problem {
+    if let VerifyError::NoKeys = error {
+        return Problem::new(&problems::AUTH_AWAY)
+            .detail("the keys of the authorization server could not be fetched yet")
+            .retry_after(std::time::Duration::from_secs(1));
+    }
+    unauthenticated(format!("the access token is not accepted: {error}"), true)
+}
+
+impl<S: Sync> FromRequestParts<S> for Authenticated {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Problem> {
+        let Some(verifier) = parts.extensions.get::<Verifier>() else {
+            tracing::error!("the router carries no token verifier");
+            return Err(Problem::new(&problems::INTERNAL));
+        };
+        authenticate(verifier, &parts.headers).await.map(Self)
+    }
+}

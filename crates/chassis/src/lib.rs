@@ -10,6 +10,7 @@ pub mod config;
 pub mod context;
 pub mod drain;
 pub mod extract;
+pub mod keys;
 pub mod listen;
 pub mod operations;
 mod problem;

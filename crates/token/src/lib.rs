@@ -1,1 +1,28 @@
-//! (being written)
+//! Access tokens: made ([`SigningKey`], [`Claims`]) and checked ([`Verifier`]), strictly.
+//!
+//! JWTs per RFC 9068, signed with ES256, in the JWS compact form and no other. Each key has exactly one algorithm, each
+//! purpose one `typ`; members said twice, `crit`, embedded keys, padding, oversize and deep nesting are refused. Keys
+//! arrive through a [`KeySource`]: this crate does no I/O.
+//!
+//! Start reading at [`Verifier`], then `jws`.
+#![warn(missing_docs)]
+
+mod assertion;
+mod claims;
+mod json;
+mod jwk;
+mod jws;
+mod scope;
+mod signing_key;
+mod verifier;
+
+pub use assertion::{
+    AssertionError, CLIENT_ASSERTION_TYPE, ClientAssertion, claimed_client, client_assertion,
+    verify_client_assertion,
+};
+pub use claims::{ACCESS_TOKEN_TYPE, Claims, ClaimsError};
+pub use jwk::{Jwks, ParseJwkError, PublicJwk};
+pub use jws::{JwsError, TOKEN_BYTES_MAX};
+pub use scope::{ParseScopeError, Scope, ScopeSet};
+pub use signing_key::{KeyError, SigningKey};
+pub use verifier::{KeySource, KeySourceError, Verifier, VerifyError};

@@ -1,0 +1,244 @@
+//! Accounts, transfers and balances.
+
+use reqwest::Method;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use crate::{Call, Error, Platform, Received};
+
+const PREFIX: &str = "/v1/ledger";
+
+/// The ledger, as one client sees it. Amounts are decimal strings in units of the asset (`"12.50"`), exact.
+#[derive(Clone, Debug)]
+pub struct Ledger {
+    pub(crate) platform: Platform,
+}
+
+/// An account to open.
+#[derive(Clone, Debug, Serialize)]
+pub struct NewAccount {
+    /// Where it stands in the tree of accounts.
+    pub path: String,
+    /// Its asset.
+    pub asset: String,
+    /// How far the balance may fall: `Some("0")` not below nothing; `None` without limit.
+    pub floor: Option<String>,
+}
+
+/// An account and its balances.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Account {
+    /// Its id.
+    pub id: String,
+    /// Where it stands in the tree of accounts.
+    pub path: String,
+    /// Its asset.
+    pub asset: String,
+    /// Balances, in units of the asset; negative ones begin with `-`.
+    pub balance: Balance,
+}
+
+/// An account's balances, on its normal side.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Balance {
+    /// What is booked.
+    pub posted: String,
+    /// What may still be spent.
+    pub available: String,
+}
+
+/// A transfer to make.
+#[derive(Clone, Debug, Serialize)]
+pub struct NewTransfer {
+    /// The path of the account that is debited.
+    pub debit_account: String,
+    /// The path of the account that is credited.
+    pub credit_account: String,
+    /// The asset of both.
+    pub asset: String,
+    /// How much, as a decimal string.
+    pub amount: String,
+    /// Anything worth keeping with it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub metadata: Option<Value>,
+    /// Headers to pass on, so that the chain of evidence is not broken.
+    #[serde(skip)]
+    pub context: Vec<(&'static str, String)>,
+}
+
+impl NewTransfer {
+    /// A transfer of `amount` from the account at `debit_account` to the one at `credit_account`.
+    pub fn new(
+        debit_account: impl Into<String>,
+        credit_account: impl Into<String>,
+        asset: impl Into<String>,
+        amount: impl Into<String>,
+    ) -> Self {
+        Self {
+            debit_account: debit_account.into(),
+            credit_account: credit_account.into(),
+            asset: asset.into(),
+            amount: amount.into(),
+            metadata: None,
+            context: Vec::new(),
+        }
+    }
+
+    /// Keeps this JSON with the transfer.
+    #[must_use]
+    pub fn metadata(mut self, metadata: Value) -> Self {
+        self.metadata = Some(metadata);
+        self
+    }
+
+    /// Passes on the id and trace of the request that this transfer is made for.
+    #[must_use]
+    pub fn on_behalf_of(mut self, request_id: Option<&str>, traceparent: Option<&str>) -> Self {
+        let headers = [("x-request-id", request_id), ("traceparent", traceparent)];
+        self.context.extend(
+            headers.into_iter().filter_map(|(name, value)| Some((name, value?.to_owned()))),
+        );
+        self
+    }
+}
+
+/// A transfer that was made.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct Transfer {
+    /// Its id.
+    pub id: String,
+    /// The account that was debited.
+    pub debit_account: String,
+    /// The account that was credited.
+    pub credit_account: String,
+    /// The asset.
+    pub asset: String,
+    /// How much.
+    pub amount: String,
+    /// The record of the ledger's log that holds it.
+    pub position: String,
+}
+
+/// One line of an account.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Entry {
+    /// The transfer that it belongs to.
+    pub transfer_id: String,
+    /// `debit` or `credit`.
+    pub side: String,
+    /// How much.
+    pub amount: String,
+    /// The balance after it.
+    pub balance: String,
+}
+
+/// A page of a list, and where the next one begins.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Page<T> {
+    /// The items.
+    pub items: Vec<T>,
+    /// Give it as `after` to get the next page; `None` on the last.
+    pub next: Option<String>,
+}
+
+/// Debits and credits of one asset over all accounts: always equal.
+#[derive(Clone, Debug, Deserialize)]
+pub struct TrialBalance {
+    /// The asset.
+    pub asset: String,
+    /// All debits.
+    pub debits: String,
+    /// All credits.
+    pub credits: String,
+}
+
+/// Why a balance is what it is: a transfer with the request that caused it.
+pub type Explanation = Value;
+
+impl Ledger {
+    /// Opens an account; opening the same one again answers the existing one.
+    pub async fn open_account(&self, account: &NewAccount) -> Result<Account, Error> {
+        let body = json!(account);
+        let key = format!("open:{}", account.path);
+        let call = |url| Call::new(Method::POST, url).json(body).idempotency_key(key);
+        Ok(self.platform.call(PREFIX, "/accounts", call).await?.body)
+    }
+
+    /// The account at `path`, as of at least `position`.
+    pub async fn account(&self, path: &str, at_least: Option<u64>) -> Result<Account, Error> {
+        let path = format!("/accounts/by-path/{path}");
+        let call = |url| reading(url, at_least);
+        Ok(self.platform.call(PREFIX, &path, call).await?.body)
+    }
+
+    /// A page of the entries of an account, oldest first.
+    pub async fn entries(
+        &self,
+        account_id: &str,
+        after: Option<&str>,
+        at_least: Option<u64>,
+    ) -> Result<Page<Entry>, Error> {
+        let path = format!("/accounts/{account_id}/entries");
+        let call = |url| {
+            let call = reading(url, at_least).query("limit", 1000);
+            match after {
+                Some(after) => call.query("after", after),
+                None => call,
+            }
+        };
+        Ok(self.platform.call(PREFIX, &path, call).await?.body)
+    }
+
+    /// Moves money. The same key always means the same transfer: sending it again answers the first result.
+    pub async fn create_transfer(
+        &self,
+        transfer: &NewTransfer,
+        idempotency_key: &str,
+    ) -> Result<Transfer, Error> {
+        Ok(self.send_transfer(transfer, idempotency_key).await?.body)
+    }
+
+    /// [`Ledger::create_transfer`], with the position and how many tries it took.
+    pub async fn send_transfer(
+        &self,
+        transfer: &NewTransfer,
+        idempotency_key: &str,
+    ) -> Result<Received<Transfer>, Error> {
+        let body = json!(transfer);
+        let call = |url| {
+            let mut call = Call::new(Method::POST, url).json(body).idempotency_key(idempotency_key);
+            call.headers.extend(transfer.context.iter().cloned());
+            call
+        };
+        self.platform.call(PREFIX, "/transfers", call).await
+    }
+
+    /// Debits and credits of each asset over the whole book.
+    pub async fn trial_balance(&self, at_least: Option<u64>) -> Result<Vec<TrialBalance>, Error> {
+        #[derive(Deserialize)]
+        struct Answer {
+            assets: Vec<TrialBalance>,
+        }
+        let call = |url| reading(url, at_least);
+        Ok(self.platform.call::<Answer>(PREFIX, "/trial-balance", call).await?.body.assets)
+    }
+
+    /// The chain from a transfer back to the HTTP request that caused it.
+    pub async fn explain_transfer(
+        &self,
+        id: &str,
+        at_least: Option<u64>,
+    ) -> Result<Explanation, Error> {
+        let path = format!("/explain/transfers/{id}");
+        let call = |url| reading(url, at_least);
+        Ok(self.platform.call(PREFIX, &path, call).await?.body)
+    }
+}
+
+fn reading(url: String, at_least: Option<u64>) -> Call {
+    let call = Call::new(Method::GET, url);
+    match at_least {
+        Some(position) => call.query("at_least", position),
+        None => call,
+    }
+}

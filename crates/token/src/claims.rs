@@ -1,0 +1,141 @@
+//! What an access token says (RFC 9068 section 2.2).
+
+use std::time::Duration;
+
+use lombard_types::Timestamp;
+use serde_json::{Map, Value, json};
+
+use crate::{KeyError, ScopeSet, SigningKey};
+
+/// The `typ` of access tokens.
+pub const ACCESS_TOKEN_TYPE: &str = "at+jwt";
+
+/// The claims of an access token.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Claims {
+    /// Who made the token.
+    pub issuer: Box<str>,
+    /// Whom the token is about; for `client_credentials` the client itself.
+    pub subject: Box<str>,
+    /// The one resource that the token is for.
+    pub audience: Box<str>,
+    /// The client that got it.
+    pub client_id: Box<str>,
+    /// What it permits.
+    pub scope: ScopeSet,
+    /// The token's own id.
+    pub token_id: Box<str>,
+    /// When it was made.
+    pub issued_at: Timestamp,
+    /// From when on it is worth nothing.
+    pub expires_at: Timestamp,
+}
+
+/// Why a token with a good signature is not accepted.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ClaimsError {
+    /// A claim is missing or not of its type.
+    #[error("the claim {0} is missing or malformed")]
+    Malformed(&'static str),
+    /// Made by somebody else.
+    #[error("it was issued by somebody else")]
+    Issuer,
+    /// Made for another resource.
+    #[error("it is for {audience}, not for this resource")]
+    Audience {
+        /// What it is for.
+        audience: Box<str>,
+    },
+    /// Too old.
+    #[error("it expired at {0}")]
+    Expired(Timestamp),
+    /// From the future.
+    #[error("it is not valid before {0}")]
+    NotYetValid(Timestamp),
+}
+
+impl Claims {
+    /// The token, signed.
+    pub fn sign(&self, key: &SigningKey) -> Result<String, KeyError> {
+        let claims = json!({
+            "iss": &*self.issuer,
+            "sub": &*self.subject,
+            "aud": &*self.audience,
+            "client_id": &*self.client_id,
+            "scope": self.scope.to_string(),
+            "jti": &*self.token_id,
+            "iat": self.issued_at.unix_seconds(),
+            "exp": self.expires_at.unix_seconds(),
+        });
+        key.sign(ACCESS_TOKEN_TYPE, claims.to_string().as_bytes())
+    }
+
+    /// Reads claims whose signature was good. Claims that are not known are passed over, as RFC 7519 section 4 asks.
+    pub(crate) fn read(members: &Map<String, Value>) -> Result<Self, ClaimsError> {
+        let scope = text(members, "scope")?.parse().map_err(|_| ClaimsError::Malformed("scope"))?;
+        let audience = match members.get("aud") {
+            Some(Value::Array(list)) if list.len() == 1 => list.first().and_then(Value::as_str),
+            Some(value) => value.as_str(),
+            None => None,
+        };
+        Ok(Self {
+            issuer: text(members, "iss")?.into(),
+            subject: text(members, "sub")?.into(),
+            audience: audience.ok_or(ClaimsError::Malformed("aud"))?.into(),
+            client_id: text(members, "client_id")?.into(),
+            scope,
+            token_id: text(members, "jti")?.into(),
+            issued_at: time(members, "iat")?,
+            expires_at: time(members, "exp")?,
+        })
+    }
+
+    /// Whether the token is good for `audience` at `now`, whose clock may differ from the issuer's by `skew`.
+    pub(crate) fn check(
+        &self,
+        issuer: &str,
+        audience: &str,
+        now: Timestamp,
+        skew: Duration,
+    ) -> Result<(), ClaimsError> {
+        if *self.issuer != *issuer {
+            return Err(ClaimsError::Issuer);
+        }
+        if *self.audience != *audience {
+            return Err(ClaimsError::Audience { audience: self.audience.clone() });
+        }
+        self.check_time(now, skew)
+    }
+
+    pub(crate) fn check_time(&self, now: Timestamp, skew: Duration) -> Result<(), ClaimsError> {
+        if now >= self.expires_at.plus(skew) {
+            return Err(ClaimsError::Expired(self.expires_at));
+        }
+        if self.issued_at > now.plus(skew) {
+            return Err(ClaimsError::NotYetValid(self.issued_at));
+        }
+        Ok(())
+    }
+}
+
+pub(crate) fn text<'a>(
+    members: &'a Map<String, Value>,
+    name: &'static str,
+) -> Result<&'a str, ClaimsError> {
+    members
+        .get(name)
+        .and_then(Value::as_str)
+        .filter(|text| !text.is_empty())
+        .ok_or(ClaimsError::Malformed(name))
+}
+
+pub(crate) fn time(
+    members: &Map<String, Value>,
+    name: &'static str,
+) -> Result<Timestamp, ClaimsError> {
+    members
+        .get(name)
+        .and_then(Value::as_u64)
+        .map(Timestamp::from_unix_seconds)
+        .ok_or(ClaimsError::Malformed(name))
+}

@@ -1,0 +1,194 @@
+//! Verifies access tokens, remembering the ones it has seen.
+
+use std::{
+    collections::HashMap,
+    fmt,
+    sync::Arc,
+    time::{Duration, Instant, SystemTime},
+};
+
+use arc_swap::ArcSwap;
+use aws_lc_rs::{digest, signature::ParsedPublicKey};
+use futures_util::future::BoxFuture;
+use lombard_types::Timestamp;
+use parking_lot::RwLock;
+use tokio::sync::Mutex;
+
+use crate::{
+    ACCESS_TOKEN_TYPE, Claims, ClaimsError, Jwks, JwsError,
+    jws::{self, Unverified},
+};
+
+/// How far the issuer's clock and ours may differ.
+const SKEW: Duration = Duration::from_secs(30);
+/// After a fetch of keys, an unknown key id leads to another one only after this long.
+const REFETCH_AFTER: Duration = Duration::from_secs(10);
+/// Verified tokens that are remembered.
+const CACHE_TOKENS_MAX: usize = 10_000;
+
+/// Where the issuer's public keys come from.
+pub trait KeySource: Send + Sync + 'static {
+    /// Fetches the current keys.
+    fn fetch(&self) -> BoxFuture<'_, Result<Jwks, KeySourceError>>;
+}
+
+/// The keys could not be fetched.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("failed to fetch the keys: {0}")]
+pub struct KeySourceError(pub String);
+
+/// Why a token is not accepted.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum VerifyError {
+    /// Its form or signature is bad.
+    #[error(transparent)]
+    Jws(#[from] JwsError),
+    /// A claim is bad.
+    #[error(transparent)]
+    Claims(#[from] ClaimsError),
+    /// Signed with a key that is not among the issuer's.
+    #[error("it is signed with an unknown key")]
+    UnknownKey,
+    /// No key was ever fetched, so nothing can be said about any token.
+    #[error("no keys are known yet")]
+    NoKeys,
+}
+
+/// Verifies tokens of one issuer for one audience. Cheap to clone; clones share keys and memory.
+#[derive(Clone)]
+pub struct Verifier {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    issuer: Box<str>,
+    audience: Box<str>,
+    keys: ArcSwap<Keys>,
+    source: Arc<dyn KeySource>,
+    /// When keys were last asked for. Held while they are fetched, so that one fetch serves all who wait.
+    fetched: Mutex<Option<Instant>>,
+    /// By SHA-256 of the token: whoever can read this memory must not find tokens.
+    seen: RwLock<HashMap<[u8; 32], Arc<Claims>>>,
+}
+
+#[derive(Default)]
+struct Keys {
+    by_id: HashMap<Box<str>, ParsedPublicKey>,
+}
+
+impl fmt::Debug for Verifier {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Verifier")
+            .field("issuer", &self.shared.issuer)
+            .field("audience", &self.shared.audience)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Verifier {
+    /// Accepts tokens that `issuer` made for exactly `audience`. No key is known before the first [`Self::refresh`].
+    pub fn new(issuer: &str, audience: impl Into<Box<str>>, source: Arc<dyn KeySource>) -> Self {
+        Self {
+            shared: Arc::new(Shared {
+                issuer: issuer.into(),
+                audience: audience.into(),
+                keys: ArcSwap::default(),
+                source,
+                fetched: Mutex::new(None),
+                seen: RwLock::new(HashMap::new()),
+            }),
+        }
+    }
+
+    /// The same issuer and keys for another audience. Keys are fetched for each on its own.
+    #[must_use]
+    pub fn for_audience(&self, audience: impl Into<Box<str>>) -> Self {
+        let other = Self::new(&self.shared.issuer, audience, Arc::clone(&self.shared.source));
+        other.shared.keys.store(self.shared.keys.load_full());
+        other
+    }
+
+    /// Fetches the keys now. What was known before stays when that fails.
+    pub async fn refresh(&self) -> Result<(), KeySourceError> {
+        let mut fetched = self.shared.fetched.lock().await;
+        self.fetch(&mut fetched).await
+    }
+
+    async fn fetch(&self, fetched: &mut Option<Instant>) -> Result<(), KeySourceError> {
+        *fetched = Some(Instant::now());
+        let jwks = self.shared.source.fetch().await?;
+        let mut keys = Keys::default();
+        for key in &jwks.keys {
+            match jws::parse_key(key.point()) {
+                Ok(parsed) => drop(keys.by_id.insert(key.kid().into(), parsed)),
+                Err(_) => return Err(KeySourceError(format!("key {} is malformed", key.kid()))),
+            }
+        }
+        self.shared.keys.store(Arc::new(keys));
+        // A key that was taken away takes its tokens with it.
+        self.shared.seen.write().clear();
+        Ok(())
+    }
+
+    /// Verifies a token with the keys that are known.
+    pub fn verify(&self, token: &str) -> Result<Arc<Claims>, VerifyError> {
+        let now = Timestamp::from_system_time(SystemTime::now());
+        let hash = hash(token);
+        if let Some(claims) = self.shared.seen.read().get(&hash).cloned() {
+            claims.check_time(now, SKEW)?;
+            return Ok(claims);
+        }
+        let unverified = Unverified::parse(token, &[ACCESS_TOKEN_TYPE])?;
+        let keys = self.shared.keys.load();
+        if keys.by_id.is_empty() {
+            return Err(VerifyError::NoKeys);
+        }
+        let key = keys.by_id.get(unverified.kid.as_str()).ok_or(VerifyError::UnknownKey)?;
+        let claims = Claims::read(&unverified.verify(key)?)?;
+        claims.check(&self.shared.issuer, &self.shared.audience, now, SKEW)?;
+        let claims = Arc::new(claims);
+        self.remember(hash, &claims, now);
+        Ok(claims)
+    }
+
+    /// Verifies a token; if its key is unknown, fetches the keys once, at most every ten seconds whatever the number of
+    /// unknown keys.
+    pub async fn verify_or_refresh(&self, token: &str) -> Result<Arc<Claims>, VerifyError> {
+        let error = match self.verify(token) {
+            Err(error @ (VerifyError::UnknownKey | VerifyError::NoKeys)) => error,
+            result => return result,
+        };
+        let asked = Instant::now();
+        let mut fetched = self.shared.fetched.lock().await;
+        match *fetched {
+            // Somebody fetched while this one waited for the lock.
+            Some(time) if time >= asked => {}
+            Some(time) if time.elapsed() < REFETCH_AFTER => return Err(error),
+            _ => {
+                if self.fetch(&mut fetched).await.is_err() {
+                    return Err(error);
+                }
+            }
+        }
+        drop(fetched);
+        self.verify(token)
+    }
+
+    fn remember(&self, hash: [u8; 32], claims: &Arc<Claims>, now: Timestamp) {
+        let mut seen = self.shared.seen.write();
+        if seen.len() >= CACHE_TOKENS_MAX {
+            seen.retain(|_, claims| claims.check_time(now, SKEW).is_ok());
+        }
+        // Still full of good tokens: starting over costs each of them one verification.
+        if seen.len() >= CACHE_TOKENS_MAX {
+            seen.clear();
+        }
+        seen.insert(hash, Arc::clone(claims));
+    }
+}
+
+fn hash(token: &str) -> [u8; 32] {
+    let mut hash = [0; 32];
+    hash.copy_from_slice(digest::digest(&digest::SHA256, token.as_bytes()).as_ref());
+    hash
+}

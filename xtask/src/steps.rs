@@ -1,0 +1,64 @@
+//! The steps of `cargo xtask test`, each a command that anybody can run by hand.
+
+use std::{
+    process::Command,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context as _, bail};
+
+use crate::tidy;
+
+pub(crate) fn all() -> anyhow::Result<()> {
+    type Step = (&'static str, fn() -> anyhow::Result<()>);
+    let steps: [Step; 4] =
+        [("format", format), ("tidy", tidy::check), ("lint", lint), ("unit and integration", unit)];
+    let mut times = Vec::new();
+    for (name, step) in steps {
+        println!("==> {name}");
+        let started = Instant::now();
+        step().with_context(|| format!("failed: {name}"))?;
+        times.push((name, started.elapsed()));
+    }
+    println!("==> all passed");
+    for (name, time) in times {
+        println!("    {name:<22} {:>7.1} s", seconds(time));
+    }
+    Ok(())
+}
+
+fn seconds(time: Duration) -> f64 {
+    time.as_secs_f64()
+}
+
+pub(crate) fn format() -> anyhow::Result<()> {
+    cargo(&["fmt", "--all", "--check"])
+}
+
+pub(crate) fn lint() -> anyhow::Result<()> {
+    cargo(&["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"])
+}
+
+/// Programs that tests start are built first: a test binary does not build another package's program.
+pub(crate) fn unit() -> anyhow::Result<()> {
+    cargo(&["build", "--workspace", "--bins", "--locked"])?;
+    let has_nextest = Command::new("cargo")
+        .args(["nextest", "--version"])
+        .output()
+        .is_ok_and(|output| output.status.success());
+    if has_nextest {
+        cargo(&["nextest", "run", "--workspace", "--locked", "--no-fail-fast"])?;
+        cargo(&["test", "--workspace", "--doc", "--locked", "--quiet"])
+    } else {
+        cargo(&["test", "--workspace", "--locked", "--no-fail-fast"])
+    }
+}
+
+fn cargo(arguments: &[&str]) -> anyhow::Result<()> {
+    println!("    cargo {}", arguments.join(" "));
+    let status = Command::new("cargo").args(arguments).status().context("failed to run cargo")?;
+    if !status.success() {
+        bail!("cargo {} ended with {status}", arguments.join(" "));
+    }
+    Ok(())
+}
