@@ -8,7 +8,7 @@ use std::{
 };
 
 use futures_util::{StreamExt, future::BoxFuture, stream::FuturesOrdered};
-use lombard_log::{AppendError, Batch, ReadError, SharedLog};
+use lombard_log::{AppendError, Batch, RECORD_OVERHEAD_BYTES, ReadError, SharedLog};
 use lombard_types::{Position, Timestamp};
 use tokio::sync::{mpsc, oneshot};
 
@@ -246,8 +246,7 @@ where
                     if received == 0 {
                         break;
                     }
-                    self.decide_all(&mut requests);
-                    self.append_group();
+                    self.decide_all(&mut requests).await?;
                 }
             }
         }
@@ -257,22 +256,59 @@ where
         Ok(())
     }
 
-    fn decide_all(&mut self, requests: &mut Vec<Request<M>>) {
+    /// Decides the requests in groups, as the log has room.
+    async fn decide_all(&mut self, requests: &mut Vec<Request<M>>) -> Result<(), StoppedError> {
         let now = Instant::now();
-        // Asked once per group: what the log says can only grow while nobody else writes.
-        let mut room_bytes = self.log.room_bytes();
-        for request in requests.drain(..) {
-            let waiting = match request {
-                Request::Command { deadline, answer, .. } if deadline < now => {
-                    Waiting::Command { answer, result: Err(SubmitError::Expired) }
-                }
-                Request::Command { command, answer, .. } => {
-                    Waiting::Command { answer, result: self.decide(command, &mut room_bytes) }
-                }
-                Request::Query(query) => Waiting::Query(query(&self.machine, self.tail.previous())),
-            };
-            self.group.waiting.push(waiting);
+        let mut requests = requests.drain(..).peekable();
+        while requests.peek().is_some() {
+            let mut room_bytes = self.wait_for_room().await?;
+            let enough_bytes = self.enough_bytes();
+            // Without room for the largest record each command is decided by what it needs itself.
+            let is_short = room_bytes < enough_bytes;
+            while let Some(request) = requests.next_if(|_| is_short || room_bytes >= enough_bytes) {
+                self.decide_one(request, now, &mut room_bytes);
+            }
+            self.append_group();
         }
+        Ok(())
+    }
+
+    /// What any one record can need.
+    fn enough_bytes(&self) -> u64 {
+        u64::try_from(self.limits.record_bytes_max)
+            .unwrap_or(u64::MAX)
+            .saturating_add(RECORD_OVERHEAD_BYTES)
+    }
+
+    /// Waits until there is room for any record, or it is clear that there will be none, and answers what there is.
+    async fn wait_for_room(&mut self) -> Result<u64, StoppedError> {
+        let enough_bytes = self.enough_bytes();
+        let room_bytes = self.log.room_bytes();
+        if room_bytes >= enough_bytes {
+            return Ok(room_bytes);
+        }
+        let mut making = self.log.make_room(enough_bytes);
+        loop {
+            tokio::select! {
+                biased;
+                Some(finished) = self.in_flight.next(), if !self.in_flight.is_empty() => self.finish(finished)?,
+                // Refused or made: what there is now says all.
+                _made = &mut making => return Ok(self.log.room_bytes()),
+            }
+        }
+    }
+
+    fn decide_one(&mut self, request: Request<M>, now: Instant, room_bytes: &mut u64) {
+        let waiting = match request {
+            Request::Command { deadline, answer, .. } if deadline < now => {
+                Waiting::Command { answer, result: Err(SubmitError::Expired) }
+            }
+            Request::Command { command, answer, .. } => {
+                Waiting::Command { answer, result: self.decide(command, room_bytes) }
+            }
+            Request::Query(query) => Waiting::Query(query(&self.machine, self.tail.previous())),
+        };
+        self.group.waiting.push(waiting);
     }
 
     fn decide(&mut self, command: M::Command, room_bytes: &mut u64) -> Answer<M> {
@@ -358,6 +394,3 @@ where
         })
     }
 }
-
-/// What a record costs beside its payload, at most: header and padding, with a margin for the log's own framing.
-const RECORD_OVERHEAD_BYTES: u64 = 64;

@@ -1,0 +1,190 @@
+//! A log in memory, for tests: durable at once, or when the test says so.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures_util::{FutureExt as _, future::BoxFuture};
+use lombard_types::Position;
+use parking_lot::Mutex;
+use tokio::sync::{oneshot, watch};
+
+use crate::{AppendError, Batch, Log, RECORD_OVERHEAD_BYTES, ReadError, Record};
+
+/// A log that forgets everything with its last clone.
+#[derive(Clone, Debug)]
+pub struct MemoryLog {
+    inner: Arc<Mutex<Inner>>,
+    durable: watch::Receiver<Position>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    records: Vec<Bytes>,
+    durable: watch::Sender<Position>,
+    waiting: Vec<(Position, oneshot::Sender<Result<Position, AppendError>>)>,
+    is_held: bool,
+    room_bytes: u64,
+    poison: Option<Arc<str>>,
+}
+
+impl Default for MemoryLog {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl MemoryLog {
+    /// An empty log.
+    pub fn new() -> Self {
+        let (sender, durable) = watch::channel(Position::START);
+        let inner = Inner {
+            records: Vec::new(),
+            durable: sender,
+            waiting: Vec::new(),
+            is_held: false,
+            room_bytes: u64::MAX,
+            poison: None,
+        };
+        Self { inner: Arc::new(Mutex::new(inner)), durable }
+    }
+
+    /// Appends wait from now on, until [`Self::release`].
+    pub fn hold(&self) {
+        self.inner.lock().is_held = true;
+    }
+
+    /// What waits becomes durable, and what follows does so at once.
+    pub fn release(&self) {
+        let mut inner = self.inner.lock();
+        inner.is_held = false;
+        inner.flush();
+    }
+
+    /// What waits fails, and so does everything that follows.
+    pub fn poison(&self, cause: &str) {
+        let mut inner = self.inner.lock();
+        let cause: Arc<str> = cause.into();
+        for (_, answer) in inner.waiting.drain(..) {
+            drop(answer.send(Err(AppendError::Poisoned { cause: Arc::clone(&cause) })));
+        }
+        inner.poison = Some(cause);
+    }
+
+    /// From now on there is room for this many bytes only.
+    pub fn set_room_bytes(&self, room_bytes: u64) {
+        self.inner.lock().room_bytes = room_bytes;
+    }
+
+    /// What a crash now would leave: a new log with the durable records.
+    #[must_use]
+    pub fn after_crash(&self) -> Self {
+        let inner = self.inner.lock();
+        let durable = usize::try_from(inner.durable.borrow().get()).unwrap_or(usize::MAX);
+        let log = Self::new();
+        {
+            let mut other = log.inner.lock();
+            other.records = inner.records.iter().take(durable).cloned().collect();
+            other.flush();
+        }
+        log
+    }
+}
+
+impl Inner {
+    fn tail(&self) -> Position {
+        Position::new(u64::try_from(self.records.len()).unwrap_or(u64::MAX))
+    }
+
+    fn flush(&mut self) {
+        let tail = self.tail();
+        self.durable.send_replace(tail);
+        for (position, answer) in self.waiting.drain(..) {
+            // Whoever appended may not wait for the answer.
+            drop(answer.send(Ok(position)));
+        }
+    }
+
+    fn append(
+        &mut self,
+        expected: Position,
+        batch: &Batch,
+    ) -> Result<oneshot::Receiver<Result<Position, AppendError>>, AppendError> {
+        if let Some(cause) = &self.poison {
+            return Err(AppendError::Poisoned { cause: Arc::clone(cause) });
+        }
+        let tail = self.tail();
+        if tail != expected {
+            return Err(AppendError::Conflict { expected, tail });
+        }
+        let bytes = batch
+            .payloads()
+            .map(|payload| {
+                u64::try_from(payload.len())
+                    .unwrap_or(u64::MAX)
+                    .saturating_add(RECORD_OVERHEAD_BYTES)
+            })
+            .fold(0, u64::saturating_add);
+        self.room_bytes = self.room_bytes.checked_sub(bytes).ok_or(AppendError::Full { bytes })?;
+        self.records.extend(batch.payloads().map(Bytes::copy_from_slice));
+        let (answer, answered) = oneshot::channel();
+        self.waiting.push((self.tail(), answer));
+        if !self.is_held {
+            self.flush();
+        }
+        Ok(answered)
+    }
+}
+
+impl Log for MemoryLog {
+    fn tail(&self) -> Position {
+        self.inner.lock().tail()
+    }
+
+    fn durable(&self) -> watch::Receiver<Position> {
+        self.durable.clone()
+    }
+
+    fn room_bytes(&self) -> u64 {
+        self.inner.lock().room_bytes
+    }
+
+    fn make_room(&self, bytes: u64) -> BoxFuture<'static, Result<(), AppendError>> {
+        let has_room = self.room_bytes() >= bytes;
+        async move { if has_room { Ok(()) } else { Err(AppendError::Full { bytes }) } }.boxed()
+    }
+
+    fn append(
+        &self,
+        expected: Position,
+        batch: Batch,
+    ) -> BoxFuture<'static, Result<Position, AppendError>> {
+        let queued = self.inner.lock().append(expected, &batch);
+        async move { queued?.await.unwrap_or(Err(AppendError::Closed)) }.boxed()
+    }
+
+    fn read(
+        &self,
+        from: Position,
+        bytes_max: usize,
+    ) -> BoxFuture<'static, Result<Vec<Record>, ReadError>> {
+        let inner = self.inner.lock();
+        let durable = *inner.durable.borrow();
+        let mut bytes = 0usize;
+        let records = inner
+            .records
+            .iter()
+            .zip(0..durable.get())
+            .skip(usize::try_from(from.get()).unwrap_or(usize::MAX))
+            .take_while(|(payload, _)| {
+                let is_first = bytes == 0;
+                bytes = bytes.saturating_add(payload.len()).max(1);
+                is_first || bytes <= bytes_max
+            })
+            .map(|(payload, position)| Record {
+                position: Position::new(position),
+                payload: payload.clone(),
+            })
+            .collect();
+        async move { Ok(records) }.boxed()
+    }
+}

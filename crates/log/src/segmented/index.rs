@@ -1,0 +1,80 @@
+//! Where records are: the segments, and a few offsets in each.
+
+use std::{fs::File, sync::Arc};
+
+use lombard_types::Position;
+
+use super::layout::SEGMENT_HEADER_BYTES;
+
+/// One known offset for this many bytes: what a read scans at most before its first record.
+const SPARSE_EVERY_BYTES: u64 = 64 << 10;
+
+/// A place where a record begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Place {
+    pub(super) position: Position,
+    pub(super) offset: u64,
+}
+
+#[derive(Debug)]
+pub(super) struct Segment {
+    pub(super) number: u64,
+    pub(super) file: Arc<File>,
+    /// Ascending; the first is the segment's first record.
+    places: Vec<Place>,
+}
+
+impl Segment {
+    fn first(&self) -> Position {
+        self.places.first().map_or(Position::START, |place| place.position)
+    }
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Index {
+    segments: Vec<Segment>,
+}
+
+/// Where to begin reading.
+#[derive(Clone, Debug)]
+pub(super) struct Cursor {
+    pub(super) number: u64,
+    pub(super) file: Arc<File>,
+    pub(super) place: Place,
+}
+
+impl Index {
+    pub(super) fn add_segment(&mut self, number: u64, first: Position, file: Arc<File>) {
+        let offset = u64::try_from(SEGMENT_HEADER_BYTES).unwrap_or(0);
+        let places = vec![Place { position: first, offset }];
+        self.segments.push(Segment { number, file, places });
+    }
+
+    /// Remembers a place if it is far enough behind the last one that is known of its segment.
+    pub(super) fn learn(&mut self, number: u64, place: Place) {
+        let Some(segment) = self.segments.iter_mut().rev().find(|segment| segment.number == number)
+        else {
+            return;
+        };
+        if segment
+            .places
+            .last()
+            .is_some_and(|last| place.offset >= last.offset + SPARSE_EVERY_BYTES)
+        {
+            segment.places.push(place);
+        }
+    }
+
+    pub(super) fn first_position(&self) -> Position {
+        self.segments.first().map_or(Position::START, Segment::first)
+    }
+
+    /// The nearest known place at or before `position`.
+    pub(super) fn locate(&self, position: Position) -> Option<Cursor> {
+        let after = self.segments.partition_point(|segment| segment.first() <= position);
+        let segment = self.segments.get(after.checked_sub(1)?)?;
+        let after = segment.places.partition_point(|place| place.position <= position);
+        let place = *segment.places.get(after.checked_sub(1)?)?;
+        Some(Cursor { number: segment.number, file: Arc::clone(&segment.file), place })
+    }
+}

@@ -1,0 +1,223 @@
+//! [`SegmentedLog`]: what callers hold, and what its threads share.
+
+use std::{collections::VecDeque, fmt, fs::File, path::PathBuf, sync::Arc, thread::JoinHandle};
+
+use futures_util::{FutureExt as _, future::BoxFuture};
+use lombard_types::Position;
+use parking_lot::{Condvar, Mutex, RwLock};
+use tokio::sync::{oneshot, watch};
+
+use super::{index::Index, plan::Plan};
+use crate::{AppendError, Batch, Log, ReadError, Record};
+
+/// Sizes of a segmented log.
+#[derive(Clone, Copy, Debug)]
+pub struct SegmentedConfig {
+    /// Bytes of the first segment; each next one is twice as large, up to `segment_bytes_max`.
+    pub segment_bytes_min: usize,
+    /// Bytes of the largest segments.
+    pub segment_bytes_max: usize,
+    /// Bytes of the largest record, which must fit in the first segment.
+    pub record_bytes_max: usize,
+    /// Bytes that may wait to be written; beyond it appends are refused as full.
+    pub queue_bytes_max: usize,
+}
+
+impl Default for SegmentedConfig {
+    fn default() -> Self {
+        Self {
+            segment_bytes_min: 8 << 20,
+            segment_bytes_max: 64 << 20,
+            record_bytes_max: 4 << 20,
+            queue_bytes_max: 64 << 20,
+        }
+    }
+}
+
+impl SegmentedConfig {
+    /// Small segments, for roles whose records are small and few.
+    pub fn small() -> Self {
+        Self { segment_bytes_min: 1 << 20, record_bytes_max: 256 << 10, ..Self::default() }
+    }
+}
+
+/// A batch that waits to be written.
+pub(super) struct Queued {
+    pub(super) batch: Batch,
+    pub(super) answer: oneshot::Sender<Result<Position, AppendError>>,
+}
+
+/// A segment of zeros that waits for its turn.
+#[derive(Debug)]
+pub(super) struct Prepared {
+    pub(super) number: u64,
+    pub(super) bytes: usize,
+    pub(super) file: Arc<File>,
+}
+
+pub(super) struct State {
+    pub(super) queue: VecDeque<Queued>,
+    pub(super) queue_bytes: usize,
+    /// The position that the next queued record gets.
+    pub(super) tail: Position,
+    pub(super) plan: Plan,
+    pub(super) prepared: VecDeque<Prepared>,
+    pub(super) poison: Option<Arc<str>>,
+    /// Why no segment could be prepared at the last try.
+    pub(super) full: Option<Arc<str>>,
+    pub(super) is_closing: bool,
+}
+
+pub(super) struct Shared {
+    pub(super) config: SegmentedConfig,
+    pub(super) directory: PathBuf,
+    pub(super) log_id: [u8; 16],
+    pub(super) state: Mutex<State>,
+    pub(super) work_is_there: Condvar,
+    pub(super) segment_is_wanted: Condvar,
+    /// Sent to whenever room was made, or could not be made.
+    pub(super) room_changed: watch::Sender<()>,
+    pub(super) durable: watch::Receiver<Position>,
+    pub(super) index: RwLock<Index>,
+    pub(super) _lock: File,
+}
+
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SegmentedLog")
+            .field("directory", &self.directory)
+            .field("durable", &*self.durable.borrow())
+            .finish_non_exhaustive()
+    }
+}
+
+/// A log in a directory. Dropping it writes out what is queued and ends its threads.
+pub struct SegmentedLog {
+    pub(super) shared: Arc<Shared>,
+    pub(super) threads: Vec<JoinHandle<()>>,
+}
+
+impl fmt::Debug for SegmentedLog {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.shared, f)
+    }
+}
+
+impl Drop for SegmentedLog {
+    fn drop(&mut self) {
+        self.shared.state.lock().is_closing = true;
+        self.shared.work_is_there.notify_all();
+        self.shared.segment_is_wanted.notify_all();
+        for thread in self.threads.drain(..) {
+            if thread.join().is_err() {
+                tracing::error!(log = ?self.shared, "a thread of the log panicked");
+            }
+        }
+    }
+}
+
+impl Shared {
+    fn queue(
+        &self,
+        expected: Position,
+        batch: Batch,
+    ) -> Result<oneshot::Receiver<Result<Position, AppendError>>, AppendError> {
+        let mut state = self.state.lock();
+        if let Some(cause) = &state.poison {
+            return Err(AppendError::Poisoned { cause: Arc::clone(cause) });
+        }
+        if state.is_closing {
+            return Err(AppendError::Closed);
+        }
+        if state.tail != expected {
+            return Err(AppendError::Conflict { expected, tail: state.tail });
+        }
+        let queue_bytes = state.queue_bytes + batch.payload_bytes();
+        if queue_bytes > self.config.queue_bytes_max && state.queue_bytes > 0 {
+            return Err(AppendError::Full {
+                bytes: u64::try_from(batch.payload_bytes()).unwrap_or(u64::MAX),
+            });
+        }
+        state.plan.take(&batch)?;
+        state.tail = state.tail.plus(u64::try_from(batch.len()).unwrap_or(u64::MAX));
+        state.queue_bytes = queue_bytes;
+        let (answer, answered) = oneshot::channel();
+        state.queue.push_back(Queued { batch, answer });
+        let is_segment_wanted = state.plan.prepared_count() < super::prepare::PREPARED_SEGMENTS;
+        drop(state);
+        self.work_is_there.notify_one();
+        if is_segment_wanted {
+            self.segment_is_wanted.notify_one();
+        }
+        Ok(answered)
+    }
+
+    /// Room now, or the reason why there will be none.
+    fn room(&self, bytes: u64) -> Option<Result<(), AppendError>> {
+        let state = self.state.lock();
+        if state.plan.room_bytes() >= bytes {
+            return Some(Ok(()));
+        }
+        if let Some(cause) = &state.poison {
+            return Some(Err(AppendError::Poisoned { cause: Arc::clone(cause) }));
+        }
+        if state.is_closing {
+            return Some(Err(AppendError::Closed));
+        }
+        // All segments that are ever prepared ahead are there, and it is still not enough: it never will be.
+        let is_hopeless = state.full.is_some()
+            || state.plan.prepared_count() >= super::prepare::PREPARED_SEGMENTS;
+        is_hopeless.then_some(Err(AppendError::Full { bytes }))
+    }
+}
+
+impl Log for SegmentedLog {
+    fn tail(&self) -> Position {
+        self.shared.state.lock().tail
+    }
+
+    fn durable(&self) -> watch::Receiver<Position> {
+        self.shared.durable.clone()
+    }
+
+    fn room_bytes(&self) -> u64 {
+        self.shared.state.lock().plan.room_bytes()
+    }
+
+    fn make_room(&self, bytes: u64) -> BoxFuture<'static, Result<(), AppendError>> {
+        let shared = Arc::clone(&self.shared);
+        async move {
+            let mut changed = shared.room_changed.subscribe();
+            loop {
+                if let Some(result) = shared.room(bytes) {
+                    return result;
+                }
+                shared.segment_is_wanted.notify_one();
+                if changed.changed().await.is_err() {
+                    return Err(AppendError::Closed);
+                }
+            }
+        }
+        .boxed()
+    }
+
+    fn append(
+        &self,
+        expected: Position,
+        batch: Batch,
+    ) -> BoxFuture<'static, Result<Position, AppendError>> {
+        let queued = self.shared.queue(expected, batch);
+        async move { queued?.await.unwrap_or(Err(AppendError::Closed)) }.boxed()
+    }
+
+    /// Reads where it is called, with blocking positioned reads that are most often served from memory. Never waits
+    /// for the writer.
+    fn read(
+        &self,
+        from: Position,
+        bytes_max: usize,
+    ) -> BoxFuture<'static, Result<Vec<Record>, ReadError>> {
+        let shared = Arc::clone(&self.shared);
+        async move { shared.read(from, bytes_max) }.boxed()
+    }
+}

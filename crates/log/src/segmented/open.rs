@@ -1,0 +1,377 @@
+//! Opens a log: finds its end, and tells a torn tail from damage.
+
+use std::{
+    fs::{self, File, OpenOptions, TryLockError},
+    io,
+    os::unix::fs::FileExt as _,
+    path::{Path, PathBuf},
+    sync::Arc,
+    thread,
+};
+
+use aws_lc_rs::rand::{SecureRandom as _, SystemRandom};
+use bytes::Bytes;
+use lombard_types::Position;
+use parking_lot::{Condvar, Mutex, RwLock};
+use tokio::sync::watch;
+
+use super::{
+    SegmentedConfig, SegmentedLog,
+    index::{Index, Place},
+    layout::{
+        Found, RECORD_HEADER_BYTES, RecordHeader, SEGMENT_HEADER_BYTES, SegmentHeader, framed_bytes,
+    },
+    log::{Prepared, Shared, State},
+    plan::Plan,
+    prepare,
+    read::{read_all, read_chunk},
+    write::{Current, Writer},
+};
+
+/// Why a log was not opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// Another process, or another part of this one, has it open.
+    #[error("the log in {} is in use by another process", directory.display())]
+    Locked {
+        /// The log's directory.
+        directory: PathBuf,
+    },
+    /// The system refused.
+    #[error("failed to open the log in {}", directory.display())]
+    Io {
+        /// The log's directory.
+        directory: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// Bytes that had been durable are not what was written.
+    #[error(
+        "damage in {} at byte {offset}: record {position} had been durable and is not readable ({cause}); restore the log \
+         from a backup, or from another copy of the file",
+        file.display()
+    )]
+    Damaged {
+        /// The segment's file.
+        file: PathBuf,
+        /// Where in the file.
+        offset: u64,
+        /// The record that should stand there.
+        position: Position,
+        /// What is wrong.
+        cause: &'static str,
+    },
+    /// The sizes in the configuration do not go together.
+    #[error(
+        "segments of {segment_bytes_min} bytes are too small for records of {record_bytes_max} bytes"
+    )]
+    Config {
+        /// The configured size.
+        segment_bytes_min: usize,
+        /// The configured size.
+        record_bytes_max: usize,
+    },
+}
+
+/// A segment whose header was read.
+struct Begun {
+    number: u64,
+    path: PathBuf,
+    file: Arc<File>,
+    header: SegmentHeader,
+}
+
+struct Waiting {
+    number: u64,
+    file: Arc<File>,
+}
+
+#[derive(Default)]
+struct Segments {
+    begun: Vec<Begun>,
+    waiting: Vec<Waiting>,
+}
+
+impl SegmentedLog {
+    /// Opens the log in `directory`, making it if it is not there. Blocks while it reads the last segment.
+    pub fn open(directory: &Path, config: SegmentedConfig) -> Result<Self, OpenError> {
+        let SegmentedConfig { segment_bytes_min, record_bytes_max, .. } = config;
+        if segment_bytes_min < SEGMENT_HEADER_BYTES + framed_bytes(record_bytes_max) {
+            return Err(OpenError::Config { segment_bytes_min, record_bytes_max });
+        }
+        let io_error = |source| OpenError::Io { directory: directory.to_owned(), source };
+        fs::create_dir_all(directory).map_err(io_error)?;
+        let lock = lock(directory)?;
+        let mut segments = find_segments(directory)?;
+        if segments.begun.is_empty() {
+            begin_first(directory, config, &mut segments).map_err(io_error)?;
+        }
+        Opening { directory, config, lock, segments }.finish()
+    }
+}
+
+fn lock(directory: &Path) -> Result<File, OpenError> {
+    let io_error = |source| OpenError::Io { directory: directory.to_owned(), source };
+    let file = OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(directory.join("lock"))
+        .map_err(io_error)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(OpenError::Locked { directory: directory.to_owned() }),
+        Err(TryLockError::Error(source)) => Err(io_error(source)),
+    }
+}
+
+/// Sorts the directory's segments into those that hold records and those that wait. What a preparation that was cut
+/// short left behind is removed.
+fn find_segments(directory: &Path) -> Result<Segments, OpenError> {
+    let io_error = |source| OpenError::Io { directory: directory.to_owned(), source };
+    let mut numbers = Vec::new();
+    for entry in fs::read_dir(directory).map_err(io_error)? {
+        let path = entry.map_err(io_error)?.path();
+        match path.extension().and_then(|extension| extension.to_str()) {
+            Some("tmp") => fs::remove_file(&path).map_err(io_error)?,
+            Some("seg") => numbers.extend(
+                path.file_stem()
+                    .and_then(|stem| stem.to_str())
+                    .and_then(|stem| stem.parse::<u64>().ok()),
+            ),
+            _ => {}
+        }
+    }
+    numbers.sort_unstable();
+    let mut segments = Segments::default();
+    for number in numbers {
+        let path = prepare::path_of(directory, number);
+        let file = OpenOptions::new().read(true).write(true).open(&path).map_err(io_error)?;
+        let file = Arc::new(file);
+        let head = read_chunk(&file, 0, SEGMENT_HEADER_BYTES).map_err(io_error)?;
+        let header = head.first_chunk().and_then(SegmentHeader::decode);
+        match header {
+            Some(header) => segments.add_begun(Begun { number, path, file, header })?,
+            None => segments.waiting.push(Waiting { number, file }),
+        }
+    }
+    Ok(segments)
+}
+
+impl Segments {
+    /// Begun segments follow one on the other, and none follows one that is still waiting.
+    fn add_begun(&mut self, next: Begun) -> Result<(), OpenError> {
+        let damaged = |cause| OpenError::Damaged {
+            file: next.path.clone(),
+            offset: 0,
+            position: next.header.first_position,
+            cause,
+        };
+        if !self.waiting.is_empty() {
+            return Err(damaged("the header of the segment before it is not readable"));
+        }
+        let fits = match self.begun.last() {
+            None => true,
+            Some(last) => {
+                next.number == last.number + 1
+                    && next.header.log_id == last.header.log_id
+                    && next.header.first_position >= last.header.first_position
+            }
+        };
+        if !fits || next.header.number != next.number {
+            return Err(damaged("the segment does not follow on the one before it"));
+        }
+        self.begun.push(next);
+        Ok(())
+    }
+}
+
+/// Makes a new log: the first segment, begun at position 0.
+fn begin_first(
+    directory: &Path,
+    config: SegmentedConfig,
+    segments: &mut Segments,
+) -> io::Result<()> {
+    // A start that was cut short may have left a segment without a header; it held nothing.
+    for Waiting { number, .. } in segments.waiting.drain(..) {
+        fs::remove_file(prepare::path_of(directory, number))?;
+    }
+    let file = prepare::create(directory, 1, config.segment_bytes_min)?;
+    let mut log_id = [0; 16];
+    SystemRandom::new()
+        .fill(&mut log_id)
+        .map_err(|_| io::Error::other("the system gave no randomness"))?;
+    let header = SegmentHeader { number: 1, first_position: Position::START, log_id };
+    file.write_all_at(&header.encode(), 0)?;
+    file.sync_data()?;
+    let path = prepare::path_of(directory, 1);
+    segments.begun.push(Begun { number: 1, path, file: Arc::new(file), header });
+    Ok(())
+}
+
+struct Opening<'a> {
+    directory: &'a Path,
+    config: SegmentedConfig,
+    lock: File,
+    segments: Segments,
+}
+
+impl Opening<'_> {
+    fn finish(self) -> Result<SegmentedLog, OpenError> {
+        let Self { directory, config, lock, segments } = self;
+        let io_error = |source| OpenError::Io { directory: directory.to_owned(), source };
+        let Segments { begun, waiting } = segments;
+        let mut index = Index::default();
+        for segment in &begun {
+            index.add_segment(
+                segment.number,
+                segment.header.first_position,
+                Arc::clone(&segment.file),
+            );
+        }
+        let Some(last) = begun.last() else {
+            return Err(io_error(io::Error::other("no segment")));
+        };
+        let Place { position: tail, offset } = recover(last, &mut index, io_error)?;
+        let bytes_of = |file: &File| -> Result<usize, OpenError> {
+            let bytes = file.metadata().map_err(io_error)?.len();
+            usize::try_from(bytes).map_err(|error| io_error(io::Error::other(error)))
+        };
+        let current = Current {
+            number: last.number,
+            file: Arc::clone(&last.file),
+            bytes: bytes_of(&last.file)?,
+            offset: usize::try_from(offset).unwrap_or(usize::MAX),
+        };
+        let mut plan =
+            Plan::new(current.bytes.saturating_sub(current.offset), config.record_bytes_max);
+        let mut prepared = std::collections::VecDeque::new();
+        let mut next_number = last.number + 1;
+        let mut largest = current.bytes;
+        for Waiting { number, file } in waiting {
+            let bytes = bytes_of(&file)?;
+            // The write that would have begun it may have been torn: what it left must not be taken for records later.
+            clear(&file, 0).map_err(io_error)?;
+            plan.add_segment(bytes);
+            next_number = number + 1;
+            largest = largest.max(bytes);
+            prepared.push_back(Prepared { number, bytes, file });
+        }
+        let (durable_sender, durable) = watch::channel(tail);
+        let shared = Arc::new(Shared {
+            config,
+            directory: directory.to_owned(),
+            log_id: last.header.log_id,
+            state: Mutex::new(State {
+                queue: std::collections::VecDeque::new(),
+                queue_bytes: 0,
+                tail,
+                plan,
+                prepared,
+                poison: None,
+                full: None,
+                is_closing: false,
+            }),
+            work_is_there: Condvar::new(),
+            segment_is_wanted: Condvar::new(),
+            room_changed: watch::Sender::new(()),
+            durable,
+            index: RwLock::new(index),
+            _lock: lock,
+        });
+        let writer =
+            Writer { shared: Arc::clone(&shared), durable: durable_sender, current, next: tail };
+        let preparing = Arc::clone(&shared);
+        let next_bytes = (largest * 2).clamp(config.segment_bytes_min, config.segment_bytes_max);
+        let threads = vec![
+            spawn("log-writer", move || writer.run()).map_err(io_error)?,
+            spawn("log-preparer", move || prepare::run(&preparing, next_number, next_bytes))
+                .map_err(io_error)?,
+        ];
+        Ok(SegmentedLog { shared, threads })
+    }
+}
+
+fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> io::Result<thread::JoinHandle<()>> {
+    thread::Builder::new().name(name.to_owned()).spawn(run)
+}
+
+/// Reads the last segment to the end of its records and clears what is behind it. Answers where the next record goes.
+fn recover(
+    last: &Begun,
+    index: &mut Index,
+    io_error: impl Fn(io::Error) -> OpenError,
+) -> Result<Place, OpenError> {
+    let bytes = read_all(&last.file).map_err(&io_error)?;
+    let mut at = SEGMENT_HEADER_BYTES;
+    let mut position = last.header.first_position;
+    while let Some((header, _)) = record_at(&bytes, at) {
+        if header.position != position {
+            break;
+        }
+        let offset = u64::try_from(at).unwrap_or(u64::MAX);
+        index.learn(last.number, Place { position, offset });
+        at += framed_bytes(header.length);
+        position = position.next();
+    }
+    let offset = u64::try_from(at).unwrap_or(u64::MAX);
+    if says_it_was_durable(&bytes, at, position) {
+        return Err(OpenError::Damaged {
+            file: last.path.clone(),
+            offset,
+            position,
+            cause: "what stands there is no record, but a record behind it was written after it was durable",
+        });
+    }
+    let torn_bytes = clear(&last.file, at).map_err(io_error)?;
+    if torn_bytes > 0 {
+        tracing::warn!(
+            file = %last.path.display(),
+            offset,
+            torn_bytes,
+            %position,
+            "cut off the torn end of a write that was never acknowledged"
+        );
+    }
+    Ok(Place { position, offset })
+}
+
+/// The whole, fitting record at `at`.
+fn record_at(bytes: &Bytes, at: usize) -> Option<(RecordHeader, &[u8])> {
+    let (head, rest) = bytes.get(at..)?.split_first_chunk::<RECORD_HEADER_BYTES>()?;
+    let Found::Header(header) = RecordHeader::read(head) else { return None };
+    let payload = rest.get(..header.length)?;
+    header.fits(head, payload).then_some((header, payload))
+}
+
+/// Whether any whole record behind `at` was written when the record at `position` was already durable.
+fn says_it_was_durable(bytes: &Bytes, at: usize, position: Position) -> bool {
+    (at..bytes.len()).step_by(8).any(|at| {
+        // Zeros are quickly passed over; most of a segment is.
+        bytes.get(at..at + 8).is_some_and(|head| head != [0; 8])
+            && record_at(bytes, at)
+                .is_some_and(|(header, _)| header.position > position && header.synced > position)
+    })
+}
+
+/// Makes everything from `start` on zeros, durably. Answers how many bytes lay up to the last that was not zero.
+fn clear(file: &File, start: usize) -> io::Result<u64> {
+    const CHUNK_BYTES: usize = 1 << 20;
+    let mut end = start;
+    let mut at = start;
+    loop {
+        let chunk = read_chunk(file, u64::try_from(at).map_err(io::Error::other)?, CHUNK_BYTES)?;
+        if let Some(last) = chunk.iter().rposition(|&byte| byte != 0) {
+            end = at + last + 1;
+        }
+        at += chunk.len();
+        if chunk.len() < CHUNK_BYTES {
+            break;
+        }
+    }
+    if end > start {
+        prepare::zero(file, start, end)?;
+        file.sync_data()?;
+    }
+    u64::try_from(end - start).map_err(io::Error::other)
+}

@@ -1,0 +1,98 @@
+//! Prepares segments ahead, in the background: zeros, written and synced.
+
+use std::{
+    fs::{self, File, OpenOptions},
+    io,
+    os::unix::fs::FileExt as _,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use super::log::{Prepared, Shared};
+
+/// Segments kept ready.
+pub(super) const PREPARED_SEGMENTS: usize = 1;
+/// How long to wait before trying again after the disk was full.
+const RETRY_AFTER: Duration = Duration::from_millis(250);
+/// Zeros written at once: small, so that the syncs of the writer are not held up for long.
+static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
+
+pub(super) fn run(shared: &Shared, mut number: u64, mut bytes: usize) {
+    loop {
+        {
+            let mut state = shared.state.lock();
+            while !state.is_closing && state.plan.prepared_count() >= PREPARED_SEGMENTS {
+                shared.segment_is_wanted.wait(&mut state);
+            }
+            if state.full.is_some() && !state.is_closing {
+                // Woken earlier by whoever asks for room: then the disk is asked again at once.
+                shared.segment_is_wanted.wait_for(&mut state, RETRY_AFTER);
+            }
+            if state.is_closing || state.poison.is_some() {
+                return;
+            }
+        }
+        match create(&shared.directory, number, bytes) {
+            Ok(file) => {
+                let mut state = shared.state.lock();
+                if state.full.take().is_some() {
+                    tracing::info!(log = %shared.directory.display(), "there is disk space again");
+                }
+                state.plan.add_segment(bytes);
+                state.prepared.push_back(Prepared { number, bytes, file: Arc::new(file) });
+                drop(state);
+                number += 1;
+                bytes = (bytes * 2).min(shared.config.segment_bytes_max);
+            }
+            Err(error) => {
+                let mut state = shared.state.lock();
+                if state.full.is_none() {
+                    tracing::warn!(log = %shared.directory.display(), %error, "failed to prepare a segment");
+                }
+                state.full = Some(error.to_string().into());
+            }
+        }
+        shared.room_changed.send_replace(());
+        // The writer may wait for this segment.
+        shared.work_is_there.notify_one();
+    }
+}
+
+pub(super) fn path_of(directory: &Path, number: u64) -> PathBuf {
+    directory.join(format!("{number:010}.seg"))
+}
+
+/// A new segment full of zeros, durable with its name. Nothing is left behind where it fails.
+pub(super) fn create(directory: &Path, number: u64, bytes: usize) -> io::Result<File> {
+    let temporary = path_of(directory, number).with_extension("tmp");
+    let created = write_zeros(&temporary, bytes).and_then(|file| {
+        fs::rename(&temporary, path_of(directory, number))?;
+        File::open(directory)?.sync_all()?;
+        Ok(file)
+    });
+    if created.is_err() {
+        // Whatever stands in the way of writing does not stand in the way of removing.
+        drop(fs::remove_file(&temporary));
+    }
+    created
+}
+
+fn write_zeros(path: &Path, bytes: usize) -> io::Result<File> {
+    let file = OpenOptions::new().read(true).write(true).create(true).truncate(true).open(path)?;
+    zero(&file, 0, bytes)?;
+    file.sync_all()?;
+    Ok(file)
+}
+
+/// Overwrites `start..end` with zeros; does not sync.
+pub(super) fn zero(file: &File, start: usize, end: usize) -> io::Result<()> {
+    let mut at = start;
+    while at < end {
+        let count = (end - at).min(ZEROS.len());
+        let zeros = ZEROS.get(..count).unwrap_or(&ZEROS);
+        file.write_all_at(zeros, u64::try_from(at).map_err(io::Error::other)?)?;
+        at += count;
+    }
+    Ok(())
+}

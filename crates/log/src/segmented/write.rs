@@ -1,0 +1,155 @@
+//! The writer: everything that is queued goes into one write and one sync.
+
+use std::{fs::File, io, mem, os::unix::fs::FileExt as _, sync::Arc};
+
+use lombard_types::Position;
+use tokio::sync::{oneshot, watch};
+
+use super::{
+    index::Place,
+    layout::{SEGMENT_HEADER_BYTES, SegmentHeader, encode_record, framed_bytes},
+    log::{Prepared, Queued, Shared},
+};
+use crate::AppendError;
+
+/// Bytes taken from the queue for one sync: what a reader of the answers waits for at most.
+const GROUP_BYTES_MAX: usize = 8 << 20;
+/// The buffer is given back to the system when a group made it larger than this.
+const BUFFER_BYTES_KEPT: usize = 1 << 20;
+
+/// The segment that is being filled.
+pub(super) struct Current {
+    pub(super) number: u64,
+    pub(super) file: Arc<File>,
+    pub(super) bytes: usize,
+    pub(super) offset: usize,
+}
+
+pub(super) struct Writer {
+    pub(super) shared: Arc<Shared>,
+    pub(super) durable: watch::Sender<Position>,
+    pub(super) current: Current,
+    /// The position of the next record to be written.
+    pub(super) next: Position,
+}
+
+type Answer = oneshot::Sender<Result<Position, AppendError>>;
+
+impl Writer {
+    pub(super) fn run(mut self) {
+        let mut buffer = Vec::new();
+        while let Some(group) = self.take_group() {
+            let mut answers = Vec::with_capacity(group.len());
+            match self.write(group, &mut buffer, &mut answers) {
+                Ok(()) => {
+                    self.durable.send_replace(self.next);
+                    for (tail, answer) in answers {
+                        // Whoever appended may not wait for the answer.
+                        drop(answer.send(Ok(tail)));
+                    }
+                }
+                Err(error) => return self.poison(&error, answers),
+            }
+            buffer.clear();
+            buffer.shrink_to(BUFFER_BYTES_KEPT);
+        }
+    }
+
+    /// Waits for work and takes it; `None` when the log is closing and everything is written.
+    fn take_group(&self) -> Option<Vec<Queued>> {
+        let mut state = self.shared.state.lock();
+        while state.queue.is_empty() {
+            if state.is_closing {
+                return None;
+            }
+            self.shared.work_is_there.wait(&mut state);
+        }
+        let mut group = Vec::new();
+        let mut bytes = 0;
+        while let Some(queued) = state.queue.pop_front() {
+            bytes += queued.batch.payload_bytes();
+            group.push(queued);
+            if bytes >= GROUP_BYTES_MAX {
+                break;
+            }
+        }
+        state.queue_bytes = state.queue_bytes.saturating_sub(bytes);
+        Some(group)
+    }
+
+    fn write(
+        &mut self,
+        group: Vec<Queued>,
+        buffer: &mut Vec<u8>,
+        answers: &mut Vec<(Position, Answer)>,
+    ) -> io::Result<()> {
+        let mut synced = self.next;
+        for Queued { batch, answer } in group {
+            for payload in batch.payloads() {
+                if self.current.offset + buffer.len() + framed_bytes(payload.len())
+                    > self.current.bytes
+                {
+                    self.flush(buffer)?;
+                    synced = self.next;
+                    self.begin_segment(buffer)?;
+                }
+                let place = Place {
+                    position: self.next,
+                    offset: to_u64(self.current.offset + buffer.len()),
+                };
+                self.shared.index.write().learn(self.current.number, place);
+                encode_record(self.next, synced, payload, buffer);
+                self.next = self.next.next();
+            }
+            answers.push((self.next, answer));
+        }
+        self.flush(buffer)
+    }
+
+    /// Writes the buffer where the last write ended, and syncs.
+    fn flush(&mut self, buffer: &mut Vec<u8>) -> io::Result<()> {
+        if buffer.is_empty() {
+            return Ok(());
+        }
+        self.current.file.write_all_at(buffer, to_u64(self.current.offset))?;
+        self.current.file.sync_data()?;
+        self.current.offset += buffer.len();
+        buffer.clear();
+        Ok(())
+    }
+
+    /// Goes on to the next prepared segment; its header is written together with its first records.
+    fn begin_segment(&mut self, buffer: &mut Vec<u8>) -> io::Result<()> {
+        let prepared = self.shared.state.lock().prepared.pop_front();
+        // Room was taken for this record when it was queued, so the segment is there.
+        let Prepared { number, bytes, file } = prepared
+            .ok_or_else(|| io::Error::other("no segment is prepared although one was planned"))?;
+        let header =
+            SegmentHeader { number, first_position: self.next, log_id: self.shared.log_id };
+        buffer.extend_from_slice(&header.encode());
+        debug_assert_eq!(buffer.len(), SEGMENT_HEADER_BYTES);
+        self.shared.index.write().add_segment(number, self.next, Arc::clone(&file));
+        self.current = Current { number, file, bytes, offset: 0 };
+        Ok(())
+    }
+
+    /// Stops for good: what was written since the last sync may or may not be there.
+    fn poison(self, error: &io::Error, answers: Vec<(Position, Answer)>) {
+        let cause: Arc<str> = error.to_string().into();
+        tracing::error!(log = %self.shared.directory.display(), %error, "a write failed: the log takes no more");
+        let queued = {
+            let mut state = self.shared.state.lock();
+            state.poison = Some(Arc::clone(&cause));
+            mem::take(&mut state.queue)
+        };
+        let waiting = answers.into_iter().map(|(_, answer)| answer);
+        for answer in waiting.chain(queued.into_iter().map(|queued| queued.answer)) {
+            drop(answer.send(Err(AppendError::Poisoned { cause: Arc::clone(&cause) })));
+        }
+        self.shared.room_changed.send_replace(());
+    }
+}
+
+fn to_u64(number: usize) -> u64 {
+    u64::try_from(number).unwrap_or(u64::MAX)
+}
