@@ -1,1 +1,31 @@
-//! (being written)
+//! The ledger role: double-entry books over HTTP.
+//!
+//! - `machine.rs` runs the rules of `lombard-ledger-core` on the engine: the write side. `codec/` is how its events are
+//!   stored.
+//! - [`query`] is the read side: it follows the log on a thread of its own and knows nothing of the write side's state.
+//! - `rest/` is the HTTP interface; [`problem`] its table of problems.
+//!
+//! **Invariants**
+//! - A transfer is answered after it is durable, and happens once per id however often it is asked for.
+//! - Amounts are decimal strings outside and integers inside; no float and no rounding in between.
+//! - Reads come from the read side and say how far it was; only the lookup of a transfer by id is linearizable.
+//!
+//! What it is **not**: it holds no rule of accounting (that is `lombard-ledger-core`) and opens no file or socket (they
+//! are given to it in [`Deps`]).
+//!
+//! Start reading at [`Ledger`], then `rest/transfers.rs`.
+#![warn(missing_docs)]
+
+mod codec;
+mod config;
+mod machine;
+mod metrics;
+pub mod problem;
+pub mod query;
+mod rest;
+mod service;
+
+pub use codec::EventCodec;
+pub use config::Config;
+pub use machine::LedgerMachine;
+pub use service::{Deps, Ledger, NewError};

@@ -1,0 +1,100 @@
+//! The ledger's limits, each with its unit.
+
+use std::time::Duration;
+
+use lombard_engine::Limits;
+use lombard_ledger_core::Metadata;
+use serde::{Deserialize, Serialize};
+
+/// How the ledger is run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// Longest body of a request.
+    pub body_bytes_max: usize,
+    /// Longest metadata of a transfer, as compact JSON; at most 2048.
+    pub metadata_bytes_max: usize,
+    /// Items of a page where the request does not say.
+    pub page_items_default: usize,
+    /// Items of a page, at most.
+    pub page_items_max: usize,
+    /// How long a read with `at_least` waits for the read side.
+    pub wait_ms_max: u64,
+    /// How long a write waits before its outcome is reported as unknown.
+    pub submit_ms_max: u64,
+    /// Commands that may wait for the writer; one more is refused as overloaded.
+    pub queue_commands_max: usize,
+    /// Commands decided before their records are handed to the log together.
+    pub group_commands_max: usize,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            body_bytes_max: 64 << 10,
+            metadata_bytes_max: Metadata::BYTES_MAX,
+            page_items_default: 100,
+            page_items_max: 1000,
+            wait_ms_max: 2000,
+            submit_ms_max: 10_000,
+            queue_commands_max: 8192,
+            group_commands_max: 1024,
+        }
+    }
+}
+
+impl Config {
+    /// Every mistake in it, one line each.
+    pub fn mistakes(&self) -> Vec<String> {
+        let mut mistakes = Vec::new();
+        let mut expect = |is_right: bool, mistake: &str| {
+            if !is_right {
+                mistakes.push(mistake.to_owned());
+            }
+        };
+        expect(self.body_bytes_max >= 1024, "body_bytes_max is below 1024");
+        expect(
+            self.metadata_bytes_max <= Metadata::BYTES_MAX,
+            "metadata_bytes_max is over 2048, which is all that a record holds",
+        );
+        expect(self.page_items_default > 0, "page_items_default is 0");
+        expect(
+            self.page_items_default <= self.page_items_max,
+            "page_items_default is over page_items_max",
+        );
+        expect(self.submit_ms_max > 0, "submit_ms_max is 0");
+        expect(self.queue_commands_max > 0, "queue_commands_max is 0");
+        expect(self.group_commands_max > 0, "group_commands_max is 0");
+        mistakes
+    }
+
+    pub(crate) fn wait(&self) -> Duration {
+        Duration::from_millis(self.wait_ms_max)
+    }
+
+    pub(crate) fn engine_limits(&self) -> Limits {
+        Limits {
+            queue_commands_max: self.queue_commands_max,
+            group_commands_max: self.group_commands_max,
+            submit_timeout: Duration::from_millis(self.submit_ms_max),
+            ..Limits::default()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_mistakes_are_named() {
+        assert_eq!(Config::default().mistakes(), Vec::<String>::new());
+        let config = Config {
+            metadata_bytes_max: 4096,
+            page_items_default: 5,
+            page_items_max: 4,
+            ..Config::default()
+        };
+        assert_eq!(config.mistakes().len(), 2);
+    }
+}

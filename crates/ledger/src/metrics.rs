@@ -1,0 +1,112 @@
+//! What the ledger counts.
+
+use lombard_chassis::Metrics;
+use lombard_engine::{Follower, Handle};
+use lombard_ledger_core::{Outcome, Rejection, TransferRefusal, TransferRejection};
+use prometheus_client::{
+    collector::Collector,
+    encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric},
+    metrics::{counter::Counter, family::Family, gauge::ConstGauge},
+};
+
+use crate::{machine::LedgerMachine, query::LedgerView};
+
+/// The ledger's counters. Cheap to clone.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct LedgerMetrics {
+    transfers: Family<TransferLabels, Counter>,
+}
+
+/// The result is one of a closed set: `posted`, `replayed`, `failed`, or the name of a refusal or rejection.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct TransferLabels {
+    result: &'static str,
+}
+
+impl LedgerMetrics {
+    pub(crate) fn register(
+        metrics: &Metrics,
+        writer: Handle<LedgerMachine>,
+        view: Follower<LedgerView>,
+    ) -> Self {
+        let counters = Self::default();
+        // Made now, so that a scrape shows every result from the start, at zero.
+        let refusals = TransferRefusal::ALL.iter().map(|refusal| refusal.name());
+        let rejections = TransferRejection::ALL.iter().map(|rejection| rejection.name());
+        for result in ["posted", "replayed", "failed"].into_iter().chain(refusals).chain(rejections)
+        {
+            drop(counters.transfers.get_or_create(&TransferLabels { result }));
+        }
+        metrics.register(|registry| {
+            registry.register(
+                "transfers",
+                "Transfers asked for, by result",
+                counters.transfers.clone(),
+            );
+            registry.register_collector(Box::new(Gauges { writer, view }));
+        });
+        counters
+    }
+
+    /// A transfer that spent its id, now or (`is_replayed`) before.
+    pub(crate) fn transfer(&self, outcome: Outcome, is_replayed: bool) {
+        self.count(match outcome {
+            _ if is_replayed => "replayed",
+            Outcome::Posted => "posted",
+            Outcome::Refused(refusal) => refusal.name(),
+        });
+    }
+
+    /// A transfer that was rejected.
+    pub(crate) fn transfer_rejected(&self, rejection: Rejection) {
+        self.count(rejection.name());
+    }
+
+    /// A transfer that the writer did not decide, or whose outcome is unknown.
+    pub(crate) fn transfer_failed(&self) {
+        self.count("failed");
+    }
+
+    fn count(&self, result: &'static str) {
+        self.transfers.get_or_create(&TransferLabels { result }).inc();
+    }
+}
+
+/// Read when they are scraped.
+#[derive(Debug)]
+struct Gauges {
+    writer: Handle<LedgerMachine>,
+    view: Follower<LedgerView>,
+}
+
+impl Collector for Gauges {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
+        let durable = *self.writer.log().durable().borrow();
+        let gauges = [
+            (
+                "queue_commands",
+                "Commands waiting for the writer",
+                number(self.writer.queue_length()),
+            ),
+            ("durable_records", "Records of the log that are durable", signed(durable.get())),
+            (
+                "view_lag_records",
+                "Durable records that the read side has not applied",
+                signed(durable.since(self.view.position())),
+            ),
+        ];
+        for (name, help, value) in gauges {
+            let gauge = ConstGauge::new(value);
+            gauge.encode(encoder.encode_descriptor(name, help, None, gauge.metric_type())?)?;
+        }
+        Ok(())
+    }
+}
+
+fn number(count: usize) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}
+
+fn signed(count: u64) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,229 @@
+//! JSON forms that several requests and answers share. Converted by hand: the rules' own types are not what is sent.
+
+use lombard_chassis::Problem;
+use lombard_ledger_core::{
+    AccountRef, Asset, Balance, NormalSide, Outcome, Recorded, Totals, Transfer,
+};
+use lombard_types::{AccountId, AccountPath, Amount, Position, Scale, Timestamp};
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use crate::problem;
+
+// === requests ===
+
+/// A decimal number, which must be a string: as a JSON number, many programs would round it on the way.
+#[derive(Debug, Deserialize)]
+#[serde(untagged, expecting = "a decimal string such as \"12.50\"")]
+pub(super) enum Decimal {
+    Text(String),
+    Number(f64),
+}
+
+impl Decimal {
+    pub(super) fn text(&self, field: &'static str) -> Result<&str, Problem> {
+        match self {
+            Self::Text(text) => Ok(text),
+            Self::Number(number) => Err(Problem::new(&problem::AMOUNT_NOT_A_STRING)
+                .detail(format!(
+                    "{field}: say \"{number}\", a string, rather than the number {number}"
+                ))
+                .with("field", field)),
+        }
+    }
+}
+
+/// An account by its path, or by its id as an object.
+#[derive(Debug, Deserialize)]
+#[serde(untagged, expecting = "an account's path, or its id as {\"id\": \"...\"}")]
+pub(super) enum AccountName {
+    Path(String),
+    Id(ById),
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ById {
+    id: String,
+}
+
+impl AccountName {
+    pub(super) fn parse(&self, field: &'static str) -> Result<AccountRef, Problem> {
+        match self {
+            Self::Path(path) => path
+                .parse()
+                .map(AccountRef::Path)
+                .map_err(|error| problem::invalid_field(field, error)),
+            Self::Id(ById { id }) => {
+                id.parse().map(AccountRef::Id).map_err(|error| problem::invalid_field(field, error))
+            }
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum SideBody {
+    Debit,
+    Credit,
+}
+
+impl From<SideBody> for NormalSide {
+    fn from(side: SideBody) -> Self {
+        match side {
+            SideBody::Debit => Self::Debit,
+            SideBody::Credit => Self::Credit,
+        }
+    }
+}
+
+impl From<NormalSide> for SideBody {
+    fn from(side: NormalSide) -> Self {
+        match side {
+            NormalSide::Debit => Self::Debit,
+            NormalSide::Credit => Self::Credit,
+        }
+    }
+}
+
+// === answers ===
+
+/// An account with its balances. Amounts are decimal strings in units of the asset.
+#[derive(Debug, Serialize)]
+pub(super) struct AccountBody {
+    id: String,
+    path: String,
+    asset: String,
+    normal_side: SideBody,
+    floor: Option<String>,
+    balance: BalanceBody,
+    totals: TotalsBody,
+}
+
+/// On the account's normal side.
+#[derive(Debug, Serialize)]
+struct BalanceBody {
+    posted: String,
+    pending: String,
+    available: String,
+}
+
+#[derive(Debug, Serialize)]
+struct TotalsBody {
+    debits_pending: String,
+    debits_posted: String,
+    credits_pending: String,
+    credits_posted: String,
+}
+
+/// What makes an account's JSON, from the writer's reply or from the view.
+pub(super) struct AccountParts<'a> {
+    pub(super) id: AccountId,
+    pub(super) path: &'a AccountPath,
+    pub(super) asset: &'a Asset,
+    pub(super) normal_side: NormalSide,
+    pub(super) floor: Option<Balance>,
+    pub(super) totals: &'a Totals,
+}
+
+impl From<AccountParts<'_>> for AccountBody {
+    fn from(account: AccountParts<'_>) -> Self {
+        let AccountParts { id, path, asset, normal_side, floor, totals } = account;
+        let amount = |minor_units| amount_text(Amount::from_minor_units(minor_units), asset.scale);
+        let balance = |balance: Balance| balance.display(asset.scale).to_string();
+        Self {
+            id: id.to_string(),
+            path: path.to_string(),
+            asset: asset.code.to_string(),
+            normal_side: normal_side.into(),
+            floor: floor.map(balance),
+            balance: BalanceBody {
+                posted: balance(totals.posted(normal_side)),
+                pending: balance(totals.pending(normal_side)),
+                available: balance(totals.available(normal_side)),
+            },
+            totals: TotalsBody {
+                debits_pending: amount(totals.debits_pending),
+                debits_posted: amount(totals.debits_posted),
+                credits_pending: amount(totals.credits_pending),
+                credits_posted: amount(totals.credits_posted),
+            },
+        }
+    }
+}
+
+/// A transfer, posted or refused.
+#[derive(Debug, Serialize)]
+pub(super) struct TransferBody {
+    id: String,
+    /// `posted` or `refused`.
+    status: &'static str,
+    /// Why it was refused.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    result: Option<&'static str>,
+    debit_account: String,
+    debit_account_id: String,
+    credit_account: String,
+    credit_account_id: String,
+    asset: String,
+    amount: String,
+    code: u16,
+    effective_at: String,
+    recorded_at: String,
+    /// The record of the log that holds it.
+    position: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    metadata: Option<Box<RawValue>>,
+}
+
+/// What makes a transfer's JSON, from the writer's reply or from the view.
+pub(super) struct TransferParts<'a> {
+    pub(super) transfer: &'a Transfer,
+    pub(super) outcome: Outcome,
+    pub(super) debit_path: &'a AccountPath,
+    pub(super) credit_path: &'a AccountPath,
+    pub(super) asset: &'a Asset,
+    pub(super) recorded: Recorded,
+    pub(super) metadata: Option<Box<RawValue>>,
+}
+
+impl From<TransferParts<'_>> for TransferBody {
+    fn from(parts: TransferParts<'_>) -> Self {
+        let TransferParts { transfer, outcome, debit_path, credit_path, asset, recorded, metadata } =
+            parts;
+        let (status, result) = match outcome {
+            Outcome::Posted => ("posted", None),
+            Outcome::Refused(refusal) => ("refused", Some(refusal.name())),
+        };
+        Self {
+            id: transfer.id.to_string(),
+            status,
+            result,
+            debit_account: debit_path.to_string(),
+            debit_account_id: transfer.debit_account.to_string(),
+            credit_account: credit_path.to_string(),
+            credit_account_id: transfer.credit_account.to_string(),
+            asset: asset.code.to_string(),
+            amount: amount_text(transfer.amount, asset.scale),
+            code: transfer.code,
+            effective_at: effective_at(transfer, recorded.time).to_string(),
+            recorded_at: recorded.time.to_string(),
+            position: position_text(recorded.position),
+            metadata,
+        }
+    }
+}
+
+/// When a transfer counts.
+pub(super) fn effective_at(transfer: &Transfer, recorded_at: Timestamp) -> Timestamp {
+    transfer.effective_at.unwrap_or(recorded_at)
+}
+
+pub(super) fn amount_text(amount: Amount, scale: Scale) -> String {
+    amount.display(scale).to_string()
+}
+
+/// A string, since programs that read JSON numbers as floats would round large ones.
+pub(super) fn position_text(position: Position) -> String {
+    position.to_string()
+}

@@ -1,0 +1,128 @@
+//! The role as a component: made from a configuration and what it depends on, then run until it is told to drain.
+
+use std::{sync::Arc, time::Duration};
+
+use axum::{Extension, Router};
+use lombard_chassis::{CancellationToken, Health, Metrics};
+use lombard_engine::{Engine, Follower, Handle, StartError, StoppedError};
+use lombard_ledger_core::{Book, HashSeed};
+use lombard_log::SharedLog;
+use lombard_token::Verifier;
+use lombard_types::Position;
+use uuid::Uuid;
+
+use crate::{
+    Config,
+    codec::EventCodec,
+    machine::LedgerMachine,
+    metrics::LedgerMetrics,
+    query::LedgerView,
+    rest::{self, Api},
+};
+
+/// What the role is given.
+pub struct Deps {
+    /// The book's log; nobody else writes to it.
+    pub log: SharedLog,
+    /// Verifies tokens that are issued for this role.
+    pub verifier: Verifier,
+    /// Told when the role is ready, and what is in the way.
+    pub health: Health,
+    /// Where the role counts.
+    pub metrics: Metrics,
+}
+
+impl std::fmt::Debug for Deps {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Deps").field("log", &self.log).finish_non_exhaustive()
+    }
+}
+
+/// The ledger role.
+#[derive(Debug)]
+pub struct Ledger {
+    api: Api,
+    engine: Engine,
+    verifier: Verifier,
+    health: Health,
+}
+
+/// The role did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum NewError {
+    /// The configuration cannot be used.
+    #[error("the configuration of the ledger has mistakes:\n{}", mistakes.join("\n"))]
+    Config {
+        /// One line each.
+        mistakes: Vec<String>,
+    },
+    /// The log could not be replayed.
+    #[error("failed to start the ledger")]
+    Start(#[from] StartError),
+}
+
+impl Ledger {
+    /// Replays the log. Blocks while it does.
+    pub fn new(config: Config, deps: Deps) -> Result<Self, NewError> {
+        let mistakes = config.mistakes();
+        if !mistakes.is_empty() {
+            return Err(NewError::Config { mistakes });
+        }
+        let Deps { log, verifier, health, metrics } = deps;
+        // Drawn anew at each start: nobody outside can choose ids that collide in the indexes.
+        let seed = HashSeed(Uuid::new_v4().as_u128());
+        let machine = LedgerMachine::new(Book::new(seed));
+        let limits = config.engine_limits();
+        let (writer, engine) =
+            Engine::start("ledger", Arc::clone(&log), machine, EventCodec, limits)?;
+        let view = Follower::start("ledger", log, EventCodec, LedgerView::new(seed))?;
+        let metrics = LedgerMetrics::register(&metrics, writer.clone(), view.clone());
+        let api = Api { writer, view, metrics, config: Arc::new(config) };
+        Ok(Self { api, engine, verifier, health })
+    }
+
+    /// The HTTP interface.
+    pub fn router(&self) -> Router {
+        rest::router(self.api.clone()).layer(Extension(self.verifier.clone()))
+    }
+
+    /// The writer, for callers in the same process.
+    pub fn handle(&self) -> Handle<LedgerMachine> {
+        self.api.writer.clone()
+    }
+
+    /// The read side, for callers in the same process.
+    pub fn view(&self) -> Follower<LedgerView> {
+        self.api.view.clone()
+    }
+
+    /// Watches over the writer and the read side until `drain` is cancelled. Both go on for as long as a router or
+    /// handle is left, so that requests under way are still answered during the drain. Becomes ready when the read side has caught up with the log.
+    ///
+    /// An error means that the process must end: the writer stopped, and only a restart recovers.
+    pub async fn run(self, drain: CancellationToken) -> Result<(), StoppedError> {
+        let Self { api, engine, health, .. } = self;
+        let watch = watch_view(api.view.clone(), api.writer.log().tail(), health);
+        // The writer stops when nobody can ask it any more.
+        drop(api);
+        tokio::select! {
+            stopped = engine.stopped() => stopped,
+            () = watch => Ok(()),
+            () = drain.cancelled() => Ok(()),
+        }
+    }
+}
+
+/// Tells the readiness of the read side. Never ends: without it, writes go on.
+async fn watch_view(view: Follower<LedgerView>, tail: Position, health: Health) {
+    /// Longer than any process runs.
+    const FOR_EVER: Duration = Duration::from_secs(1 << 32);
+    if view.wait_for(tail, FOR_EVER).await.is_ok() {
+        health.ready();
+    }
+    // Never reached: the wait ends when the view has stopped following.
+    if view.wait_for(Position::new(u64::MAX), FOR_EVER).await.is_err() {
+        health.obstacle("read side", "stopped following the log; see the log of the role");
+    }
+    std::future::pending().await
+}

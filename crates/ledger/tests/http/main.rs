@@ -1,0 +1,6 @@
+//! The ledger's HTTP interface, in process: tokens are real, the log is in memory.
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test's helpers may panic")]
+
+mod money;
+mod problems;
+mod support;
