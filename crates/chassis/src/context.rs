@@ -7,7 +7,7 @@ use axum::{
     middleware::Next,
     response::Response,
 };
-use http::{HeaderMap, HeaderName, HeaderValue, request::Parts};
+use http::{HeaderMap, HeaderName, HeaderValue, header, request::Parts};
 use lombard_types::RequestId;
 use uuid::Uuid;
 
@@ -77,7 +77,10 @@ pub async fn layer(mut request: Request, next: Next) -> Response {
     request.extensions_mut().insert(context);
     let mut response = next.run(request).await;
     if let Some(problem) = response.extensions_mut().remove::<Problem>() {
-        response = problem.to_response(Some(&path), Some(request_id.as_str())).map(Into::into);
+        // The headers stay: a handler may have added some, such as the position that a refusal depends on.
+        let body = problem.body(Some(&path), Some(request_id.as_str()));
+        response.headers_mut().remove(header::CONTENT_LENGTH);
+        *response.body_mut() = body.into();
         response.extensions_mut().insert(problem);
     }
     if let Ok(value) = HeaderValue::from_str(request_id.as_str()) {

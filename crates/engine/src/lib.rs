@@ -23,6 +23,7 @@
 
 mod codec;
 mod engine;
+pub mod fields;
 mod follower;
 mod handle;
 mod limits;

@@ -15,16 +15,16 @@
 //! ```
 //! Numbers are little endian. The transfer's 128 bytes are drawn in `transfer.rs`.
 
-mod bytes;
 mod transfer;
 
 use std::{str::FromStr, sync::Arc};
 
-use lombard_engine::{Codec, DecodeError};
+use lombard_engine::{
+    Codec, DecodeError,
+    fields::{Reader, Writer},
+};
 use lombard_ledger_core::{Balance, Event, Evidence, Metadata, NormalSide, TransferRefusal};
 use lombard_types::{AccountId, Scale};
-
-use self::bytes::{Reader, Writer};
 
 const ASSET_CREATED: u8 = 1;
 const ACCOUNT_OPENED: u8 = 2;

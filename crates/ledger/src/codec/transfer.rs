@@ -23,7 +23,7 @@ use lombard_engine::DecodeError;
 use lombard_ledger_core::{Transfer, UserData};
 use lombard_types::{AccountId, Amount, Timestamp, TransferId};
 
-use super::bytes::{Reader, Writer};
+use lombard_engine::fields::{Reader, Writer};
 
 /// Size of the record.
 pub(super) const BYTES: usize = 128;

@@ -1,0 +1,85 @@
+//! The authorization server's limits, each with its unit.
+
+use std::time::Duration;
+
+use lombard_engine::Limits;
+use serde::{Deserialize, Serialize};
+
+/// How the authorization server is run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// How long an access token is good.
+    pub access_token_seconds: u64,
+    /// Longest form that the token endpoint reads.
+    pub form_bytes_max: usize,
+    /// Longest body of an administrative request.
+    pub body_bytes_max: usize,
+    /// Clients there may be.
+    pub clients_max: usize,
+    /// Items of a page, at most.
+    pub page_items_max: usize,
+    /// Assertions remembered against replay; when it is full, assertions are refused for a moment.
+    pub assertions_max: usize,
+    /// How far a client's clock may differ from ours.
+    pub clock_skew_seconds: u64,
+    /// How long a write waits before its outcome is reported as unknown.
+    pub submit_ms_max: u64,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            access_token_seconds: 300,
+            form_bytes_max: 16 << 10,
+            body_bytes_max: 16 << 10,
+            clients_max: 100_000,
+            page_items_max: 1000,
+            assertions_max: 100_000,
+            clock_skew_seconds: 10,
+            submit_ms_max: 10_000,
+        }
+    }
+}
+
+impl Config {
+    /// Every mistake in it, one line each.
+    pub fn mistakes(&self) -> Vec<String> {
+        let mut mistakes = Vec::new();
+        let mut expect = |is_right: bool, mistake: &str| {
+            if !is_right {
+                mistakes.push(mistake.to_owned());
+            }
+        };
+        let is_short = (30..=3600).contains(&self.access_token_seconds);
+        expect(is_short, "access_token_seconds is not between 30 and 3600");
+        expect(self.form_bytes_max >= 1024, "form_bytes_max is below 1024");
+        expect(self.body_bytes_max >= 1024, "body_bytes_max is below 1024");
+        expect(self.clients_max > 0, "clients_max is 0");
+        expect(self.page_items_max > 0, "page_items_max is 0");
+        expect(self.assertions_max > 0, "assertions_max is 0");
+        expect(self.clock_skew_seconds <= 60, "clock_skew_seconds is over 60");
+        expect(self.submit_ms_max > 0, "submit_ms_max is 0");
+        mistakes
+    }
+
+    pub(crate) fn access_token_life(&self) -> Duration {
+        Duration::from_secs(self.access_token_seconds)
+    }
+
+    pub(crate) fn clock_skew(&self) -> Duration {
+        Duration::from_secs(self.clock_skew_seconds)
+    }
+
+    pub(crate) fn submit_timeout(&self) -> Duration {
+        Duration::from_millis(self.submit_ms_max)
+    }
+
+    pub(crate) fn engine_limits(&self) -> Limits {
+        Limits {
+            record_bytes_max: 64 << 10,
+            submit_timeout: self.submit_timeout(),
+            ..Limits::default()
+        }
+    }
+}

@@ -1,0 +1,103 @@
+//! Errors of the token endpoint, in the form of RFC 6749 section 5.2.
+
+use std::borrow::Cow;
+
+use axum::{
+    http::{HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use lombard_auth_core::GrantError;
+use lombard_chassis::Json;
+use serde_json::json;
+
+/// Why no token is issued: the code, and a description for whoever reads logs.
+#[derive(Debug)]
+pub(super) struct OAuthError {
+    pub(super) code: Code,
+    pub(super) description: Cow<'static, str>,
+    /// Whether the client tried HTTP Basic: then a 401 must say so (RFC 6749 section 5.2).
+    pub(super) used_basic: bool,
+}
+
+/// The error codes that are answered: a closed set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Code {
+    InvalidRequest,
+    InvalidClient,
+    InvalidScope,
+    /// RFC 8707 section 2.
+    InvalidTarget,
+    UnsupportedGrantType,
+    TemporarilyUnavailable,
+    ServerError,
+}
+
+impl Code {
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::InvalidRequest => "invalid_request",
+            Self::InvalidClient => "invalid_client",
+            Self::InvalidScope => "invalid_scope",
+            Self::InvalidTarget => "invalid_target",
+            Self::UnsupportedGrantType => "unsupported_grant_type",
+            Self::TemporarilyUnavailable => "temporarily_unavailable",
+            Self::ServerError => "server_error",
+        }
+    }
+
+    const fn status(self) -> StatusCode {
+        match self {
+            Self::InvalidClient => StatusCode::UNAUTHORIZED,
+            Self::TemporarilyUnavailable => StatusCode::SERVICE_UNAVAILABLE,
+            Self::ServerError => StatusCode::INTERNAL_SERVER_ERROR,
+            _ => StatusCode::BAD_REQUEST,
+        }
+    }
+}
+
+impl OAuthError {
+    pub(super) fn new(code: Code, description: impl Into<Cow<'static, str>>) -> Self {
+        Self { code, description: description.into(), used_basic: false }
+    }
+
+    pub(super) fn invalid_request(description: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(Code::InvalidRequest, description)
+    }
+}
+
+impl From<GrantError> for OAuthError {
+    fn from(error: GrantError) -> Self {
+        let code = match error {
+            GrantError::InvalidTarget { .. } => Code::InvalidTarget,
+            GrantError::NotAllowed(_)
+            | GrantError::WrongResource { .. }
+            | GrantError::SeveralResources { .. }
+            | GrantError::Nothing => Code::InvalidScope,
+        };
+        Self::new(code, error.to_string())
+    }
+}
+
+impl IntoResponse for OAuthError {
+    fn into_response(self) -> Response {
+        // RFC 6749 section 5.2: no quotes, backslashes or non-ASCII in a description.
+        let description: String = self
+            .description
+            .chars()
+            .map(|c| if (' '..='~').contains(&c) && c != '"' && c != '\\' { c } else { '\'' })
+            .collect();
+        let body = json!({ "error": self.code.name(), "error_description": description });
+        let mut response = (self.code.status(), Json(body)).into_response();
+        let headers = response.headers_mut();
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        if self.code == Code::InvalidClient && self.used_basic {
+            let challenge =
+                HeaderValue::from_static("Basic realm=\"token endpoint\", charset=\"UTF-8\"");
+            headers.insert(header::WWW_AUTHENTICATE, challenge);
+        }
+        if self.code == Code::TemporarilyUnavailable {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+        }
+        response
+    }
+}

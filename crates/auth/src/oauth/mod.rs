@@ -1,0 +1,26 @@
+//! The protocol: token endpoint, metadata, keys. Public: who calls proves itself in the request, or needs not to.
+
+mod client_authentication;
+mod error;
+mod form;
+mod jwks;
+mod metadata;
+mod token;
+
+use axum::{
+    Extension, Router,
+    routing::{get, post},
+};
+use lombard_chassis::extract::BodyLimit;
+
+use crate::service::Api;
+
+pub(crate) fn router(api: Api) -> Router {
+    let body_limit = BodyLimit(api.config.form_bytes_max);
+    Router::new()
+        .route("/oauth/token", post(token::issue))
+        .route("/oauth/jwks", get(jwks::get))
+        .route("/.well-known/oauth-authorization-server", get(metadata::get))
+        .with_state(api)
+        .layer(Extension(body_limit))
+}

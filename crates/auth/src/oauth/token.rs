@@ -1,0 +1,112 @@
+//! `POST /oauth/token`: the client credentials grant (RFC 6749 section 4.4, RFC 9068).
+
+use std::time::SystemTime;
+
+use axum::{
+    extract::State,
+    http::{HeaderMap, HeaderValue, header},
+    response::{IntoResponse, Response},
+};
+use lombard_auth_core::{Client, Granted};
+use lombard_chassis::{Json, RawBody, extract::require_media_type};
+use lombard_token::{Claims, ScopeSet};
+use lombard_types::Timestamp;
+use serde::Serialize;
+use uuid::Uuid;
+
+use super::{
+    client_authentication::authenticate,
+    error::{Code, OAuthError},
+    form::Form,
+};
+use crate::service::Api;
+
+/// RFC 6749 section 5.1.
+#[derive(Serialize)]
+struct Issued {
+    access_token: String,
+    token_type: &'static str,
+    expires_in: u64,
+    scope: String,
+}
+
+pub(super) async fn issue(
+    State(api): State<Api>,
+    headers: HeaderMap,
+    body: Result<RawBody, lombard_chassis::Problem>,
+) -> Response {
+    let result = body
+        .map_err(|problem| OAuthError::invalid_request(problem.kind().title))
+        .and_then(|RawBody(body)| grant(&api, &headers, &body));
+    match result {
+        Ok(issued) => {
+            api.metrics.token_request("issued");
+            let no_store = [(header::CACHE_CONTROL, HeaderValue::from_static("no-store"))];
+            (no_store, Json(issued)).into_response()
+        }
+        Err(error) => {
+            api.metrics.token_request(error.code.name());
+            error.into_response()
+        }
+    }
+}
+
+fn grant(api: &Api, headers: &HeaderMap, body: &[u8]) -> Result<Issued, OAuthError> {
+    require_media_type(headers, "application/x-www-form-urlencoded").map_err(|_| {
+        OAuthError::invalid_request("the body must be application/x-www-form-urlencoded")
+    })?;
+    let form = Form::parse(body)?;
+    let now = Timestamp::from_system_time(SystemTime::now());
+    match form.get("grant_type") {
+        Some("client_credentials") => {}
+        Some(_) => {
+            return Err(OAuthError::new(
+                Code::UnsupportedGrantType,
+                "only client_credentials is supported",
+            ));
+        }
+        None => return Err(OAuthError::invalid_request("grant_type is missing")),
+    }
+    let client = authenticate(api, headers, &form, now)?;
+    let requested: Option<ScopeSet> = form
+        .get("scope")
+        .map(str::parse)
+        .transpose()
+        .map_err(|error| OAuthError::new(Code::InvalidScope, format!("{error}")))?;
+    let granted = lombard_auth_core::grant(
+        &client.scope,
+        requested.as_ref(),
+        form.get("resource"),
+        &api.issuer,
+    )?;
+    sign(api, &client, granted, now)
+}
+
+fn sign(
+    api: &Api,
+    client: &Client,
+    granted: Granted,
+    now: Timestamp,
+) -> Result<Issued, OAuthError> {
+    let Granted { audience, scope } = granted;
+    let claims = Claims {
+        issuer: (*api.issuer).into(),
+        subject: client.id.as_str().into(),
+        audience: audience.into(),
+        client_id: client.id.as_str().into(),
+        scope,
+        token_id: Uuid::new_v4().simple().to_string().into(),
+        issued_at: now,
+        expires_at: now.plus(api.config.access_token_life()),
+    };
+    let access_token = claims.sign(&api.signing_key).map_err(|error| {
+        tracing::error!(%error, "failed to sign a token");
+        OAuthError::new(Code::ServerError, "the token could not be signed")
+    })?;
+    Ok(Issued {
+        access_token,
+        token_type: "Bearer",
+        expires_in: api.config.access_token_seconds,
+        scope: claims.scope.to_string(),
+    })
+}

@@ -1,0 +1,294 @@
+//! Registering, listing and removing clients.
+
+use aws_lc_rs::digest;
+use axum::{
+    extract::State,
+    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use lombard_auth_core::{Authentication, Client, ClientName, Command, Reply};
+use lombard_chassis::{
+    Authenticated, Json, Path, Problem, Query, extract::single_header, problems,
+};
+use lombard_engine::Committed;
+use lombard_token::{PublicJwk, ScopeSet};
+use lombard_types::{ClientId, Position, Timestamp};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+use zeroize::Zeroizing;
+
+use crate::{problem, secret, service::Api};
+
+const POSITION: HeaderName = HeaderName::from_static("lombard-position");
+const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
+
+/// What a registration says.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct NewClient {
+    /// Chosen by the registrant, or made here.
+    client_id: Option<String>,
+    name: String,
+    /// What it may ask for, separated by spaces.
+    scope: String,
+    /// Its public key; without one it gets a secret.
+    jwk: Option<serde_json::Value>,
+}
+
+/// A client as it is shown.
+#[derive(Serialize)]
+struct ShownClient<'a> {
+    client_id: &'a str,
+    /// Shown once, in the answer that made it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    client_secret: Option<&'a str>,
+    name: &'a str,
+    scope: String,
+    token_endpoint_auth_method: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    jwk: Option<&'a PublicJwk>,
+    registered_at: String,
+    registered_by: &'a str,
+}
+
+impl<'a> ShownClient<'a> {
+    fn new(client: &'a Client, client_secret: Option<&'a str>) -> Self {
+        let (method, jwk) = match &client.authentication {
+            Authentication::Secret { .. } => ("client_secret_basic", None),
+            Authentication::Key(key) => ("private_key_jwt", Some(&**key)),
+        };
+        Self {
+            client_id: client.id.as_str(),
+            client_secret,
+            name: client.name.as_str(),
+            scope: client.scope.to_string(),
+            token_endpoint_auth_method: method,
+            jwk,
+            registered_at: client.registered_at.to_string(),
+            registered_by: &client.registered_by,
+        }
+    }
+}
+
+/// `POST /v1/auth/clients`. With an `Idempotency-Key` a retry registers the same client; if it has a secret it gets a
+/// new one, since the first was lost with its answer.
+pub(super) async fn register(
+    State(api): State<Api>,
+    caller: Authenticated,
+    headers: HeaderMap,
+    Json(body): Json<NewClient>,
+) -> Result<Response, Problem> {
+    let registrant = caller.require("auth", "write", None)?.client_id.clone();
+    let (client, secret) = body.read(&registrant, idempotency_key(&headers)?)?;
+    let scope = &client.scope;
+    if !caller.0.scope.covers(scope) && !caller.0.scope.permits("auth", "write", None) {
+        return Err(lombard_chassis::authenticate::insufficient_scope(&scope.to_string()));
+    }
+    let command = Command::Register { client, clients_max: api.config.clients_max };
+    let committed = submit(&api, command).await?;
+    let (status, client) = match &committed.reply {
+        Reply::Registered(client) => (StatusCode::CREATED, client),
+        Reply::AlreadyRegistered(client) => (StatusCode::OK, client),
+        Reply::Bootstrapped | Reply::Rotated | Reply::Removed => {
+            return Err(Problem::new(&problems::INTERNAL));
+        }
+    };
+    tracing::info!(client_id = %client.id, by = &*registrant, "registered a client");
+    let shown = ShownClient::new(client, secret.as_ref().map(|secret| secret.as_str()));
+    let mut response = (status, private(Json(shown))).into_response();
+    let location = format!("/v1/auth/clients/{}", client.id);
+    if let Ok(location) = HeaderValue::from_str(&location) {
+        response.headers_mut().insert(header::LOCATION, location);
+    }
+    if status == StatusCode::OK {
+        response.headers_mut().insert(REPLAYED, HeaderValue::from_static("true"));
+    }
+    Ok(with_position(response, committed.position))
+}
+
+impl NewClient {
+    fn read(
+        self,
+        registrant: &str,
+        key: Option<&str>,
+    ) -> Result<(Client, Option<Zeroizing<String>>), Problem> {
+        let invalid = |member: &str, cause: &dyn std::fmt::Display| {
+            Problem::new(&problem::INVALID_CLIENT)
+                .detail(format!("{member}: {cause}"))
+                .with("member", member)
+        };
+        let id: ClientId = match self.client_id {
+            Some(id) => id.parse().map_err(|error| invalid("client_id", &error))?,
+            None => fresh_id(registrant, key),
+        };
+        let name = ClientName::new(&self.name).map_err(|error| invalid("name", &error))?;
+        let scope: ScopeSet = self.scope.parse().map_err(|error| invalid("scope", &error))?;
+        if scope.is_empty() {
+            return Err(invalid("scope", &"a client that may ask for nothing is of no use"));
+        }
+        let (authentication, secret) = match self.jwk {
+            Some(jwk) => {
+                let key = PublicJwk::parse(jwk.to_string().as_bytes())
+                    .map_err(|error| invalid("jwk", &error))?;
+                (Authentication::Key(Box::new(key)), None)
+            }
+            None => {
+                let (authentication, secret) = new_secret()?;
+                (authentication, Some(secret))
+            }
+        };
+        let registered_by = registrant.into();
+        let client = Client {
+            id,
+            name,
+            scope,
+            authentication,
+            registered_at: Timestamp::EPOCH,
+            registered_by,
+        };
+        Ok((client, secret))
+    }
+}
+
+fn new_secret() -> Result<(Authentication, Zeroizing<String>), Problem> {
+    let secret = secret::generate().map_err(|_| {
+        tracing::error!("the system gave no randomness");
+        Problem::new(&problems::INTERNAL)
+    })?;
+    Ok((Authentication::Secret { sha256: secret::sha256(secret.as_bytes()) }, secret))
+}
+
+/// A random id, or with an idempotency key always the same for the same registrant.
+#[expect(clippy::expect_used, reason = "a UUID's text always fits the grammar of client ids")]
+fn fresh_id(registrant: &str, key: Option<&str>) -> ClientId {
+    let id = match key {
+        None => Uuid::new_v4(),
+        Some(key) => {
+            let mut context = digest::Context::new(&digest::SHA256);
+            for part in ["client", registrant, key] {
+                context.update(&u64::try_from(part.len()).unwrap_or(u64::MAX).to_le_bytes());
+                context.update(part.as_bytes());
+            }
+            let mut bytes = [0; 16];
+            bytes.copy_from_slice(context.finish().as_ref().get(..16).unwrap_or(&[0; 16]));
+            uuid::Builder::from_custom_bytes(bytes).into_uuid()
+        }
+    };
+    id.hyphenated().to_string().parse().expect("a UUID is a client id")
+}
+
+fn idempotency_key(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
+    let key = single_header(headers, "idempotency-key")?;
+    match key {
+        Some(key)
+            if key.is_empty()
+                || key.len() > 255
+                || !key.bytes().all(|byte| byte.is_ascii_graphic()) =>
+        {
+            Err(Problem::new(&problem::IDEMPOTENCY_KEY_INVALID)
+                .detail("an Idempotency-Key is 1 to 255 visible ASCII characters without spaces"))
+        }
+        key => Ok(key),
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Page {
+    limit: Option<usize>,
+    after: Option<String>,
+}
+
+/// `GET /v1/auth/clients`: all clients by id, in pages.
+pub(super) async fn list(
+    State(api): State<Api>,
+    caller: Authenticated,
+    Query(page): Query<Page>,
+) -> Result<Response, Problem> {
+    caller.require("auth", "read", None)?;
+    let invalid = |detail: String| Problem::new(&problems::INVALID_QUERY).detail(detail);
+    let limit_max = api.config.page_items_max;
+    let limit = page.limit.unwrap_or(100.min(limit_max));
+    if !(1..=limit_max).contains(&limit) {
+        return Err(invalid(format!("limit must be 1 to {limit_max}")));
+    }
+    let after: Option<ClientId> = page
+        .after
+        .map(|after| after.parse())
+        .transpose()
+        .map_err(|error| invalid(format!("after: {error}")))?;
+    let mut clients: Vec<_> =
+        api.view.read(|view| view.clients.after(after.as_ref()).take(limit + 1).cloned().collect());
+    let has_more = clients.len() > limit;
+    clients.truncate(limit);
+    let next = clients.last().filter(|_| has_more).map(|client| client.id.to_string());
+    let items: Vec<_> = clients.iter().map(|client| ShownClient::new(client, None)).collect();
+    Ok(private(Json(serde_json::json!({ "items": items, "next": next }))).into_response())
+}
+
+/// `GET /v1/auth/clients/{id}`.
+pub(super) async fn get(
+    State(api): State<Api>,
+    caller: Authenticated,
+    Path(id): Path<String>,
+) -> Result<Response, Problem> {
+    caller.require("auth", "read", None)?;
+    let client = api.view.read(|view| view.clients.get(&id).cloned());
+    let client = client.ok_or_else(|| Problem::new(&problem::CLIENT_NOT_FOUND))?;
+    Ok(private(Json(ShownClient::new(&client, None))).into_response())
+}
+
+/// `DELETE /v1/auth/clients/{id}`: it gets no tokens from now on. Tokens that it holds stay good until they expire.
+pub(super) async fn remove(
+    State(api): State<Api>,
+    caller: Authenticated,
+    Path(id): Path<String>,
+) -> Result<Response, Problem> {
+    caller.require("auth", "write", None)?;
+    let id = known_id(&id)?;
+    let committed = submit(&api, Command::Remove { id: id.clone() }).await?;
+    tracing::info!(client_id = %id, by = &*caller.0.client_id, "removed a client");
+    Ok(with_position(StatusCode::NO_CONTENT.into_response(), committed.position))
+}
+
+/// `POST /v1/auth/clients/{id}/secret`: a new secret; the old one is worth nothing from now on.
+pub(super) async fn rotate_secret(
+    State(api): State<Api>,
+    caller: Authenticated,
+    Path(id): Path<String>,
+) -> Result<Response, Problem> {
+    caller.require("auth", "write", None)?;
+    let id = known_id(&id)?;
+    let secret = secret::generate().map_err(|_| Problem::new(&problems::INTERNAL))?;
+    let sha256 = secret::sha256(secret.as_bytes());
+    let committed = submit(&api, Command::RotateSecret { id: id.clone(), sha256 }).await?;
+    tracing::info!(client_id = %id, by = &*caller.0.client_id, "rotated a client's secret");
+    let body = serde_json::json!({ "client_id": id.as_str(), "client_secret": secret.as_str() });
+    Ok(with_position(private(Json(body)).into_response(), committed.position))
+}
+
+/// An id that no client can have is not found, like one that no client has.
+fn known_id(id: &str) -> Result<ClientId, Problem> {
+    id.parse().map_err(|_| Problem::new(&problem::CLIENT_NOT_FOUND))
+}
+
+/// Submits, and waits until the token endpoint knows.
+async fn submit(api: &Api, command: Command) -> Result<Committed<Reply>, Problem> {
+    let committed = api.writer.submit(command).await.map_err(problem::from_submit_error)?;
+    let wanted = committed.position.next();
+    api.view.wait_for(wanted, api.config.submit_timeout()).await.map_err(|_| {
+        Problem::new(&problems::OUTCOME_UNKNOWN)
+            .detail("the change is durable but not yet seen by the token endpoint")
+    })?;
+    Ok(committed)
+}
+
+/// Answers about clients are for nobody's cache.
+fn private(body: impl IntoResponse) -> Response {
+    ([(header::CACHE_CONTROL, HeaderValue::from_static("no-store"))], body).into_response()
+}
+
+fn with_position(mut response: Response, position: Position) -> Response {
+    response.headers_mut().insert(POSITION, HeaderValue::from(position.get()));
+    response
+}

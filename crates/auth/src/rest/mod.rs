@@ -1,0 +1,21 @@
+//! The administration, `/v1/auth/...`: for whoever has the scope `admin`, or `auth:read` and `auth:write`.
+
+mod clients;
+
+use axum::{
+    Extension, Router,
+    routing::{get, post},
+};
+use lombard_chassis::extract::BodyLimit;
+
+use crate::service::Api;
+
+pub(crate) fn router(api: Api) -> Router {
+    let body_limit = BodyLimit(api.config.body_bytes_max);
+    let routes = Router::new()
+        .route("/clients", get(clients::list).post(clients::register))
+        .route("/clients/{id}", get(clients::get).delete(clients::remove))
+        .route("/clients/{id}/secret", post(clients::rotate_secret))
+        .with_state(api);
+    Router::new().nest("/v1/auth", routes).layer(Extension(body_limit))
+}

@@ -1,0 +1,167 @@
+//! The role as a component: made from a configuration and what it depends on, then run until it is told to drain.
+
+use std::{fmt, path::PathBuf, sync::Arc, time::Duration};
+
+use axum::{Extension, Router};
+use futures_util::future::BoxFuture;
+use lombard_auth_core::Client;
+use lombard_chassis::{CancellationToken, Health, Metrics};
+use lombard_engine::{Engine, Follower, Handle, StartError, StoppedError};
+use lombard_log::SharedLog;
+use lombard_token::{Jwks, KeySource, KeySourceError, SigningKey, Verifier};
+
+use crate::{
+    AuthMachine, Config, EventCodec,
+    bootstrap::{self, BootstrapError},
+    metrics::AuthMetrics,
+    oauth,
+    replay::UsedAssertions,
+    rest,
+    signing_key_file::{self, SigningKeyError},
+};
+
+/// What the role is given.
+pub struct Deps {
+    /// The role's log; nobody else writes to it.
+    pub log: SharedLog,
+    /// Who makes the tokens: the public URL of the gateway.
+    pub issuer: String,
+    /// Where the signing key is kept; it is made if it is not there.
+    pub signing_key_file: PathBuf,
+    /// The clients of the first start.
+    pub bootstrap_file: Option<PathBuf>,
+    /// Told when the role is ready, and what is in the way.
+    pub health: Health,
+    /// Where the role counts.
+    pub metrics: Metrics,
+}
+
+impl fmt::Debug for Deps {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Deps")
+            .field("log", &self.log)
+            .field("issuer", &self.issuer)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What the handlers share.
+#[derive(Clone, Debug)]
+pub(crate) struct Api {
+    pub(crate) writer: Handle<AuthMachine>,
+    /// The copy of the clients that requests read.
+    pub(crate) view: Follower<AuthMachine>,
+    pub(crate) config: Arc<Config>,
+    pub(crate) issuer: Arc<str>,
+    pub(crate) signing_key: Arc<SigningKey>,
+    pub(crate) used_assertions: Arc<UsedAssertions>,
+    pub(crate) metrics: AuthMetrics,
+}
+
+/// The authorization server role.
+#[derive(Debug)]
+pub struct Auth {
+    api: Api,
+    engine: Engine,
+    verifier: Verifier,
+    health: Health,
+    first_clients: Vec<Client>,
+}
+
+/// The role did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum NewError {
+    /// The configuration cannot be used.
+    #[error("the configuration of the authorization server has mistakes:\n{}", mistakes.join("\n"))]
+    Config {
+        /// One line each.
+        mistakes: Vec<String>,
+    },
+    /// The log could not be replayed.
+    #[error("failed to start the authorization server")]
+    Start(#[from] StartError),
+    /// The signing key could not be read or made.
+    #[error("failed to start the authorization server")]
+    SigningKey(#[from] SigningKeyError),
+    /// The clients of the first start could not be read.
+    #[error("failed to start the authorization server")]
+    Bootstrap(#[from] BootstrapError),
+}
+
+/// Why a running role ended.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// The writer stopped: only a restart recovers.
+    #[error(transparent)]
+    Stopped(#[from] StoppedError),
+    /// The clients of the first start could not be registered.
+    #[error(transparent)]
+    Bootstrap(#[from] BootstrapError),
+}
+
+/// The role's own keys, for verifying the tokens that it made itself.
+struct OwnKeys(Jwks);
+
+impl KeySource for OwnKeys {
+    fn fetch(&self) -> BoxFuture<'_, Result<Jwks, KeySourceError>> {
+        Box::pin(async { Ok(self.0.clone()) })
+    }
+}
+
+impl Auth {
+    /// Replays the log and reads the signing key. Blocks while it does.
+    pub fn new(config: Config, deps: Deps) -> Result<Self, NewError> {
+        let mistakes = config.mistakes();
+        if !mistakes.is_empty() {
+            return Err(NewError::Config { mistakes });
+        }
+        let Deps { log, issuer, signing_key_file, bootstrap_file, health, metrics } = deps;
+        let signing_key = signing_key_file::read_or_create(&signing_key_file)?;
+        let first_clients =
+            bootstrap_file.as_deref().map(bootstrap::read).transpose()?.unwrap_or_default();
+        let limits = config.engine_limits();
+        let (writer, engine) =
+            Engine::start("auth", Arc::clone(&log), AuthMachine::default(), EventCodec, limits)?;
+        let view = Follower::start("auth", log, EventCodec, AuthMachine::default())?;
+        let own_keys = OwnKeys(Jwks { keys: vec![signing_key.public_jwk().clone()] });
+        let verifier = Verifier::new(&issuer, format!("{issuer}/v1/auth"), Arc::new(own_keys));
+        let api = Api {
+            writer,
+            view,
+            used_assertions: Arc::new(UsedAssertions::new(config.assertions_max)),
+            config: Arc::new(config),
+            issuer: issuer.into(),
+            signing_key: Arc::new(signing_key),
+            metrics: AuthMetrics::register(&metrics),
+        };
+        Ok(Self { api, engine, verifier, health, first_clients })
+    }
+
+    /// The HTTP interface.
+    pub fn router(&self) -> Router {
+        oauth::router(self.api.clone())
+            .merge(rest::router(self.api.clone()).layer(Extension(self.verifier.clone())))
+    }
+
+    /// Registers the clients of the first start, becomes ready, and watches over the writer until `drain` is cancelled.
+    ///
+    /// An error means that the process must end.
+    pub async fn run(self, drain: CancellationToken) -> Result<(), RunError> {
+        let Self { api, engine, verifier, health, first_clients } = self;
+        bootstrap::register(first_clients, &api.writer).await?;
+        if verifier.refresh().await.is_err() {
+            health.obstacle("keys", "the signing key's public half is not usable");
+        }
+        let tail = api.writer.log().tail();
+        // The token endpoint reads the copy, so it must have seen everything first.
+        while api.view.wait_for(tail, Duration::from_secs(60)).await.is_err() {
+            tracing::warn!("the copy of the clients is still catching up with the log");
+        }
+        drop(api);
+        health.ready();
+        tokio::select! {
+            stopped = engine.stopped() => Ok(stopped?),
+            () = drain.cancelled() => Ok(()),
+        }
+    }
+}

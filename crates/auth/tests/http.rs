@@ -1,0 +1,593 @@
+//! The role in process, on a log in memory: what is asked for over HTTP, and what comes back.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test that finds something else than it expects must fail"
+)]
+
+use axum::{Router, body::Body};
+use base64::{
+    Engine as _,
+    engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD},
+};
+use futures_util::FutureExt as _;
+use http::{Method, Request, StatusCode, header};
+use http_body_util::BodyExt as _;
+use lombard_auth::{Auth, Config, Deps};
+use lombard_chassis::{CancellationToken, Health, Metrics};
+use lombard_log::{Log as _, MemoryLog};
+use lombard_token::{
+    CLIENT_ASSERTION_TYPE, Jwks, KeySource, KeySourceError, SigningKey, Verifier, client_assertion,
+};
+use lombard_types::Timestamp;
+use serde_json::{Value, json};
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+use tempfile::TempDir;
+use tower::ServiceExt as _;
+
+const ISSUER: &str = "http://127.0.0.1:8080";
+const SECRET: &str = "a secret+with%signs";
+
+struct Role {
+    router: Router,
+    log: MemoryLog,
+    operator: SigningKey,
+    place: TempDir,
+}
+
+struct Answer {
+    status: StatusCode,
+    headers: http::HeaderMap,
+    body: Value,
+}
+
+fn sha256(text: &str) -> String {
+    URL_SAFE_NO_PAD.encode(aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, text.as_bytes()))
+}
+
+fn now() -> Timestamp {
+    Timestamp::from_system_time(SystemTime::now())
+}
+
+impl Role {
+    async fn start() -> Self {
+        let place = tempfile::tempdir().unwrap();
+        let operator = SigningKey::generate().unwrap();
+        let clients = json!({ "clients": [
+            { "client_id": "operator", "name": "Operator", "scope": "admin", "jwk": operator.public_jwk() },
+            { "client_id": "shop", "name": "Shop", "scope": "ledger:read ledger:write:shop/*", "secret_sha256": sha256(SECRET) },
+            { "client_id": "wide", "name": "Wide", "scope": "ledger:read registry:read", "secret_sha256": sha256("wide") },
+        ]});
+        std::fs::write(place.path().join("clients.json"), clients.to_string()).unwrap();
+        Self::start_on(place, MemoryLog::new(), operator).await
+    }
+
+    async fn start_on(place: TempDir, log: MemoryLog, operator: SigningKey) -> Self {
+        let health = Health::starting();
+        let deps = Deps {
+            log: Arc::new(log.clone()),
+            issuer: ISSUER.to_owned(),
+            signing_key_file: place.path().join("signing.key"),
+            bootstrap_file: Some(place.path().join("clients.json")),
+            health: health.clone(),
+            metrics: Metrics::new("auth"),
+        };
+        let auth = Auth::new(Config::default(), deps).unwrap();
+        let router = auth.router();
+        tokio::spawn(auth.run(CancellationToken::new()));
+        while !health.is_ready() {
+            tokio::task::yield_now().await;
+        }
+        Self { router, log, operator, place }
+    }
+
+    async fn send(&self, request: Request<Body>) -> Answer {
+        let response = self.router.clone().oneshot(request).await.unwrap();
+        let (parts, body) = response.into_parts();
+        let bytes = body.collect().await.unwrap().to_bytes();
+        let body = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
+        Answer { status: parts.status, headers: parts.headers, body }
+    }
+
+    async fn token(&self, authorization: Option<&str>, form: &str) -> Answer {
+        let mut request = Request::post("/oauth/token")
+            .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded");
+        if let Some(authorization) = authorization {
+            request = request.header(header::AUTHORIZATION, authorization);
+        }
+        self.send(request.body(Body::from(form.to_owned())).unwrap()).await
+    }
+
+    fn assertion(&self, jti: &str) -> String {
+        let assertion = client_assertion(&self.operator, "operator", ISSUER, jti, now()).unwrap();
+        format!("client_assertion_type={CLIENT_ASSERTION_TYPE}&client_assertion={assertion}")
+    }
+
+    async fn admin_token(&self) -> String {
+        let jti = uuid::Uuid::new_v4().to_string();
+        let form = format!("grant_type=client_credentials&{}", self.assertion(&jti));
+        let answer = self.token(None, &form).await;
+        assert_eq!(answer.status, StatusCode::OK, "{}", answer.body);
+        answer.body["access_token"].as_str().unwrap().to_owned()
+    }
+
+    async fn admin(&self, method: Method, path: &str, body: Option<Value>) -> Answer {
+        self.admin_with_key(method, path, body, None).await
+    }
+
+    async fn admin_with_key(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<Value>,
+        key: Option<&str>,
+    ) -> Answer {
+        let mut request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header(header::AUTHORIZATION, format!("Bearer {}", self.admin_token().await));
+        if let Some(key) = key {
+            request = request.header("idempotency-key", key);
+        }
+        let body = match body {
+            Some(body) => {
+                request = request.header(header::CONTENT_TYPE, "application/json");
+                Body::from(body.to_string())
+            }
+            None => Body::empty(),
+        };
+        self.send(request.body(body).unwrap()).await
+    }
+}
+
+fn basic(id: &str, secret: &str) -> String {
+    let encode = |text: &str| -> String {
+        text.bytes()
+            .map(|byte| {
+                if byte.is_ascii_alphanumeric() {
+                    char::from(byte).to_string()
+                } else {
+                    format!("%{byte:02X}")
+                }
+            })
+            .collect()
+    };
+    format!("Basic {}", STANDARD.encode(format!("{}:{}", encode(id), encode(secret))))
+}
+
+struct FixedKeys(Jwks);
+
+impl KeySource for FixedKeys {
+    fn fetch(&self) -> futures_util::future::BoxFuture<'_, Result<Jwks, KeySourceError>> {
+        async { Ok(self.0.clone()) }.boxed()
+    }
+}
+
+#[tokio::test]
+async fn a_client_gets_a_token_that_verifies() {
+    let role = Role::start().await;
+    let posted = format!(
+        "grant_type=client_credentials&client_id=shop&client_secret={}",
+        "a+secret%2Bwith%25signs"
+    );
+    for (authorization, form) in
+        [(Some(basic("shop", SECRET)), "grant_type=client_credentials".to_owned()), (None, posted)]
+    {
+        let answer = role.token(authorization.as_deref(), &form).await;
+        assert_eq!(answer.status, StatusCode::OK, "{}", answer.body);
+        assert_eq!(answer.headers[header::CACHE_CONTROL], "no-store");
+        assert_eq!(answer.body["token_type"], "Bearer");
+        assert_eq!(answer.body["expires_in"], 300);
+        assert_eq!(answer.body["scope"], "ledger:read ledger:write:shop/*");
+
+        let keys = role.send(Request::get("/oauth/jwks").body(Body::empty()).unwrap()).await;
+        let jwks = Jwks::parse(keys.body.to_string().as_bytes()).unwrap();
+        let verifier =
+            Verifier::new(ISSUER, format!("{ISSUER}/v1/ledger"), Arc::new(FixedKeys(jwks)));
+        let token = answer.body["access_token"].as_str().unwrap();
+        let claims = verifier.verify_or_refresh(token).await.unwrap();
+        assert_eq!((&*claims.client_id, &*claims.subject), ("shop", "shop"));
+        assert!(claims.scope.permits("ledger", "write", Some("shop/till")));
+        let elsewhere = verifier.for_audience(format!("{ISSUER}/v1/registry"));
+        assert!(elsewhere.verify_or_refresh(token).await.is_err());
+        let header = URL_SAFE_NO_PAD.decode(token.split('.').next().unwrap()).unwrap();
+        let header: Value = serde_json::from_slice(&header).unwrap();
+        assert_eq!((&header["alg"], &header["typ"]), (&json!("ES256"), &json!("at+jwt")));
+    }
+}
+
+#[tokio::test]
+async fn every_bad_request_has_its_error_and_issues_nothing() {
+    let role = Role::start().await;
+    let shop = basic("shop", SECRET);
+    let used = role.assertion("used");
+    assert_eq!(
+        role.token(None, &format!("grant_type=client_credentials&{used}")).await.status,
+        StatusCode::OK
+    );
+    let foreign = SigningKey::generate().unwrap();
+    let sign = |key: &SigningKey, client: &str, issuer: &str, time: Timestamp| {
+        let assertion = client_assertion(key, client, issuer, "x", time).unwrap();
+        format!(
+            "grant_type=client_credentials&client_assertion_type={CLIENT_ASSERTION_TYPE}&client_assertion={assertion}"
+        )
+    };
+    let grant = "grant_type=client_credentials";
+    let raw = |text: &str| format!("Basic {}", STANDARD.encode(text));
+    let table: Vec<(&str, Option<String>, String, u16, &str)> = vec![
+        ("no grant type", Some(shop.clone()), String::new(), 400, "invalid_request"),
+        (
+            "another grant type",
+            Some(shop.clone()),
+            "grant_type=password&username=a&password=b".into(),
+            400,
+            "unsupported_grant_type",
+        ),
+        (
+            "implicit",
+            Some(shop.clone()),
+            "grant_type=implicit".into(),
+            400,
+            "unsupported_grant_type",
+        ),
+        (
+            "a parameter twice",
+            Some(shop.clone()),
+            format!("{grant}&{grant}"),
+            400,
+            "invalid_request",
+        ),
+        ("bad encoding", Some(shop.clone()), format!("{grant}&scope=%zz"), 400, "invalid_request"),
+        ("no authentication", None, grant.into(), 401, "invalid_client"),
+        ("id only", None, format!("{grant}&client_id=shop"), 401, "invalid_client"),
+        ("wrong secret", Some(basic("shop", "guess")), grant.into(), 401, "invalid_client"),
+        ("empty secret", Some(basic("shop", "")), grant.into(), 401, "invalid_client"),
+        ("unknown client", Some(basic("nobody", SECRET)), grant.into(), 401, "invalid_client"),
+        (
+            "secret for a key client",
+            Some(basic("operator", "x")),
+            grant.into(),
+            401,
+            "invalid_client",
+        ),
+        ("all-zero digest trick", Some(basic("operator", "")), grant.into(), 401, "invalid_client"),
+        ("not basic", Some("Bearer x".into()), grant.into(), 401, "invalid_client"),
+        ("not base64", Some("Basic !!!".into()), grant.into(), 401, "invalid_client"),
+        ("no colon", Some(raw("shop")), grant.into(), 401, "invalid_client"),
+        (
+            "secret not form-encoded",
+            Some(raw(&format!("shop:{SECRET}"))),
+            grant.into(),
+            401,
+            "invalid_client",
+        ),
+        (
+            "two methods",
+            Some(shop.clone()),
+            format!("{grant}&client_secret=x"),
+            400,
+            "invalid_request",
+        ),
+        (
+            "two methods, assertion",
+            Some(shop.clone()),
+            format!("{grant}&{}", role.assertion("y")),
+            400,
+            "invalid_request",
+        ),
+        (
+            "another client_id",
+            Some(shop.clone()),
+            format!("{grant}&client_id=wide"),
+            400,
+            "invalid_request",
+        ),
+        ("assertion used twice", None, format!("{grant}&{used}"), 401, "invalid_client"),
+        (
+            "assertion of another key",
+            None,
+            sign(&foreign, "operator", ISSUER, now()),
+            401,
+            "invalid_client",
+        ),
+        (
+            "assertion for another issuer",
+            None,
+            sign(&role.operator, "operator", "http://evil", now()),
+            401,
+            "invalid_client",
+        ),
+        (
+            "assertion for the endpoint",
+            None,
+            sign(&role.operator, "operator", "http://127.0.0.1:8080/oauth/token", now()),
+            401,
+            "invalid_client",
+        ),
+        (
+            "assertion of a secret client",
+            None,
+            sign(&role.operator, "shop", ISSUER, now()),
+            401,
+            "invalid_client",
+        ),
+        (
+            "expired assertion",
+            None,
+            sign(
+                &role.operator,
+                "operator",
+                ISSUER,
+                Timestamp::from_unix_seconds(now().unix_seconds() - 600),
+            ),
+            401,
+            "invalid_client",
+        ),
+        (
+            "assertion from the future",
+            None,
+            sign(&role.operator, "operator", ISSUER, now().plus(Duration::from_secs(600))),
+            401,
+            "invalid_client",
+        ),
+        (
+            "assertion without type",
+            None,
+            format!("{grant}&client_assertion=x"),
+            400,
+            "invalid_request",
+        ),
+        (
+            "assertion is no token",
+            None,
+            format!("{grant}&client_assertion_type={CLIENT_ASSERTION_TYPE}&client_assertion=x"),
+            401,
+            "invalid_client",
+        ),
+        (
+            "scope not registered",
+            Some(shop.clone()),
+            format!("{grant}&scope=ledger:write"),
+            400,
+            "invalid_scope",
+        ),
+        (
+            "scope of others",
+            Some(shop.clone()),
+            format!("{grant}&scope=ledger:write:other/*"),
+            400,
+            "invalid_scope",
+        ),
+        ("admin", Some(shop.clone()), format!("{grant}&scope=admin"), 400, "invalid_scope"),
+        (
+            "malformed scope",
+            Some(shop.clone()),
+            format!("{grant}&scope=ledger"),
+            400,
+            "invalid_scope",
+        ),
+        (
+            "two spaces in the scope",
+            Some(shop.clone()),
+            format!("{grant}&scope=ledger:read++ledger:read"),
+            400,
+            "invalid_scope",
+        ),
+        ("several resources", Some(basic("wide", "wide")), grant.into(), 400, "invalid_scope"),
+        (
+            "foreign resource",
+            Some(shop.clone()),
+            format!("{grant}&resource=http://evil/v1/ledger"),
+            400,
+            "invalid_target",
+        ),
+        (
+            "resource without right",
+            Some(shop.clone()),
+            format!("{grant}&resource={ISSUER}/v1/registry"),
+            400,
+            "invalid_scope",
+        ),
+        (
+            "too long",
+            Some(shop.clone()),
+            format!("{grant}&x={}", "y".repeat(20_000)),
+            400,
+            "invalid_request",
+        ),
+    ];
+    let tail = role.log.tail();
+    for (what, authorization, form, status, error) in table {
+        let answer = role.token(authorization.as_deref(), &form).await;
+        assert_eq!(
+            (answer.status.as_u16(), &answer.body["error"]),
+            (status, &json!(error)),
+            "{what}: {}",
+            answer.body
+        );
+        assert!(answer.body.get("access_token").is_none(), "{what}");
+        assert_eq!(answer.headers[header::CACHE_CONTROL], "no-store", "{what}");
+        let asks_for_basic = answer.headers.contains_key(header::WWW_AUTHENTICATE);
+        assert_eq!(asks_for_basic, status == 401 && authorization.is_some(), "{what}");
+    }
+    let json = Request::post("/oauth/token").header(header::CONTENT_TYPE, "application/json");
+    let answer = role.send(json.body(Body::from("{}")).unwrap()).await;
+    assert_eq!((answer.status.as_u16(), &answer.body["error"]), (400, &json!("invalid_request")));
+    assert_eq!(role.log.tail(), tail, "a token request writes nothing");
+}
+
+#[tokio::test]
+async fn clients_are_administered() {
+    let role = Role::start().await;
+    let new = json!({ "name": "Payments", "scope": "payments:write" });
+    let made =
+        role.admin_with_key(Method::POST, "/v1/auth/clients", Some(new.clone()), Some("k1")).await;
+    assert_eq!(made.status, StatusCode::CREATED, "{}", made.body);
+    let id = made.body["client_id"].as_str().unwrap().to_owned();
+    let secret = made.body["client_secret"].as_str().unwrap().to_owned();
+    assert_eq!(made.headers[header::LOCATION], format!("/v1/auth/clients/{id}"));
+    let grant = "grant_type=client_credentials";
+    let answer = role.token(Some(&basic(&id, &secret)), grant).await;
+    assert_eq!(
+        answer.status,
+        StatusCode::OK,
+        "the token endpoint knows it at once: {}",
+        answer.body
+    );
+
+    // A retry whose first answer was lost.
+    let again = role.admin_with_key(Method::POST, "/v1/auth/clients", Some(new), Some("k1")).await;
+    assert_eq!((again.status, &again.body["client_id"]), (StatusCode::OK, &json!(id)));
+    let renewed = again.body["client_secret"].as_str().unwrap().to_owned();
+    assert_eq!(
+        role.token(Some(&basic(&id, &secret)), grant).await.status,
+        StatusCode::UNAUTHORIZED
+    );
+    assert_eq!(role.token(Some(&basic(&id, &renewed)), grant).await.status, StatusCode::OK);
+
+    let path = format!("/v1/auth/clients/{id}");
+    let shown = role.admin(Method::GET, &path, None).await;
+    assert_eq!(shown.body["scope"], "payments:write");
+    assert!(shown.body.get("client_secret").is_none());
+    let rotated = role.admin(Method::POST, &format!("{path}/secret"), None).await;
+    let newest = rotated.body["client_secret"].as_str().unwrap();
+    assert_eq!(
+        role.token(Some(&basic(&id, &renewed)), grant).await.status,
+        StatusCode::UNAUTHORIZED
+    );
+    assert_eq!(role.token(Some(&basic(&id, newest)), grant).await.status, StatusCode::OK);
+    assert_eq!(role.admin(Method::DELETE, &path, None).await.status, StatusCode::NO_CONTENT);
+    assert_eq!(role.token(Some(&basic(&id, newest)), grant).await.status, StatusCode::UNAUTHORIZED);
+
+    let page = role.admin(Method::GET, "/v1/auth/clients?limit=2", None).await;
+    assert_eq!(page.body["items"].as_array().unwrap().len(), 2);
+    assert_eq!(page.body["next"], "shop");
+    let rest = role.admin(Method::GET, "/v1/auth/clients?limit=2&after=shop", None).await;
+    assert_eq!(
+        (rest.body["items"].as_array().unwrap().len(), &rest.body["next"]),
+        (1, &Value::Null)
+    );
+}
+
+#[tokio::test]
+async fn administration_refuses_what_does_not_fit() {
+    let role = Role::start().await;
+    let good = json!({ "name": "X", "scope": "a:b" });
+    let table = [
+        (Method::POST, "/v1/auth/clients", Some(json!({ "scope": "a:b" })), 400, "invalid-body"),
+        (
+            Method::POST,
+            "/v1/auth/clients",
+            Some(json!({ "name": "X", "scope": "a:b", "secret": "mine" })),
+            400,
+            "invalid-body",
+        ),
+        (
+            Method::POST,
+            "/v1/auth/clients",
+            Some(json!({ "name": "", "scope": "a:b" })),
+            400,
+            "invalid-client-metadata",
+        ),
+        (
+            Method::POST,
+            "/v1/auth/clients",
+            Some(json!({ "name": "X", "scope": "" })),
+            400,
+            "invalid-client-metadata",
+        ),
+        (
+            Method::POST,
+            "/v1/auth/clients",
+            Some(json!({ "name": "X", "scope": "a:b", "client_id": "two words" })),
+            400,
+            "invalid-client-metadata",
+        ),
+        (
+            Method::POST,
+            "/v1/auth/clients",
+            Some(json!({ "name": "X", "scope": "a:b", "jwk": { "kty": "RSA" } })),
+            400,
+            "invalid-client-metadata",
+        ),
+        (
+            Method::POST,
+            "/v1/auth/clients",
+            Some(json!({ "name": "X", "scope": "a:b", "client_id": "shop" })),
+            409,
+            "client-exists",
+        ),
+        (Method::GET, "/v1/auth/clients/nobody", None, 404, "client-not-found"),
+        (Method::DELETE, "/v1/auth/clients/nobody", None, 404, "client-not-found"),
+        (Method::POST, "/v1/auth/clients/operator/secret", None, 409, "client-has-no-secret"),
+        (Method::GET, "/v1/auth/clients?limit=0", None, 400, "invalid-query"),
+        (Method::GET, "/v1/auth/clients?limits=1", None, 400, "invalid-query"),
+    ];
+    let tail = role.log.tail();
+    for (method, path, body, status, slug) in table {
+        let what = format!("{method} {path} {body:?}");
+        let answer = role.admin(method, path, body).await;
+        let kind = format!("urn:lombard:error:{slug}");
+        assert_eq!(
+            (answer.status.as_u16(), &answer.body["type"]),
+            (status, &json!(kind)),
+            "{what}: {}",
+            answer.body
+        );
+    }
+    // Without a token, with a bad one, and with a good one for something else.
+    let shop = role.token(Some(&basic("shop", SECRET)), "grant_type=client_credentials").await;
+    let ledger = shop.body["access_token"].as_str().unwrap().to_owned();
+    for authorization in [None, Some("Bearer x.y.z".to_owned()), Some(format!("Bearer {ledger}"))] {
+        let mut request =
+            Request::post("/v1/auth/clients").header(header::CONTENT_TYPE, "application/json");
+        if let Some(authorization) = &authorization {
+            request = request.header(header::AUTHORIZATION, authorization);
+        }
+        let answer = role.send(request.body(Body::from(good.to_string())).unwrap()).await;
+        assert_eq!(answer.status, StatusCode::UNAUTHORIZED, "{authorization:?}");
+        assert!(answer.headers.contains_key(header::WWW_AUTHENTICATE));
+    }
+    assert_eq!(role.log.tail(), tail);
+}
+
+#[tokio::test]
+async fn a_restart_keeps_clients_and_key_and_brings_nothing_back() {
+    let role = Role::start().await;
+    let before = role.token(Some(&basic("shop", SECRET)), "grant_type=client_credentials").await;
+    assert_eq!(
+        role.admin(Method::DELETE, "/v1/auth/clients/wide", None).await.status,
+        StatusCode::NO_CONTENT
+    );
+    let Role { log, operator, place, .. } = role;
+    let role = Role::start_on(place, log, operator).await;
+    let keys = role.send(Request::get("/oauth/jwks").body(Body::empty()).unwrap()).await;
+    let jwks = Jwks::parse(keys.body.to_string().as_bytes()).unwrap();
+    let verifier = Verifier::new(ISSUER, format!("{ISSUER}/v1/ledger"), Arc::new(FixedKeys(jwks)));
+    verifier.verify_or_refresh(before.body["access_token"].as_str().unwrap()).await.unwrap();
+    let wide = role
+        .token(Some(&basic("wide", "wide")), "grant_type=client_credentials&scope=ledger:read")
+        .await;
+    assert_eq!(wide.status, StatusCode::UNAUTHORIZED);
+}
+
+#[tokio::test]
+async fn metadata_and_keys_are_cacheable() {
+    let role = Role::start().await;
+    let path = "/.well-known/oauth-authorization-server";
+    let metadata = role.send(Request::get(path).body(Body::empty()).unwrap()).await;
+    assert_eq!(metadata.body["issuer"], ISSUER);
+    assert_eq!(metadata.body["token_endpoint"], format!("{ISSUER}/oauth/token"));
+    let keys = role.send(Request::get("/oauth/jwks").body(Body::empty()).unwrap()).await;
+    let etag = keys.headers[header::ETAG].clone();
+    let again = Request::get("/oauth/jwks")
+        .header(header::IF_NONE_MATCH, etag)
+        .body(Body::empty())
+        .unwrap();
+    assert_eq!(role.send(again).await.status, StatusCode::NOT_MODIFIED);
+    assert!(keys.body["keys"][0].get("d").is_none());
+}
