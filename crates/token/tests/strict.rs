@@ -1,0 +1,442 @@
+//! Everything that is not exactly an access token is refused, for the right reason; and keys that change are followed.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test that finds something else than it expects must fail"
+)]
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::{Duration, SystemTime},
+};
+
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use futures_util::future::BoxFuture;
+use lombard_token::{
+    Claims, ClaimsError, Jwks, JwsError, KeySource, KeySourceError, ParseJwkError, PublicJwk,
+    SigningKey, Verifier, VerifyError,
+};
+use lombard_types::Timestamp;
+use parking_lot::Mutex;
+use serde_json::{Value, json};
+
+const ISSUER: &str = "https://issuer.example";
+const AUDIENCE: &str = "https://issuer.example/v1/ledger";
+
+/// Keys that a test can change, counting how often they are fetched.
+#[derive(Clone, Default)]
+struct Source {
+    jwks: Arc<Mutex<Option<Jwks>>>,
+    fetch_count: Arc<AtomicUsize>,
+}
+
+impl Source {
+    fn of(keys: &[&SigningKey]) -> Self {
+        let source = Self::default();
+        source.set(keys);
+        source
+    }
+
+    fn set(&self, keys: &[&SigningKey]) {
+        *self.jwks.lock() =
+            Some(Jwks { keys: keys.iter().map(|key| key.public_jwk().clone()).collect() });
+    }
+}
+
+impl KeySource for Source {
+    fn fetch(&self) -> BoxFuture<'_, Result<Jwks, KeySourceError>> {
+        self.fetch_count.fetch_add(1, Ordering::SeqCst);
+        let jwks = self.jwks.lock().clone();
+        Box::pin(async { jwks.ok_or_else(|| KeySourceError("away".to_owned())) })
+    }
+}
+
+fn now() -> Timestamp {
+    Timestamp::from_system_time(SystemTime::now())
+}
+
+fn claims() -> Value {
+    json!({
+        "iss": ISSUER, "sub": "shop", "aud": AUDIENCE, "client_id": "shop", "scope": "ledger:read",
+        "jti": "1", "iat": now().unix_seconds(), "exp": now().unix_seconds() + 60,
+    })
+}
+
+fn with(name: &str, value: Value) -> String {
+    let mut claims = claims();
+    claims[name] = value;
+    claims.to_string()
+}
+
+fn without(name: &str) -> String {
+    let mut claims = claims();
+    claims.as_object_mut().unwrap().remove(name);
+    claims.to_string()
+}
+
+/// A token with this header and these claims, with a good signature of `key`.
+fn signed(key: &SigningKey, header: &str, claims: &str) -> String {
+    // What `sign` puts in front is replaced: it signs whatever follows the typ, so the header is smuggled in by hand.
+    let pair = aws_lc_rs::signature::EcdsaKeyPair::from_pkcs8(
+        &aws_lc_rs::signature::ECDSA_P256_SHA256_FIXED_SIGNING,
+        &key.to_pkcs8().unwrap(),
+    )
+    .unwrap();
+    let text = format!("{}.{}", URL_SAFE_NO_PAD.encode(header), URL_SAFE_NO_PAD.encode(claims));
+    let signature = pair.sign(&aws_lc_rs::rand::SystemRandom::new(), text.as_bytes()).unwrap();
+    format!("{text}.{}", URL_SAFE_NO_PAD.encode(signature))
+}
+
+async fn verifier(source: &Source) -> Verifier {
+    let verifier = Verifier::new(ISSUER, AUDIENCE, Arc::new(source.clone()));
+    verifier.refresh().await.unwrap();
+    verifier
+}
+
+#[tokio::test]
+async fn malformed_tokens_are_refused_for_the_right_reason() {
+    let key = SigningKey::generate().unwrap();
+    let foreign = SigningKey::generate().unwrap();
+    let verifier = verifier(&Source::of(&[&key])).await;
+    let kid = key.public_jwk().kid().to_owned();
+    let header =
+        |members: &str| format!(r#"{{"alg":"ES256","typ":"at+jwt","kid":"{kid}"{members}}}"#);
+    let good_header = header("");
+    let good = signed(&key, &good_header, &claims().to_string());
+    verifier.verify(&good).unwrap();
+    let parts: Vec<&str> = good.split('.').collect();
+    let (head, body, signature) = (parts[0], parts[1], parts[2]);
+    let sign = |header: &str| signed(&key, header, &claims().to_string());
+    let say = |claims: &str| signed(&key, &good_header, claims);
+    let malformed = |name| VerifyError::Claims(ClaimsError::Malformed(name));
+    let jws = VerifyError::Jws;
+    let flipped = |text: &str, at: usize| {
+        let mut bytes = text.as_bytes().to_vec();
+        bytes[at] = if bytes[at] == b'A' { b'B' } else { b'A' };
+        String::from_utf8(bytes).unwrap()
+    };
+    let none = |alg: &str| {
+        format!(
+            "{}.{body}.",
+            URL_SAFE_NO_PAD.encode(format!(r#"{{"alg":"{alg}","typ":"at+jwt","kid":"{kid}"}}"#))
+        )
+    };
+
+    let table: Vec<(&str, String, VerifyError)> = vec![
+        ("empty", String::new(), jws(JwsError::Parts)),
+        ("one part", head.to_owned(), jws(JwsError::Parts)),
+        ("two parts", format!("{head}.{body}"), jws(JwsError::Parts)),
+        ("four parts", format!("{good}.{signature}"), jws(JwsError::Parts)),
+        (
+            "five parts, as JWE",
+            format!("{head}.{body}.{body}.{body}.{signature}"),
+            jws(JwsError::Parts),
+        ),
+        ("no header", format!(".{body}.{signature}"), jws(JwsError::Parts)),
+        ("no claims", format!("{head}..{signature}"), jws(JwsError::Parts)),
+        ("no signature", format!("{head}.{body}."), jws(JwsError::Signature)),
+        ("JSON form", json!({ "payload": body }).to_string(), jws(JwsError::Parts)),
+        ("too long", format!("{head}.{}.{signature}", "A".repeat(9000)), jws(JwsError::TooLong)),
+        ("padding in the header", format!("{head}=.{body}.{signature}"), jws(JwsError::Encoding)),
+        (
+            "padding in the signature",
+            format!("{head}.{body}.{signature}=="),
+            jws(JwsError::Encoding),
+        ),
+        ("space in front", format!(" {good}"), jws(JwsError::Encoding)),
+        ("line break behind", format!("{good}\n"), jws(JwsError::Encoding)),
+        (
+            "standard alphabet",
+            format!("{head}.{body}.+{}", &signature[1..]),
+            jws(JwsError::Encoding),
+        ),
+        (
+            "signature too short",
+            format!("{head}.{body}.{}", &signature[..signature.len() - 4]),
+            jws(JwsError::Signature),
+        ),
+        ("signature too long", format!("{head}.{body}.{signature}AAAA"), jws(JwsError::Signature)),
+        (
+            "signature flipped",
+            format!("{head}.{body}.{}", flipped(signature, 5)),
+            jws(JwsError::Signature),
+        ),
+        (
+            "signature of zeros",
+            format!("{head}.{body}.{}", URL_SAFE_NO_PAD.encode([0; 64])),
+            jws(JwsError::Signature),
+        ),
+        (
+            "claims flipped",
+            format!("{head}.{}.{signature}", flipped(body, 20)),
+            jws(JwsError::Signature),
+        ),
+        (
+            "claims of another token",
+            format!("{head}.{}.{signature}", URL_SAFE_NO_PAD.encode(with("sub", json!("admin")))),
+            jws(JwsError::Signature),
+        ),
+        ("alg none", none("none"), jws(JwsError::Algorithm)),
+        ("alg None", none("None"), jws(JwsError::Algorithm)),
+        ("alg HS256", none("HS256"), jws(JwsError::Algorithm)),
+        (
+            "alg es256",
+            sign(&format!(r#"{{"alg":"es256","typ":"at+jwt","kid":"{kid}"}}"#)),
+            jws(JwsError::Algorithm),
+        ),
+        (
+            "alg RS256",
+            sign(&format!(r#"{{"alg":"RS256","typ":"at+jwt","kid":"{kid}"}}"#)),
+            jws(JwsError::Algorithm),
+        ),
+        (
+            "alg a number",
+            sign(&format!(r#"{{"alg":1,"typ":"at+jwt","kid":"{kid}"}}"#)),
+            jws(JwsError::Algorithm),
+        ),
+        ("no alg", sign(&format!(r#"{{"typ":"at+jwt","kid":"{kid}"}}"#)), jws(JwsError::Algorithm)),
+        (
+            "alg twice",
+            sign(&format!(r#"{{"alg":"ES256","alg":"none","typ":"at+jwt","kid":"{kid}"}}"#)),
+            jws(JwsError::Header),
+        ),
+        (
+            "typ JWT",
+            sign(&format!(r#"{{"alg":"ES256","typ":"JWT","kid":"{kid}"}}"#)),
+            jws(JwsError::Type),
+        ),
+        (
+            "typ of an id token",
+            sign(&format!(r#"{{"alg":"ES256","typ":"id+jwt","kid":"{kid}"}}"#)),
+            jws(JwsError::Type),
+        ),
+        ("no typ", sign(&format!(r#"{{"alg":"ES256","kid":"{kid}"}}"#)), jws(JwsError::Type)),
+        ("no kid", sign(r#"{"alg":"ES256","typ":"at+jwt"}"#), jws(JwsError::KeyId)),
+        ("empty kid", sign(r#"{"alg":"ES256","typ":"at+jwt","kid":""}"#), jws(JwsError::KeyId)),
+        ("kid a number", sign(r#"{"alg":"ES256","typ":"at+jwt","kid":7}"#), jws(JwsError::KeyId)),
+        (
+            "unknown kid",
+            sign(r#"{"alg":"ES256","typ":"at+jwt","kid":"x"}"#),
+            VerifyError::UnknownKey,
+        ),
+        (
+            "path in the kid",
+            sign(r#"{"alg":"ES256","typ":"at+jwt","kid":"../../etc/passwd"}"#),
+            VerifyError::UnknownKey,
+        ),
+        (
+            "signed by a foreign key",
+            signed(&foreign, &good_header, &claims().to_string()),
+            jws(JwsError::Signature),
+        ),
+        (
+            "foreign key with its own kid",
+            foreign.sign("at+jwt", claims().to_string().as_bytes()).unwrap(),
+            VerifyError::UnknownKey,
+        ),
+        ("crit", sign(&header(r#","crit":["exp"]"#)), jws(JwsError::HeaderMember)),
+        ("b64", sign(&header(r#","b64":false"#)), jws(JwsError::HeaderMember)),
+        ("zip", sign(&header(r#","zip":"DEF""#)), jws(JwsError::HeaderMember)),
+        (
+            "jku",
+            sign(&header(r#","jku":"https://evil.example/keys""#)),
+            jws(JwsError::HeaderMember),
+        ),
+        (
+            "x5u",
+            sign(&header(r#","x5u":"https://evil.example/cert""#)),
+            jws(JwsError::HeaderMember),
+        ),
+        ("x5c", sign(&header(r#","x5c":["AAAA"]"#)), jws(JwsError::HeaderMember)),
+        ("cty", sign(&header(r#","cty":"JWT""#)), jws(JwsError::HeaderMember)),
+        (
+            "embedded key",
+            sign(&header(&format!(
+                r#","jwk":{}"#,
+                serde_json::to_string(foreign.public_jwk()).unwrap()
+            ))),
+            jws(JwsError::HeaderMember),
+        ),
+        ("header not JSON", sign("alg=ES256"), jws(JwsError::Header)),
+        ("header a list", sign("[]"), jws(JwsError::Header)),
+        ("header with a tail", sign(&format!("{good_header} x")), jws(JwsError::Header)),
+        ("claims not JSON", say("x"), jws(JwsError::Claims)),
+        ("claims a list", say("[]"), jws(JwsError::Claims)),
+        ("claims not UTF-8", signed(&key, &good_header, "\u{0}"), jws(JwsError::Claims)),
+        (
+            "a claim twice",
+            say(&claims().to_string().replacen("{", r#"{"sub":"admin","#, 1)),
+            jws(JwsError::Claims),
+        ),
+        (
+            "nested too deeply",
+            say(&with(
+                "x",
+                serde_json::from_str(&format!("{}1{}", "[".repeat(30), "]".repeat(30))).unwrap(),
+            )),
+            jws(JwsError::Claims),
+        ),
+        ("no iss", say(&without("iss")), malformed("iss")),
+        ("no sub", say(&without("sub")), malformed("sub")),
+        ("no aud", say(&without("aud")), malformed("aud")),
+        ("no client_id", say(&without("client_id")), malformed("client_id")),
+        ("no scope", say(&without("scope")), malformed("scope")),
+        ("no jti", say(&without("jti")), malformed("jti")),
+        ("no iat", say(&without("iat")), malformed("iat")),
+        ("no exp", say(&without("exp")), malformed("exp")),
+        ("exp a text", say(&with("exp", json!("9999999999"))), malformed("exp")),
+        ("exp negative", say(&with("exp", json!(-1))), malformed("exp")),
+        ("exp with a fraction", say(&with("exp", json!(9999999999.5))), malformed("exp")),
+        ("sub empty", say(&with("sub", json!(""))), malformed("sub")),
+        ("sub a number", say(&with("sub", json!(1))), malformed("sub")),
+        ("scope a list", say(&with("scope", json!(["ledger:read"]))), malformed("scope")),
+        ("scope malformed", say(&with("scope", json!("ledger"))), malformed("scope")),
+        (
+            "two audiences",
+            say(&with("aud", json!([AUDIENCE, "https://other.example"]))),
+            malformed("aud"),
+        ),
+        ("no audience in the list", say(&with("aud", json!([]))), malformed("aud")),
+        (
+            "another issuer",
+            say(&with("iss", json!("https://evil.example"))),
+            VerifyError::Claims(ClaimsError::Issuer),
+        ),
+        (
+            "issuer with a slash",
+            say(&with("iss", json!("https://issuer.example/"))),
+            VerifyError::Claims(ClaimsError::Issuer),
+        ),
+        (
+            "another audience",
+            say(&with("aud", json!("https://issuer.example/v1"))),
+            VerifyError::Claims(ClaimsError::Audience {
+                audience: "https://issuer.example/v1".into(),
+            }),
+        ),
+        (
+            "expired",
+            say(&with("exp", json!(1000))),
+            VerifyError::Claims(ClaimsError::Expired(Timestamp::from_unix_seconds(1000))),
+        ),
+        (
+            "from the future",
+            say(&with("iat", json!(9_000_000_000u64))),
+            VerifyError::Claims(ClaimsError::NotYetValid(Timestamp::from_unix_seconds(
+                9_000_000_000,
+            ))),
+        ),
+    ];
+    for (what, token, expected) in table {
+        assert_eq!(verifier.verify(&token).map(|_| ()), Err(expected), "{what}: {token}");
+    }
+}
+
+#[tokio::test]
+async fn one_audience_in_a_list_and_types_as_media_types_are_accepted() {
+    let key = SigningKey::generate().unwrap();
+    let verifier = verifier(&Source::of(&[&key])).await;
+    for (typ, audience) in [("application/at+jwt", json!(AUDIENCE)), ("AT+JWT", json!([AUDIENCE]))]
+    {
+        let token = key.sign(typ, with("aud", audience).as_bytes()).unwrap();
+        assert_eq!(&*verifier.verify(&token).unwrap().token_id, "1");
+    }
+}
+
+#[tokio::test]
+async fn a_new_key_is_fetched_once_whatever_the_number_of_unknown_ones() {
+    let (old, new) = (SigningKey::generate().unwrap(), SigningKey::generate().unwrap());
+    let source = Source::of(&[&old]);
+    let verifier = Verifier::new(ISSUER, AUDIENCE, Arc::new(source.clone()));
+    let token = |key: &SigningKey| key.sign("at+jwt", claims().to_string().as_bytes()).unwrap();
+    verifier.verify_or_refresh(&token(&old)).await.unwrap();
+    source.set(&[&old, &new]);
+    let floods = (0..50).map(|_| {
+        let (verifier, token) = (verifier.clone(), token(&SigningKey::generate().unwrap()));
+        async move { verifier.verify_or_refresh(&token).await }
+    });
+    for flood in floods {
+        assert_eq!(flood.await.map(|_| ()), Err(VerifyError::UnknownKey));
+    }
+    assert_eq!(
+        source.fetch_count.load(Ordering::SeqCst),
+        1,
+        "within the interval nothing is fetched"
+    );
+    verifier.refresh().await.unwrap();
+    verifier.verify(&token(&new)).unwrap();
+    // The issuer is away: what is known keeps working.
+    *source.jwks.lock() = None;
+    verifier.refresh().await.unwrap_err();
+    verifier.verify(&token(&old)).unwrap();
+    // A key that is taken away takes its tokens with it, also those that were seen.
+    let seen = token(&old);
+    verifier.verify(&seen).unwrap();
+    source.set(&[&new]);
+    verifier.refresh().await.unwrap();
+    assert_eq!(verifier.verify(&seen).map(|_| ()), Err(VerifyError::UnknownKey));
+}
+
+#[tokio::test]
+async fn a_remembered_token_still_expires() {
+    let key = SigningKey::generate().unwrap();
+    let verifier = verifier(&Source::of(&[&key])).await;
+    // Within the allowed skew of 30 seconds, about to leave it.
+    let expires_at = now().unix_seconds() - 29;
+    let token = key.sign("at+jwt", with("exp", json!(expires_at)).as_bytes()).unwrap();
+    verifier.verify(&token).unwrap();
+    while now() < Timestamp::from_unix_seconds(expires_at + 30) {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert!(matches!(verifier.verify(&token), Err(VerifyError::Claims(ClaimsError::Expired(_)))));
+}
+
+#[tokio::test]
+async fn tokens_round_trip() {
+    let key = SigningKey::generate().unwrap();
+    let key = SigningKey::from_pkcs8(&key.to_pkcs8().unwrap()).unwrap();
+    let made = Claims {
+        issuer: ISSUER.into(),
+        subject: "shop".into(),
+        audience: AUDIENCE.into(),
+        client_id: "shop".into(),
+        scope: "ledger:write:a/* ledger:read".parse().unwrap(),
+        token_id: "id".into(),
+        issued_at: Timestamp::from_unix_seconds(now().unix_seconds()),
+        expires_at: Timestamp::from_unix_seconds(now().unix_seconds() + 300),
+    };
+    let token = made.sign(&key).unwrap();
+    assert_eq!(*verifier(&Source::of(&[&key])).await.verify(&token).unwrap(), made);
+    assert!(!format!("{key:?}").contains(&token));
+}
+
+#[test]
+fn public_keys_are_read_strictly() {
+    let key = SigningKey::generate().unwrap().public_jwk().clone();
+    let text = serde_json::to_value(&key).unwrap();
+    assert_eq!(PublicJwk::parse(text.to_string().as_bytes()), Ok(key.clone()));
+    assert_eq!(key.kid(), key.thumbprint());
+    let change = |name: &str, value: Value| {
+        let mut changed = text.clone();
+        changed[name] = value;
+        PublicJwk::parse(changed.to_string().as_bytes())
+    };
+    assert_eq!(change("kty", json!("RSA")), Err(ParseJwkError::Unsupported));
+    assert_eq!(change("crv", json!("P-384")), Err(ParseJwkError::Unsupported));
+    assert_eq!(change("alg", json!("ES384")), Err(ParseJwkError::Unsupported));
+    assert_eq!(change("use", json!("enc")), Err(ParseJwkError::Unsupported));
+    assert_eq!(change("d", json!("AAAA")), Err(ParseJwkError::Private));
+    assert_eq!(change("x", json!("AAAA")), Err(ParseJwkError::Malformed));
+    assert_eq!(change("y", Value::Null), Err(ParseJwkError::Malformed));
+    // Not a point of the curve.
+    assert_eq!(change("x", json!(URL_SAFE_NO_PAD.encode([1; 32]))), Err(ParseJwkError::Malformed));
+    let both = json!({ "keys": [text, { "kty": "RSA", "n": "AQAB", "e": "AQAB" }] });
+    assert_eq!(Jwks::parse(both.to_string().as_bytes()), Ok(Jwks { keys: vec![key] }));
+    assert_eq!(Jwks::parse(b"{}"), Err(ParseJwkError::Malformed));
+    let many = json!({ "keys": vec![text; 33] });
+    assert_eq!(Jwks::parse(many.to_string().as_bytes()), Err(ParseJwkError::TooMany));
+}
