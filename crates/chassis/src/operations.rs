@@ -6,6 +6,7 @@ use axum::{Router, extract::State, response::IntoResponse, routing::get};
 use http::{StatusCode, header};
 use parking_lot::{Mutex, RwLock};
 use prometheus_client::registry::Registry;
+use tokio::sync::watch;
 
 use crate::Json;
 
@@ -13,6 +14,7 @@ use crate::Json;
 #[derive(Clone, Debug)]
 pub struct Health {
     obstacles: Arc<RwLock<Vec<(&'static str, String)>>>,
+    changes: watch::Sender<()>,
 }
 
 impl Default for Health {
@@ -24,7 +26,8 @@ impl Default for Health {
 impl Health {
     /// Not ready yet; call [`Health::ready`] when start-up is done.
     pub fn starting() -> Self {
-        Self { obstacles: Arc::new(RwLock::new(vec![("start", "starting".to_owned())])) }
+        let obstacles = vec![("start", "starting".to_owned())];
+        Self { obstacles: Arc::new(RwLock::new(obstacles)), changes: watch::Sender::new(()) }
     }
 
     /// Start-up is done.
@@ -32,16 +35,24 @@ impl Health {
         self.clear("start");
     }
 
+    /// Waits until nothing is in the way.
+    pub async fn wait_until_ready(&self) {
+        let mut changes = self.changes.subscribe();
+        while !self.is_ready() && changes.changed().await.is_ok() {}
+    }
+
     /// Something is in the way until [`Health::clear`] is called with the same `part`.
     pub fn obstacle(&self, part: &'static str, reason: impl Into<String>) {
         let mut obstacles = self.obstacles.write();
         obstacles.retain(|(existing, _)| *existing != part);
         obstacles.push((part, reason.into()));
+        self.changes.send_replace(());
     }
 
     /// Nothing of this part is in the way any more.
     pub fn clear(&self, part: &'static str) {
         self.obstacles.write().retain(|(existing, _)| *existing != part);
+        self.changes.send_replace(());
     }
 
     /// Whether nothing is in the way.

@@ -61,7 +61,7 @@ where
         match self.format {
             LogFormat::Text => {
                 let Fields { message, others } = fields;
-                write!(writer, "{time:.23} {level:>5} {:<10} {message}", self.role)?;
+                write!(writer, "{time:.3} {level:>5} {:<10} {message}", self.role)?;
                 for (name, value) in others {
                     match value {
                         Value::String(text) if !text.contains([' ', '"', '\n', '=']) => {

@@ -48,18 +48,29 @@ struct TokenError {
     error_description: Option<String>,
 }
 
-/// Gets and keeps tokens.
-pub(crate) struct AccessTokens {
-    pub(crate) client: reqwest::Client,
+/// Gets tokens from an authorization server and keeps them, for programs that speak to the platform in another way than
+/// through [`crate::Platform`].
+pub struct AccessTokens {
+    client: reqwest::Client,
     pub(crate) credentials: Credentials,
-    pub(crate) issuer: String,
-    pub(crate) token_endpoint: String,
+    issuer: String,
+    token_endpoint: String,
     /// By resource. The lock is held while a token is fetched, so that one fetch serves all who wait.
     kept: Mutex<BTreeMap<String, AccessToken>>,
 }
 
+impl fmt::Debug for AccessTokens {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AccessTokens")
+            .field("credentials", &self.credentials)
+            .finish_non_exhaustive()
+    }
+}
+
 impl AccessTokens {
-    pub(crate) fn new(
+    /// Tokens of the client `credentials` from the authorization server `issuer`, whose token endpoint is at
+    /// `token_endpoint`.
+    pub fn new(
         client: reqwest::Client,
         credentials: Credentials,
         issuer: String,
@@ -69,7 +80,7 @@ impl AccessTokens {
     }
 
     /// A token for `resource`: the URL under which the gateway serves it.
-    pub(crate) async fn for_resource(&self, resource: &str) -> Result<AccessToken, Error> {
+    pub async fn for_resource(&self, resource: &str) -> Result<AccessToken, Error> {
         let mut kept = self.kept.lock().await;
         if let Some(token) = kept.get(resource).filter(|token| token.usable_until > Instant::now())
         {
@@ -81,7 +92,7 @@ impl AccessTokens {
     }
 
     /// Forgets the token for `resource`, because it was refused.
-    pub(crate) async fn forget(&self, resource: &str) {
+    pub async fn forget(&self, resource: &str) {
         self.kept.lock().await.remove(resource);
     }
 

@@ -25,7 +25,7 @@ mod platform;
 mod registry;
 mod verifier;
 
-pub use access_token::AccessToken;
+pub use access_token::{AccessToken, AccessTokens};
 pub use credentials::Credentials;
 pub use error::{Error, Problem};
 pub use http::{Call, Exchange, Received};

@@ -1,1 +1,72 @@
-fn main() {}
+//! The program: command line, supervisor, and which role runs.
+
+#![expect(clippy::print_stdout, reason = "the command line answers on standard output")]
+
+mod cli;
+mod commands;
+mod data_directory;
+mod exit;
+mod explain_error;
+mod operator;
+mod role;
+mod run_role;
+mod status;
+mod table;
+mod tour;
+mod up;
+
+use std::{io::Write as _, process::ExitCode};
+
+use clap::{CommandFactory as _, Parser as _};
+
+use crate::{
+    cli::{Cli, Command, UpArguments},
+    role::Role,
+};
+
+fn main() -> ExitCode {
+    let Cli { command, common } = Cli::parse();
+    match run(command, common) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // Nothing is left to do where even standard error is closed.
+            drop(writeln!(std::io::stderr(), "lombard: {error:#}"));
+            exit::code(&error)
+        }
+    }
+}
+
+fn run(command: Command, common: cli::CommonArguments) -> anyhow::Result<()> {
+    match command {
+        Command::Up(up) => block_on(up::run(UpArguments { common, any_port: up.any_port })),
+        Command::Status(output) => block_on(status::run(&common, output)),
+        Command::Tour(arguments) => block_on(tour::run(&common, &arguments)),
+        Command::Transfer(command) => block_on(commands::transfer(&common, command)),
+        Command::Account(command) => block_on(commands::account(&common, command)),
+        Command::Client(command) => block_on(commands::client(&common, command)),
+        Command::Token(arguments) => block_on(commands::token(&common, &arguments)),
+        Command::ExplainError { error } => explain_error::run(error.as_deref()),
+        Command::Completions { shell } => {
+            clap_complete::generate(shell, &mut Cli::command(), "lombard", &mut std::io::stdout());
+            Ok(())
+        }
+        Command::Gateway => run_role(Role::Gateway, &common),
+        Command::Registry => run_role(Role::Registry, &common),
+        Command::Auth => run_role(Role::Auth, &common),
+        Command::Eventstore => run_role(Role::Eventstore, &common),
+        Command::Ledger => run_role(Role::Ledger, &common),
+        Command::Console => run_role(Role::Console, &common),
+    }
+}
+
+/// A role says why it ends in its log, like everything else that it says.
+fn run_role(role: Role, common: &cli::CommonArguments) -> anyhow::Result<()> {
+    block_on(run_role::run(role, common)).inspect_err(|error| {
+        tracing::error!(error = format!("{error:#}"), "ending");
+    })
+}
+
+/// One thread serves a process; what must not wait for it has threads of its own.
+fn block_on(work: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(work)
+}

@@ -1,1 +1,36 @@
-//! (being written)
+//! The rules of the registry: which instances of which services there are, and on whose word.
+//!
+//! A service has instances; each is registered by an OAuth client under a lease and goes away when it is taken back, or
+//! when the lease runs out. [`Services`] is the state: [`Services::decide`] makes events of commands and
+//! [`Services::apply`] makes them part of the state. Renewals are no events: [`Leases`] keeps the deadlines, in memory
+//! only.
+//!
+//! **Invariants**
+//! - An instance belongs to the client that registered it for as long as its lease lives; nobody else can replace it.
+//! - Only the lease that an instance was registered under last can end it by running out.
+//! - The index of a service, and of the whole, only grows: it is the position of the last record that changed it, plus
+//!   one.
+//! - A service without instances does not exist.
+//!
+//! What it is **not**: it reads no clock, draws no ids and does no I/O. Time and ids come in with the command.
+//!
+//! Start reading at [`Services`], then [`Leases`].
+#![warn(missing_docs)]
+
+mod address;
+mod attributes;
+mod command;
+mod decide;
+mod event;
+mod lease;
+mod leases;
+mod services;
+
+pub use address::{Address, ParseAddressError};
+pub use attributes::{AttributeLimits, Attributes, AttributesError};
+pub use command::{Command, Limits, Rejection, Reply};
+pub use decide::Decision;
+pub use event::{Event, Evidence, Reason};
+pub use lease::{InstanceKey, Lease, LeaseId, ParseLeaseIdError, Ttl, TtlOutOfRange};
+pub use leases::{Leases, Uptime};
+pub use services::{Instance, Recorded, Service, Services};

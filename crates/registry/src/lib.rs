@@ -1,1 +1,39 @@
-//! (being written)
+//! The registry role: services find each other over HTTP.
+//!
+//! - `machine.rs` runs the rules of `lombard-registry-core` on the engine: the write side. `codec.rs` is how its events
+//!   are stored.
+//! - `view.rs` is the read side: it follows the log on a thread of its own, keeps each answer encoded, and wakes those
+//!   who wait for a change (`watch.rs`).
+//! - `lessor.rs` holds the deadlines of the leases, and `expiry.rs` ends what has run out.
+//! - `rest/` is the HTTP interface; [`problem`] its table of problems.
+//!
+//! **Invariants**
+//! - A registration is answered after it is durable and readers see it.
+//! - Deadlines follow the log, not the requests: an instance that is registered has a lease even if nobody waited for
+//!   the answer.
+//! - Nobody reads from a view that has not caught up with what was in the log at start: a restart never looks like an
+//!   empty registry.
+//! - A body is encoded at most once per change, however many readers it has.
+//!
+//! What it is **not**: it holds no rule of who may register what (that is `lombard-registry-core`) and opens no file or
+//! socket (they are given to it in [`Deps`]).
+//!
+//! Start reading at [`Registry`], then `rest/instances.rs`.
+#![warn(missing_docs)]
+
+mod codec;
+mod config;
+mod expiry;
+mod lessor;
+mod machine;
+mod metrics;
+pub mod problem;
+mod rest;
+mod service;
+mod view;
+mod watch;
+
+pub use codec::EventCodec;
+pub use config::Config;
+pub use machine::RegistryMachine;
+pub use service::{Deps, NewError, Registry};

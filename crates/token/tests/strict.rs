@@ -156,7 +156,7 @@ async fn malformed_tokens_are_refused_for_the_right_reason() {
         ),
         (
             "signature too short",
-            format!("{head}.{body}.{}", &signature[..signature.len() - 4]),
+            format!("{head}.{body}.{}", URL_SAFE_NO_PAD.encode([1; 63])),
             jws(JwsError::Signature),
         ),
         ("signature too long", format!("{head}.{body}.{signature}AAAA"), jws(JwsError::Signature)),

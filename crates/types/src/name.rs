@@ -62,10 +62,12 @@ name! {
     is_account_path
 }
 name! {
-    /// A service of the registry, and the first path segment under which the gateway serves it: `payments`.
+    /// A service of the registry, the first path segment under which the gateway serves it, and the family of its scopes:
+    /// `payments`. Names that mean something of the platform's own in one of these places are taken.
     ServiceName, 63,
-    "a DNS label: small letters, digits and '-', beginning with a letter and not ending with '-'",
-    is_dns_label
+    "a DNS label (small letters, digits and '-', beginning with a letter and not ending with '-') that is not one of the \
+     platform's own names",
+    is_service_name
 }
 name! {
     /// One running instance of a service, unique within it.
@@ -106,8 +108,27 @@ fn is_account_path(text: &str) -> bool {
     })
 }
 
-fn is_dns_label(text: &str) -> bool {
-    text.starts_with(|first: char| first.is_ascii_lowercase())
+/// First path segments, roles and families of scopes of the platform itself.
+const TAKEN_SERVICE_NAMES: [&str; 14] = [
+    "admin",
+    "auth",
+    "console",
+    "events",
+    "eventstore",
+    "gateway",
+    "ledger",
+    "livez",
+    "lombard",
+    "metrics",
+    "oauth",
+    "readyz",
+    "registry",
+    "v1",
+];
+
+fn is_service_name(text: &str) -> bool {
+    !TAKEN_SERVICE_NAMES.contains(&text)
+        && text.starts_with(|first: char| first.is_ascii_lowercase())
         && !text.ends_with('-')
         && text
             .bytes()
@@ -134,7 +155,18 @@ mod tests {
             assert!(path.parse::<AccountPath>().is_err(), "{path:?}");
         }
         assert!("payments-2".parse::<ServiceName>().is_ok());
-        for name in ["", "Payments", "2pay", "pay-", "pay.ments", "v1/x", &"x".repeat(64)] {
+        for name in [
+            "",
+            "v1",
+            "ledger",
+            "admin",
+            "Payments",
+            "2pay",
+            "pay-",
+            "pay.ments",
+            "v1/x",
+            &"x".repeat(64),
+        ] {
             assert!(name.parse::<ServiceName>().is_err(), "{name:?}");
         }
         assert!("payment-42:a.b_c".parse::<StreamName>().is_ok());

@@ -59,7 +59,8 @@ impl Timestamp {
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match jiff::Timestamp::from_nanosecond(i128::from(self.0)) {
-            Ok(instant) => write!(f, "{instant}"),
+            // Passes the precision on: `{:.3}` shows milliseconds.
+            Ok(instant) => fmt::Display::fmt(&instant, f),
             Err(_) => write!(f, "{}ns", self.0),
         }
     }

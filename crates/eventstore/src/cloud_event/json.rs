@@ -1,0 +1,106 @@
+//! JSON as text.
+
+/// Leaves out the white space between the tokens of valid JSON. Members keep their order and numbers their digits.
+pub(super) fn compact(json: &str) -> String {
+    let mut out = String::with_capacity(json.len());
+    let mut is_in_string = false;
+    let mut is_escaped = false;
+    for character in json.chars() {
+        let is_token = is_in_string || !matches!(character, ' ' | '\t' | '\n' | '\r');
+        if is_token {
+            out.push(character);
+        }
+        match character {
+            _ if is_escaped => is_escaped = false,
+            '\\' => is_escaped = is_in_string,
+            '"' => is_in_string = !is_in_string,
+            _ => {}
+        }
+    }
+    out
+}
+
+/// Writes one JSON object, member by member.
+pub(super) struct ObjectWriter<'a> {
+    out: &'a mut String,
+    is_first: bool,
+}
+
+impl<'a> ObjectWriter<'a> {
+    pub(super) fn begin(out: &'a mut String) -> Self {
+        out.push('{');
+        Self { out, is_first: true }
+    }
+
+    /// A member whose value is JSON already.
+    pub(super) fn raw(&mut self, name: &str, json: &str) {
+        if !self.is_first {
+            self.out.push(',');
+        }
+        self.is_first = false;
+        string(name, self.out);
+        self.out.push(':');
+        self.out.push_str(json);
+    }
+
+    pub(super) fn text(&mut self, name: &str, value: &str) {
+        self.raw(name, "");
+        string(value, self.out);
+    }
+
+    pub(super) fn optional(&mut self, name: &str, value: Option<&str>) {
+        if let Some(value) = value {
+            self.text(name, value);
+        }
+    }
+
+    pub(super) fn end(self) {
+        self.out.push('}');
+    }
+}
+
+/// A JSON string (RFC 8259 section 7).
+fn string(text: &str, out: &mut String) {
+    out.push('"');
+    for character in text.chars() {
+        match character {
+            '"' => out.push_str("\\\""),
+            '\\' => out.push_str("\\\\"),
+            '\u{0}'..='\u{1f}' => out.push_str(&format!("\\u{:04x}", u32::from(character))),
+            _ => out.push(character),
+        }
+    }
+    out.push('"');
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn only_white_space_between_tokens_goes() {
+        for (json, expected) in [
+            (" { } ", "{}"),
+            ("{ \"a b\" : [ 1 ,\t2 ]\r\n}", "{\"a b\":[1,2]}"),
+            (r#"{ "quote \" and \\" : " x " }"#, r#"{"quote \" and \\":" x "}"#),
+            (" 12345678901234567890.10 ", "12345678901234567890.10"),
+        ] {
+            assert_eq!(compact(json), expected);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn strings_are_read_back(name in "\\PC*", value: String) {
+            let mut out = String::new();
+            let mut object = ObjectWriter::begin(&mut out);
+            object.text(&name, &value);
+            object.end();
+            let read: serde_json::Value = serde_json::from_str(&out).unwrap();
+            prop_assert_eq!(&read[&name], &serde_json::Value::String(value));
+            prop_assert_eq!(compact(&out), out);
+        }
+    }
+}

@@ -1,0 +1,73 @@
+//! CloudEvents 1.0 and their JSON form (cloudevents.io, "CloudEvents" and "JSON Event Format", both 1.0.2).
+
+mod attribute;
+mod json;
+mod read;
+mod write;
+
+use std::collections::BTreeMap;
+
+use lombard_eventstore_core::EventType;
+use lombard_types::EventId;
+
+pub(crate) use read::{InvalidEvent, Limits, Members, read};
+pub(crate) use write::{Stored, write};
+
+/// The media type of one event.
+pub(crate) const STRUCTURED: &str = "application/cloudevents+json";
+/// The media type of a list of events.
+pub(crate) const BATCH: &str = "application/cloudevents-batch+json";
+
+/// An event that a client appends.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct CloudEvent {
+    pub(crate) id: EventId,
+    pub(crate) event_type: EventType,
+    pub(crate) content: EventContent,
+}
+
+/// Everything of an event but its id and type.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct EventContent {
+    /// A URI reference: where it happened.
+    pub(crate) source: Box<str>,
+    /// What it is about, within the source.
+    pub(crate) subject: Option<Box<str>>,
+    /// When it happened, as the client wrote it (RFC 3339).
+    pub(crate) time: Option<Box<str>>,
+    /// The media type of the data; JSON where it is not said.
+    pub(crate) data_content_type: Option<Box<str>>,
+    /// A URI of the schema that the data follows.
+    pub(crate) data_schema: Option<Box<str>>,
+    pub(crate) extensions: BTreeMap<Box<str>, Extension>,
+    pub(crate) data: Data,
+}
+
+/// The value of an extension attribute.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Extension {
+    Text(Box<str>),
+    Integer(i32),
+    Boolean(bool),
+}
+
+/// What the event carries.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Data {
+    #[default]
+    None,
+    /// A JSON value as text, without white space between its tokens. Never parsed: numbers keep their digits.
+    Json(Box<str>),
+    Binary(Box<[u8]>),
+}
+
+/// Extension attributes that the store adds when an event is read, beside those that begin with [`OWN_PREFIX`]. A client
+/// cannot set them. `tags` is kept for append conditions.
+const OWN_ATTRIBUTES: [&str; 5] = ["stream", "revision", "position", "storetime", "tags"];
+const OWN_PREFIX: &str = "lombard";
+/// The extension "Distributed Tracing": the client's where it set it, else that of its HTTP request.
+const TRACEPARENT: &str = "traceparent";
+
+fn is_own_attribute(name: &str) -> bool {
+    OWN_ATTRIBUTES.contains(&name) || name.starts_with(OWN_PREFIX)
+}

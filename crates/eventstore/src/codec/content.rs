@@ -1,0 +1,121 @@
+//! How an event's content is stored, version 1: everything of a CloudEvent but its id and type.
+//!
+//! ```text
+//!  1 byte   version: 1
+//!  then, until the end, parts; each begins with one byte:
+//!    1 text   source              6 slice  data, JSON text without white space between its tokens
+//!    2 text   subject             7 slice  data, binary
+//!    3 text   time                8 name, text      extension attribute, a string
+//!    4 text   datacontenttype     9 name, 4 bytes   extension attribute, a little endian integer
+//!    5 text   dataschema         10 name, 1 byte    extension attribute, a boolean
+//! ```
+//!
+//! Parts stand in the order of these numbers, extension attributes by name: equal events have equal bytes.
+
+use lombard_engine::DecodeError;
+use lombard_eventstore_core::Content;
+
+use super::bytes::{Reader, Writer};
+use crate::cloud_event::{Data, EventContent, Extension};
+
+const VERSION: u8 = 1;
+
+const SOURCE: u8 = 1;
+const SUBJECT: u8 = 2;
+const TIME: u8 = 3;
+const DATA_CONTENT_TYPE: u8 = 4;
+const DATA_SCHEMA: u8 = 5;
+const DATA_JSON: u8 = 6;
+const DATA_BINARY: u8 = 7;
+const EXTENSION_TEXT: u8 = 8;
+const EXTENSION_INTEGER: u8 = 9;
+const EXTENSION_BOOLEAN: u8 = 10;
+
+pub(crate) fn encode(content: &EventContent) -> Content {
+    let EventContent { source, subject, time, data_content_type, data_schema, .. } = content;
+    let mut bytes = Vec::new();
+    let mut out = Writer(&mut bytes);
+    out.byte(VERSION);
+    out.byte(SOURCE);
+    out.text(source);
+    for (part, text) in [
+        (SUBJECT, subject),
+        (TIME, time),
+        (DATA_CONTENT_TYPE, data_content_type),
+        (DATA_SCHEMA, data_schema),
+    ] {
+        if let Some(text) = text {
+            out.byte(part);
+            out.text(text);
+        }
+    }
+    match &content.data {
+        Data::None => {}
+        Data::Json(text) => {
+            out.byte(DATA_JSON);
+            out.text(text);
+        }
+        Data::Binary(data) => {
+            out.byte(DATA_BINARY);
+            out.slice(data);
+        }
+    }
+    for (name, value) in &content.extensions {
+        write_extension(name, value, &mut out);
+    }
+    Content(bytes.into())
+}
+
+fn write_extension(name: &str, value: &Extension, out: &mut Writer<'_>) {
+    match value {
+        Extension::Text(text) => {
+            out.byte(EXTENSION_TEXT);
+            out.text(name);
+            out.text(text);
+        }
+        Extension::Integer(number) => {
+            out.byte(EXTENSION_INTEGER);
+            out.text(name);
+            out.put(&number.to_le_bytes());
+        }
+        Extension::Boolean(is_true) => {
+            out.byte(EXTENSION_BOOLEAN);
+            out.text(name);
+            out.byte(u8::from(*is_true));
+        }
+    }
+}
+
+pub(crate) fn decode(content: &Content) -> Result<EventContent, DecodeError> {
+    let mut bytes = Reader(&content.0);
+    if bytes.byte()? != VERSION {
+        return Err(DecodeError("unknown version of an event's content"));
+    }
+    let mut content = EventContent::default();
+    while !bytes.0.is_empty() {
+        match bytes.byte()? {
+            SOURCE => content.source = bytes.text()?.into(),
+            SUBJECT => content.subject = Some(bytes.text()?.into()),
+            TIME => content.time = Some(bytes.text()?.into()),
+            DATA_CONTENT_TYPE => content.data_content_type = Some(bytes.text()?.into()),
+            DATA_SCHEMA => content.data_schema = Some(bytes.text()?.into()),
+            DATA_JSON => content.data = Data::Json(bytes.text()?.into()),
+            DATA_BINARY => content.data = Data::Binary(bytes.slice()?.into()),
+            EXTENSION_TEXT => {
+                let name = bytes.text()?.into();
+                content.extensions.insert(name, Extension::Text(bytes.text()?.into()));
+            }
+            EXTENSION_INTEGER => {
+                let name = bytes.text()?.into();
+                let number = i32::from_le_bytes(bytes.array()?);
+                content.extensions.insert(name, Extension::Integer(number));
+            }
+            EXTENSION_BOOLEAN => {
+                let name = bytes.text()?.into();
+                content.extensions.insert(name, Extension::Boolean(bytes.byte()? != 0));
+            }
+            _ => return Err(DecodeError("unknown part of an event's content")),
+        }
+    }
+    Ok(content)
+}

@@ -1,0 +1,180 @@
+//! The event store's problems: the only place that names their status codes.
+
+use std::time::Duration;
+
+use lombard_chassis::{Problem, ProblemType, problems};
+use lombard_engine::{QueryError, SubmitError};
+use lombard_eventstore_core::Rejection;
+use lombard_types::{Position, StreamName};
+
+use crate::{cloud_event::InvalidEvent, query::PageError};
+
+// === what is wrong with the request ===
+
+/// An event is not a CloudEvent 1.0, or has an attribute that the store does not take.
+pub const INVALID_EVENT: ProblemType = ProblemType::new(400, "invalid-event", "Invalid event");
+/// Two events of one append have the same id.
+pub const EVENT_ID_REPEATED: ProblemType =
+    ProblemType::new(400, "event-id-repeated", "Event id repeated");
+/// The append has no event.
+pub const NO_EVENTS: ProblemType = ProblemType::new(400, "no-events", "No events");
+/// The append has more events than the limit.
+pub const TOO_MANY_EVENTS: ProblemType =
+    ProblemType::new(413, "too-many-events", "Too many events");
+/// One event is larger than the limit.
+pub const EVENT_TOO_LARGE: ProblemType =
+    ProblemType::new(413, "event-too-large", "Event too large");
+
+// === what does not fit with what is there ===
+
+/// The stream that is read does not exist.
+pub const STREAM_NOT_FOUND: ProblemType =
+    ProblemType::new(404, "stream-not-found", "Stream not found");
+/// An event's id was spent by an append that is not this one.
+pub const EVENT_ID_REUSED: ProblemType =
+    ProblemType::new(409, "event-id-reused", "Event id reused");
+/// The stream is not at the revision that the request expects.
+pub const WRONG_EXPECTED_REVISION: ProblemType =
+    ProblemType::new(412, "wrong-expected-revision", "Wrong expected revision");
+
+/// All of the event store's own, for documentation and its test.
+pub const ALL: &[ProblemType] = &[
+    INVALID_EVENT,
+    EVENT_ID_REPEATED,
+    NO_EVENTS,
+    TOO_MANY_EVENTS,
+    EVENT_TOO_LARGE,
+    STREAM_NOT_FOUND,
+    EVENT_ID_REUSED,
+    WRONG_EXPECTED_REVISION,
+];
+
+/// An append without known effect.
+pub(crate) fn from_submit_error(error: SubmitError<Rejection>) -> Problem {
+    match error {
+        SubmitError::Rejected { rejection, position } => from_rejection(rejection, position),
+        SubmitError::Overloaded | SubmitError::Expired => {
+            Problem::new(&problems::OVERLOADED).detail(error.to_string()).retry_after(SOON)
+        }
+        SubmitError::DiskFull => Problem::new(&problems::DISK_FULL).detail(error.to_string()),
+        SubmitError::TooLarge { .. } => {
+            Problem::new(&problems::BODY_TOO_LARGE).detail(error.to_string())
+        }
+        SubmitError::OutcomeUnknown => {
+            Problem::new(&problems::OUTCOME_UNKNOWN).detail(error.to_string()).retry_after(SOON)
+        }
+        SubmitError::Stopped => {
+            Problem::new(&problems::STOPPING).detail(error.to_string()).retry_after(SOON)
+        }
+    }
+}
+
+/// A question that the writer did not answer.
+pub(crate) fn from_query_error(error: QueryError) -> Problem {
+    let kind = match error {
+        QueryError::Overloaded => &problems::OVERLOADED,
+        QueryError::Unavailable => &problems::STOPPING,
+    };
+    Problem::new(kind).detail(error.to_string()).retry_after(SOON)
+}
+
+/// The answer to trouble that passes by itself.
+const SOON: Duration = Duration::from_secs(1);
+
+fn from_rejection(rejection: Rejection, position: Option<Position>) -> Problem {
+    let detail = rejection.to_string();
+    let problem = match rejection {
+        Rejection::NoEvents => Problem::new(&NO_EVENTS),
+        Rejection::TooManyEvents { count, count_max } => {
+            Problem::new(&TOO_MANY_EVENTS).with("count", count).with("limit", count_max)
+        }
+        Rejection::EventIdRepeated { id } => {
+            Problem::new(&EVENT_ID_REPEATED).with("id", id.to_string())
+        }
+        Rejection::EventIdReused { id, .. } => {
+            Problem::new(&EVENT_ID_REUSED).with("id", id.to_string())
+        }
+        Rejection::WrongExpectedRevision { stream, expected, actual } => {
+            Problem::new(&WRONG_EXPECTED_REVISION)
+                .with("stream", stream.as_str())
+                .with("expected", expected.to_string())
+                .with("actual", actual.map(|revision| revision.to_string()))
+        }
+        Rejection::TooManyStreams { .. } | Rejection::StreamRepeated { .. } => {
+            tracing::error!(%detail, "an append to one stream was taken for one to several");
+            return Problem::new(&problems::INTERNAL);
+        }
+    };
+    with_position(problem.detail(detail), position)
+}
+
+/// Says the record that an answer depends on.
+pub(crate) fn with_position(problem: Problem, position: Option<Position>) -> Problem {
+    match position {
+        Some(position) => problem.with("log_position", position.to_string()),
+        None => problem,
+    }
+}
+
+/// The event at `index` of the body (from 0) is not one that the store takes.
+pub(crate) fn from_invalid_event(index: usize, error: &InvalidEvent) -> Problem {
+    Problem::new(&INVALID_EVENT)
+        .detail(error.to_string())
+        .with("index", index)
+        .with("attribute", error.attribute.as_str())
+}
+
+/// The event at `index` of the body is over the limit.
+pub(crate) fn event_too_large(index: usize, bytes: usize, bytes_max: usize) -> Problem {
+    Problem::new(&EVENT_TOO_LARGE)
+        .detail(format!("an event of {bytes} bytes is over the limit of {bytes_max}"))
+        .with("index", index)
+        .with("limit_bytes", bytes_max)
+}
+
+pub(crate) fn stream_not_found(stream: &StreamName) -> Problem {
+    Problem::new(&STREAM_NOT_FOUND)
+        .detail(format!("no event was ever appended to {stream}"))
+        .with("stream", stream.as_str())
+}
+
+/// A page that the log did not give: a defect or damage, for the log of the role.
+pub(crate) fn from_page_error(error: &PageError) -> Problem {
+    let cause = std::error::Error::source(error).map(ToString::to_string);
+    tracing::error!(%error, cause, "failed to read a page of events");
+    Problem::new(&problems::INTERNAL)
+}
+
+/// A header whose value is not of its grammar.
+pub(crate) fn invalid_header(name: &'static str, reason: &'static str) -> Problem {
+    Problem::new(&problems::INVALID_HEADER).detail(format!("{name}: {reason}"))
+}
+
+/// A query parameter whose text is not of its grammar.
+pub(crate) fn invalid_parameter(name: &'static str, error: impl std::fmt::Display) -> Problem {
+    Problem::new(&problems::INVALID_QUERY)
+        .detail(format!("{name}: {error}"))
+        .with("parameter", name)
+}
+
+/// A part of the path whose text is not of its grammar.
+pub(crate) fn invalid_path(error: impl std::fmt::Display) -> Problem {
+    Problem::new(&problems::INVALID_PATH).detail(error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn slugs_are_unique_and_well_formed() {
+        let all = ALL.iter().chain(problems::ALL);
+        let slugs: BTreeSet<&str> = all.clone().map(|kind| kind.slug).collect();
+        assert_eq!(slugs.len(), all.count());
+        for slug in slugs {
+            assert!(slug.bytes().all(|b| b.is_ascii_lowercase() || b == b'-'), "{slug}");
+        }
+    }
+}

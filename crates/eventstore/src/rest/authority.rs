@@ -1,0 +1,75 @@
+//! What a caller's token permits here.
+//!
+//! - `events:append` appends to any stream; `events:append:payments-*` to those whose name begins so.
+//! - `events:read` reads everything; `events:read:payments-*` the streams whose name begins so, but not all streams in
+//!   their common order.
+//! - `admin` permits everything.
+
+use axum::extract::FromRequestParts;
+use http::request::Parts;
+use lombard_chassis::{Authenticated, Problem, authenticate, problems};
+use lombard_eventstore_core::Evidence;
+use lombard_types::StreamName;
+
+const FAMILY: &str = "events";
+const READ: &str = "read";
+const APPEND: &str = "append";
+
+/// Whose request it is. An extractor: without a good token the request ends with 401.
+#[derive(Clone, Debug)]
+pub(super) struct Caller(Authenticated);
+
+impl Caller {
+    /// Must be permitted to append to a stream.
+    pub(super) fn append(&self, stream: &StreamName) -> Result<(), Problem> {
+        self.0.require(FAMILY, APPEND, Some(stream.as_str())).map(drop)
+    }
+
+    /// Must be permitted to read a stream.
+    pub(super) fn read(&self, stream: &StreamName) -> Result<(), Problem> {
+        self.0.require(FAMILY, READ, Some(stream.as_str())).map(drop)
+    }
+
+    pub(super) fn may_read(&self, stream: &StreamName) -> bool {
+        self.0.0.scope.permits(FAMILY, READ, Some(stream.as_str()))
+    }
+
+    /// Must be permitted to read everything.
+    pub(super) fn read_all(&self) -> Result<(), Problem> {
+        self.0.require(FAMILY, READ, None).map(drop)
+    }
+
+    /// Must be permitted to read something, whatever it is.
+    pub(super) fn read_anything(&self) -> Result<(), Problem> {
+        let wanted = authenticate::required_scope(FAMILY, READ, None);
+        let is_some = self.0.0.scope.iter().any(|scope| {
+            let rest = scope.as_str().strip_prefix(wanted.as_str());
+            scope.is_admin() || rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(':'))
+        });
+        if is_some { Ok(()) } else { Err(authenticate::insufficient_scope(&wanted)) }
+    }
+
+    /// What is kept with every event that the request causes.
+    pub(super) fn evidence(&self, context: lombard_chassis::Context) -> Result<Evidence, Problem> {
+        let claims = &self.0.0;
+        let client_id = claims.client_id.parse().map_err(|error| {
+            tracing::error!(%error, "an accepted token has a malformed client id");
+            Problem::new(&problems::INTERNAL)
+        })?;
+        Ok(Evidence {
+            client_id,
+            subject: claims.subject.clone(),
+            token_id: claims.token_id.clone(),
+            request_id: context.request_id,
+            traceparent: context.traceparent,
+        })
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for Caller {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        Authenticated::from_request_parts(parts, state).await.map(Self)
+    }
+}

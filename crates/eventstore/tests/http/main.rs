@@ -1,0 +1,6 @@
+//! The event store over HTTP, in this process, on a log in memory.
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
+
+mod bad_requests;
+mod good_requests;
+mod support;

@@ -1,0 +1,176 @@
+//! An event store in this process, on a log in memory, and tokens for it.
+
+use std::sync::Arc;
+
+use axum::{Router, body::Body, middleware};
+use futures_util::future::BoxFuture;
+use http::{HeaderMap, Method, Request, StatusCode};
+use http_body_util::BodyExt as _;
+use lombard_chassis::{Health, Metrics, context, extract};
+use lombard_eventstore::{Config, Deps, EventStore};
+use lombard_log::{Log as _, MemoryLog};
+use lombard_token::{Claims, Jwks, KeySource, KeySourceError, SigningKey, Verifier};
+use lombard_types::{Position, Timestamp};
+use serde_json::Value;
+use tower::ServiceExt as _;
+
+const ISSUER: &str = "http://gateway.test";
+const AUDIENCE: &str = "http://gateway.test/v1/eventstore";
+pub(crate) const EVENTS: &str = "/v1/eventstore/streams/payment-42/events";
+pub(crate) const TRACE: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+
+pub(crate) struct TestStore {
+    pub(crate) router: Router,
+    pub(crate) log: MemoryLog,
+    pub(crate) store: EventStore,
+    pub(crate) metrics: Metrics,
+    key: Arc<SigningKey>,
+}
+
+struct Keys(Arc<SigningKey>);
+
+impl KeySource for Keys {
+    fn fetch(&self) -> BoxFuture<'_, Result<Jwks, KeySourceError>> {
+        Box::pin(async { Ok(Jwks { keys: vec![self.0.public_jwk().clone()] }) })
+    }
+}
+
+/// One request.
+pub(crate) struct Call<'a> {
+    pub(crate) method: Method,
+    pub(crate) path: &'a str,
+    pub(crate) scope: Option<&'a str>,
+    pub(crate) headers: Vec<(&'a str, &'a str)>,
+    pub(crate) body: String,
+}
+
+/// One answer.
+#[derive(Debug)]
+pub(crate) struct Reply {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) text: String,
+}
+
+impl Reply {
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_str(&self.text).unwrap_or_else(|_| panic!("not JSON: {}", self.text))
+    }
+
+    pub(crate) fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
+    }
+
+    /// The last part of a problem's type.
+    pub(crate) fn problem(&self) -> String {
+        assert_eq!(self.header("content-type"), "application/problem+json", "{}", self.text);
+        let json = self.json();
+        assert_eq!(json["status"], self.status.as_u16());
+        json["type"].as_str().unwrap().rsplit(':').next().unwrap().to_owned()
+    }
+
+    /// The path of the next page.
+    pub(crate) fn next(&self) -> Option<String> {
+        let link = self.headers.get("link")?.to_str().unwrap();
+        Some(link.strip_prefix('<').unwrap().strip_suffix(">; rel=\"next\"").unwrap().to_owned())
+    }
+}
+
+impl TestStore {
+    pub(crate) fn new() -> Self {
+        Self::with(Config::default(), MemoryLog::new())
+    }
+
+    pub(crate) fn with(config: Config, log: MemoryLog) -> Self {
+        let key = Arc::new(SigningKey::generate().unwrap());
+        let metrics = Metrics::new("eventstore");
+        let deps = Deps {
+            log: Arc::new(log.clone()),
+            verifier: Verifier::new(ISSUER, AUDIENCE, Arc::new(Keys(Arc::clone(&key)))),
+            health: Health::starting(),
+            metrics: metrics.clone(),
+        };
+        let store = EventStore::new(config, deps).unwrap();
+        let router = store
+            .router()
+            .fallback(extract::not_found)
+            .method_not_allowed_fallback(extract::method_not_allowed)
+            .layer(middleware::from_fn(context::layer));
+        Self { router, log, store, metrics, key }
+    }
+
+    pub(crate) fn token(&self, scope: &str) -> String {
+        let now = Timestamp::from_system_time(std::time::SystemTime::now());
+        let claims = Claims {
+            issuer: ISSUER.into(),
+            subject: "user-1".into(),
+            audience: AUDIENCE.into(),
+            client_id: "payments".into(),
+            scope: scope.parse().unwrap(),
+            token_id: "token-1".into(),
+            issued_at: now,
+            expires_at: now.plus(std::time::Duration::from_secs(300)),
+        };
+        claims.sign(&self.key).unwrap()
+    }
+
+    pub(crate) async fn call(&self, call: Call<'_>) -> Reply {
+        let mut request = Request::builder().method(call.method).uri(call.path);
+        if let Some(scope) = call.scope {
+            request = request.header("authorization", format!("Bearer {}", self.token(scope)));
+        }
+        for (name, value) in call.headers {
+            request = request.header(name, value);
+        }
+        let request = request.body(Body::from(call.body)).unwrap();
+        let response = self.router.clone().oneshot(request).await.unwrap();
+        let (parts, body) = response.into_parts();
+        let bytes = body.collect().await.unwrap().to_bytes();
+        let text = String::from_utf8(bytes.to_vec()).unwrap();
+        Reply { status: parts.status, headers: parts.headers, text }
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> Reply {
+        let (method, scope) = (Method::GET, Some("events:read"));
+        self.call(Call { method, path, scope, headers: vec![], body: String::new() }).await
+    }
+
+    /// Appends a batch.
+    pub(crate) async fn append(
+        &self,
+        path: &str,
+        headers: &[(&str, &str)],
+        events: Value,
+    ) -> Reply {
+        let mut headers = headers.to_vec();
+        headers.push(("content-type", "application/cloudevents-batch+json"));
+        let (method, scope) = (Method::POST, Some("events:append"));
+        self.call(Call { method, path, scope, headers, body: events.to_string() }).await
+    }
+
+    /// Waits until reads see everything that is durable.
+    pub(crate) async fn caught_up(&self) {
+        let tail: Position = self.log.tail();
+        let wait = std::time::Duration::from_secs(10);
+        self.store.index().wait_for(tail, wait).await.unwrap();
+    }
+}
+
+pub(crate) fn id(number: u64) -> String {
+    format!("0190d7a4-5c2e-7d31-8e2f-{number:012x}")
+}
+
+/// A small event.
+pub(crate) fn event(number: u64) -> Value {
+    serde_json::json!({
+        "specversion": "1.0",
+        "id": id(number),
+        "source": "/payments",
+        "type": "payment.settled",
+        "data": { "number": number },
+    })
+}
+
+pub(crate) fn events(numbers: impl IntoIterator<Item = u64>) -> Value {
+    numbers.into_iter().map(event).collect::<Vec<_>>().into()
+}

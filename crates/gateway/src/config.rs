@@ -1,0 +1,116 @@
+//! The gateway's limits, each with its unit.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+/// How the gateway is run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// Threads, each with its own connections and its own pool to the upstreams; 0: one per core, at most 4.
+    pub workers: usize,
+    /// Connections of one worker at once; more wait in the listen queue of the system.
+    pub connections_max: usize,
+    /// Longest body of a request.
+    pub request_body_bytes_max: u64,
+    /// Bytes of a request's head.
+    pub head_bytes_max: usize,
+    /// Header lines of a request, and of a response.
+    pub headers_max: usize,
+    /// How long a request's head may take to arrive, also on an idle connection.
+    pub head_timeout_ms: u64,
+    /// How long a connection to an upstream may take.
+    pub connect_timeout_ms: u64,
+    /// How long an upstream may take to begin its response, counted from the last byte it was sent.
+    pub response_timeout_ms: u64,
+    /// Idle connections to one upstream address that a worker keeps.
+    pub pool_idle_max: usize,
+    /// How long a worker keeps one. Below the time after which upstreams close idle connections, so that they seldom
+    /// do it while a request is on its way.
+    pub pool_idle_ms_max: u64,
+    /// Services whose tokens are verified with memory of their own.
+    pub services_max: usize,
+    /// How long requests under way may take after the drain began.
+    pub drain_timeout_ms: u64,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            workers: 0,
+            connections_max: 4096,
+            request_body_bytes_max: 16 << 20,
+            head_bytes_max: 32 << 10,
+            headers_max: 100,
+            head_timeout_ms: 60_000,
+            connect_timeout_ms: 2000,
+            response_timeout_ms: 30_000,
+            pool_idle_max: 64,
+            pool_idle_ms_max: 20_000,
+            services_max: 1024,
+            drain_timeout_ms: 10_000,
+        }
+    }
+}
+
+impl Config {
+    /// Every mistake in it, one line each.
+    pub fn mistakes(&self) -> Vec<String> {
+        let mut mistakes = Vec::new();
+        let mut expect = |is_right: bool, mistake: &str| {
+            if !is_right {
+                mistakes.push(mistake.to_owned());
+            }
+        };
+        expect(self.workers <= 256, "workers is over 256");
+        expect(self.connections_max > 0, "connections_max is 0");
+        expect(self.head_bytes_max >= 8192, "head_bytes_max is below 8192");
+        expect(self.headers_max >= 16, "headers_max is below 16");
+        expect(self.head_timeout_ms > 0, "head_timeout_ms is 0");
+        expect(self.connect_timeout_ms > 0, "connect_timeout_ms is 0");
+        expect(self.response_timeout_ms > 0, "response_timeout_ms is 0");
+        expect(self.services_max > 0, "services_max is 0");
+        mistakes
+    }
+
+    pub(crate) fn worker_count(&self) -> usize {
+        const DEFAULT_MAX: usize = 4;
+        match self.workers {
+            0 => std::thread::available_parallelism().map_or(1, usize::from).min(DEFAULT_MAX),
+            count => count,
+        }
+    }
+
+    pub(crate) const fn head_timeout(&self) -> Duration {
+        Duration::from_millis(self.head_timeout_ms)
+    }
+
+    pub(crate) const fn connect_timeout(&self) -> Duration {
+        Duration::from_millis(self.connect_timeout_ms)
+    }
+
+    pub(crate) const fn response_timeout(&self) -> Duration {
+        Duration::from_millis(self.response_timeout_ms)
+    }
+
+    pub(crate) const fn pool_idle(&self) -> Duration {
+        Duration::from_millis(self.pool_idle_ms_max)
+    }
+
+    pub(crate) const fn drain_timeout(&self) -> Duration {
+        Duration::from_millis(self.drain_timeout_ms)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_mistakes_are_named() {
+        assert_eq!(Config::default().mistakes(), Vec::<String>::new());
+        let config = Config { connections_max: 0, head_bytes_max: 1, ..Config::default() };
+        assert_eq!(config.mistakes().len(), 2);
+    }
+}

@@ -1,0 +1,144 @@
+//! Which headers cross the gateway.
+
+use std::net::IpAddr;
+
+use http::{HeaderMap, HeaderName, HeaderValue, header};
+use lombard_chassis::{
+    Context,
+    context::{REQUEST_ID, TRACEPARENT},
+};
+use uuid::Uuid;
+
+/// Headers about one connection (RFC 9110 section 7.6.1), whether the Connection header names them or not. `Expect` is
+/// answered here; trailers are not passed on, so nobody is promised any.
+const HOP_BY_HOP: [HeaderName; 9] = [
+    header::CONNECTION,
+    header::TE,
+    header::TRAILER,
+    header::TRANSFER_ENCODING,
+    header::UPGRADE,
+    header::PROXY_AUTHORIZATION,
+    header::EXPECT,
+    HeaderName::from_static("keep-alive"),
+    HeaderName::from_static("proxy-connection"),
+];
+
+/// What upstreams believe because only the gateway can have said it.
+const TRUSTED: [HeaderName; 4] = [
+    header::FORWARDED,
+    HeaderName::from_static("x-forwarded-for"),
+    HeaderName::from_static("x-forwarded-proto"),
+    HeaderName::from_static("x-forwarded-host"),
+];
+const TRUSTED_PREFIXES: [&str; 2] = ["x-lombard-", "x-forwarded-"];
+
+/// Makes a request's headers those that an upstream gets: nothing about the client's connection, nothing that only the
+/// gateway may say, and who asked, under which id.
+pub(crate) fn to_upstream(headers: &mut HeaderMap, context: &Context, peer: IpAddr) {
+    remove_hop_by_hop(headers);
+    let is_trusted = |name: &HeaderName| {
+        TRUSTED.contains(name)
+            || TRUSTED_PREFIXES.iter().any(|prefix| name.as_str().starts_with(prefix))
+    };
+    let forged: Vec<HeaderName> = headers.keys().filter(|name| is_trusted(name)).cloned().collect();
+    for name in forged {
+        headers.remove(name);
+    }
+    let [_, forwarded_for, forwarded_proto, forwarded_host] = TRUSTED;
+    if let Ok(peer) = HeaderValue::from_str(&peer.to_string()) {
+        headers.insert(forwarded_for, peer);
+    }
+    headers.insert(forwarded_proto, HeaderValue::from_static("http"));
+    if let Some(host) = headers.remove(header::HOST) {
+        headers.insert(forwarded_host, host);
+    }
+    set_context(headers, context);
+}
+
+fn set_context(headers: &mut HeaderMap, context: &Context) {
+    if let Ok(id) = HeaderValue::from_str(context.request_id.as_str()) {
+        headers.insert(REQUEST_ID, id);
+    }
+    let traceparent = match &context.traceparent {
+        Some(traceparent) => HeaderValue::from_str(traceparent),
+        None => {
+            // What belongs to a trace that cannot be read cannot be read either.
+            headers.remove("tracestate");
+            let (trace, span) = (Uuid::now_v7(), Uuid::new_v4().as_u64_pair().1);
+            HeaderValue::from_str(&format!("00-{}-{span:016x}-01", trace.simple()))
+        }
+    };
+    if let Ok(traceparent) = traceparent {
+        headers.insert(TRACEPARENT, traceparent);
+    }
+}
+
+/// Makes a response's headers those that the client gets.
+pub(crate) fn to_client(headers: &mut HeaderMap) {
+    remove_hop_by_hop(headers);
+}
+
+fn remove_hop_by_hop(headers: &mut HeaderMap) {
+    let named: Vec<HeaderName> = headers
+        .get_all(header::CONNECTION)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .filter_map(|name| name.trim().parse().ok())
+        .collect();
+    for name in HOP_BY_HOP.iter().chain(&named) {
+        headers.remove(name);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_an_upstream_gets() {
+        let mut headers = HeaderMap::new();
+        for (name, value) in [
+            ("host", "lombard.example"),
+            ("connection", "keep-alive, X-Mine"),
+            ("connection", "x-too"),
+            ("x-mine", "1"),
+            ("x-too", "1"),
+            ("keep-alive", "timeout=5"),
+            ("te", "trailers"),
+            ("upgrade", "h2c"),
+            ("expect", "100-continue"),
+            ("proxy-authorization", "Basic eA=="),
+            ("transfer-encoding", "chunked"),
+            ("x-lombard-subject", "root"),
+            ("x-forwarded-for", "1.2.3.4"),
+            ("x-forwarded-user", "root"),
+            ("forwarded", "for=1.2.3.4"),
+            ("tracestate", "a=b"),
+            ("traceparent", "nonsense"),
+            ("authorization", "Bearer x"),
+            ("idempotency-key", "k"),
+        ] {
+            headers.append(name, value.parse().unwrap());
+        }
+        let context = Context::from_headers(&headers);
+        to_upstream(&mut headers, &context, [10, 0, 0, 1].into());
+        assert!(lombard_chassis::context::is_traceparent(headers[TRACEPARENT].to_str().unwrap()));
+        assert_eq!(headers[REQUEST_ID], context.request_id.as_str());
+        headers.remove(TRACEPARENT);
+        headers.remove(REQUEST_ID);
+        let mut left: Vec<_> =
+            headers.iter().map(|(name, value)| (name.as_str(), value.to_str().unwrap())).collect();
+        left.sort_unstable();
+        assert_eq!(
+            left,
+            [
+                ("authorization", "Bearer x"),
+                ("idempotency-key", "k"),
+                ("x-forwarded-for", "10.0.0.1"),
+                ("x-forwarded-host", "lombard.example"),
+                ("x-forwarded-proto", "http"),
+            ]
+        );
+    }
+}

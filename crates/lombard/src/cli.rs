@@ -1,0 +1,205 @@
+//! The command line.
+
+use std::{net::SocketAddr, path::PathBuf};
+
+use clap::{Args, Parser, Subcommand};
+use lombard_chassis::telemetry::LogFormat;
+
+use crate::role::{Role, RoleAddress};
+
+/// Where data is unless it is said otherwise.
+pub(crate) const DATA_DIR_DEFAULT: &str = "./lombard-data";
+
+const EXIT_CODES: &str = "\
+Exit codes: 0 done, 1 failed, 2 wrong usage, 3 not found, 4 refused (authentication or authorization),
+5 conflict (such as insufficient funds), 6 the platform cannot be reached, 7 a check found a fault.
+Settings: a flag counts over the environment, the environment over --config FILE, the file over the default.";
+
+/// The integration platform for fintech microservices.
+#[derive(Debug, Parser)]
+#[command(name = "lombard", version, after_help = EXIT_CODES, max_term_width = 100)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+    #[command(flatten)]
+    pub(crate) common: CommonArguments,
+}
+
+/// What every command takes.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct CommonArguments {
+    /// Where the platform keeps its data
+    #[arg(long, global = true, value_name = "DIR", default_value = DATA_DIR_DEFAULT, env = "LOMBARD_DATA_DIR")]
+    pub(crate) data_dir: PathBuf,
+    /// A TOML file with one table for each role
+    #[arg(long, global = true, value_name = "FILE", env = "LOMBARD_CONFIG")]
+    pub(crate) config: Option<PathBuf>,
+    /// Where a role listens, such as gateway=127.0.0.1:9080; may be said for several roles
+    #[arg(long, global = true, value_name = "ROLE=ADDRESS:PORT")]
+    pub(crate) listen: Vec<RoleAddress>,
+    /// The public URL of the gateway, which is also the issuer of tokens [default: the gateway's address]
+    #[arg(long, global = true, value_name = "URL", env = "LOMBARD_ISSUER")]
+    pub(crate) issuer: Option<String>,
+    /// What to log: error, warn, info, debug, trace, or a list such as info,lombard_ledger=debug
+    #[arg(long, global = true, value_name = "FILTER", default_value = "info", env = "LOMBARD_LOG")]
+    pub(crate) log: String,
+    /// Log JSON, one object a line
+    #[arg(long, global = true, env = "LOMBARD_LOG_JSON")]
+    pub(crate) log_json: bool,
+    /// Allow clear text on addresses other than loopback
+    #[arg(long, global = true)]
+    pub(crate) insecure: bool,
+}
+
+impl CommonArguments {
+    pub(crate) fn log_format(&self) -> LogFormat {
+        if self.log_json { LogFormat::Json } else { LogFormat::Text }
+    }
+
+    /// Where this role is told to listen.
+    pub(crate) fn listen_of(&self, role: Role) -> SocketAddr {
+        crate::role::Addresses::with(&self.listen).of(role)
+    }
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Start the whole platform on this machine
+    Up(UpCommand),
+    /// Show what runs: roles, addresses, readiness, memory
+    Status(OutputArguments),
+    /// See the platform do its main job, with a role killed in the middle
+    Tour(TourArguments),
+    /// Move money
+    #[command(subcommand)]
+    Transfer(TransferCommand),
+    /// Look at accounts
+    #[command(subcommand)]
+    Account(AccountCommand),
+    /// Manage OAuth clients
+    #[command(subcommand)]
+    Client(ClientCommand),
+    /// Print an access token, for scripts
+    Token(TokenArguments),
+    /// Explain an error by the last part of its type, such as insufficient-funds
+    ExplainError {
+        /// The error; without it all are listed
+        error: Option<String>,
+    },
+    /// Print shell completions
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+    /// Run the gateway alone: the entry point
+    Gateway,
+    /// Run the registry alone: who is there and alive
+    Registry,
+    /// Run the authorization server alone
+    Auth,
+    /// Run the event store alone
+    Eventstore,
+    /// Run the ledger alone
+    Ledger,
+    /// Run the console alone: pages over the public APIs
+    Console,
+}
+
+#[derive(Args, Clone, Debug)]
+pub(crate) struct UpCommand {
+    /// Listen on free ports that the system chooses
+    #[arg(long)]
+    pub(crate) any_port: bool,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct UpArguments {
+    pub(crate) common: CommonArguments,
+    pub(crate) any_port: bool,
+}
+
+#[derive(Args, Clone, Copy, Debug)]
+pub(crate) struct OutputArguments {
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Args, Clone, Debug)]
+pub(crate) struct TourArguments {
+    /// The payments to send
+    #[arg(long, value_name = "FILE", default_value = "examples/data/payments.csv")]
+    pub(crate) csv: PathBuf,
+    /// How many payments are under way at once
+    #[arg(long, value_name = "COUNT", default_value_t = 64, value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub(crate) in_flight: u16,
+    /// How often the ledger is killed in the middle
+    #[arg(long, value_name = "COUNT", default_value_t = 1)]
+    pub(crate) kills: u32,
+    /// Chooses the moments of the kills; the same seed chooses the same
+    #[arg(long, default_value_t = 1)]
+    pub(crate) seed: u64,
+    /// The payment service to start [default: built from examples/payments]
+    #[arg(long, value_name = "PROGRAM")]
+    pub(crate) service: Option<PathBuf>,
+    /// Print only the result
+    #[arg(long)]
+    pub(crate) quiet: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum TransferCommand {
+    /// Move an amount from one account to another
+    Create {
+        /// How much, such as 25.00
+        amount: String,
+        /// The asset, such as EUR
+        asset: String,
+        /// The account that pays
+        #[arg(long, value_name = "PATH")]
+        from: String,
+        /// The account that receives
+        #[arg(long, value_name = "PATH")]
+        to: String,
+        /// Open accounts that are missing; the payer's without a limit to how far it may fall
+        #[arg(long)]
+        open: bool,
+        /// Makes a repetition of this command harmless [default: a new one each time]
+        #[arg(long, value_name = "KEY")]
+        idempotency_key: Option<String>,
+        #[command(flatten)]
+        output: OutputArguments,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum AccountCommand {
+    /// Show an account and its balance
+    Get {
+        /// Its path, such as demo/alice
+        path: String,
+        #[command(flatten)]
+        output: OutputArguments,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ClientCommand {
+    /// Register an OAuth client and print its secret once
+    Create {
+        /// What it is called
+        name: String,
+        /// What it may ask for, separated by spaces, such as "ledger:write registry:register:payments"
+        #[arg(long)]
+        scope: String,
+        #[command(flatten)]
+        output: OutputArguments,
+    },
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct TokenArguments {
+    /// What the token is for, as the gateway serves it, such as /v1/ledger
+    #[arg(default_value = "/v1/ledger")]
+    pub(crate) resource: String,
+}

@@ -1,0 +1,140 @@
+//! The roles: their names, default ports and order.
+
+use std::{fmt, net::SocketAddr, str::FromStr};
+
+/// One of the processes that make the platform.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
+)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Role {
+    Gateway,
+    Registry,
+    Auth,
+    Eventstore,
+    Ledger,
+    Console,
+}
+
+impl Role {
+    pub(crate) const ALL: [Self; 6] =
+        [Self::Gateway, Self::Registry, Self::Auth, Self::Eventstore, Self::Ledger, Self::Console];
+
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Gateway => "gateway",
+            Self::Registry => "registry",
+            Self::Auth => "auth",
+            Self::Eventstore => "eventstore",
+            Self::Ledger => "ledger",
+            Self::Console => "console",
+        }
+    }
+
+    /// Where a role listens unless it is told otherwise: loopback only.
+    pub(crate) const fn default_address(self) -> SocketAddr {
+        let port = match self {
+            Self::Gateway => 8080,
+            Self::Registry => 8081,
+            Self::Auth => 8082,
+            Self::Eventstore => 8083,
+            Self::Ledger => 8084,
+            Self::Console => 8085,
+        };
+        SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), port)
+    }
+}
+
+impl fmt::Display for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+impl FromStr for Role {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        Self::ALL.into_iter().find(|role| role.name() == text).ok_or_else(|| {
+            let names = Self::ALL.map(Self::name).join(", ");
+            format!("{text:?} is not a role; the roles are {names}")
+        })
+    }
+}
+
+/// `ROLE=ADDRESS:PORT` on the command line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct RoleAddress {
+    pub(crate) role: Role,
+    pub(crate) address: SocketAddr,
+}
+
+impl fmt::Display for RoleAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}={}", self.role, self.address)
+    }
+}
+
+impl FromStr for RoleAddress {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (role, address) = text
+            .split_once('=')
+            .ok_or("expected ROLE=ADDRESS:PORT, such as gateway=127.0.0.1:9080")?;
+        let address = address
+            .parse()
+            .map_err(|_| format!("{address:?} is not ADDRESS:PORT, such as 127.0.0.1:9080"))?;
+        Ok(Self { role: role.parse()?, address })
+    }
+}
+
+/// Where each role can be reached: the defaults, with what was said on the command line.
+#[derive(Clone, Debug)]
+pub(crate) struct Addresses([SocketAddr; Role::ALL.len()]);
+
+impl Addresses {
+    pub(crate) fn with(overrides: &[RoleAddress]) -> Self {
+        let of = |role: Role| {
+            overrides
+                .iter()
+                .rev()
+                .find(|given| given.role == role)
+                .map_or(role.default_address(), |given| given.address)
+        };
+        Self(Role::ALL.map(of))
+    }
+
+    #[expect(clippy::indexing_slicing, reason = "there is one entry for each role, in their order")]
+    pub(crate) fn of(&self, role: Role) -> SocketAddr {
+        self.0[role as usize]
+    }
+
+    pub(crate) fn url(&self, role: Role) -> String {
+        format!("http://{}", self.of(role))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_word_on_an_address_counts() {
+        let given =
+            ["gateway=127.0.0.1:1", "gateway=127.0.0.1:2"].map(|text| text.parse().unwrap());
+        let addresses = Addresses::with(&given);
+        assert_eq!(addresses.url(Role::Gateway), "http://127.0.0.1:2");
+        assert_eq!(addresses.of(Role::Ledger), Role::Ledger.default_address());
+    }
+
+    #[test]
+    fn mistakes_are_explained() {
+        for (text, said) in
+            [("8080", "ROLE="), ("gate=127.0.0.1:1", "not a role"), ("auth=8080", "ADDRESS:PORT")]
+        {
+            let error = text.parse::<RoleAddress>().unwrap_err();
+            assert!(error.contains(said), "{text}: {error}");
+        }
+    }
+}

@@ -1,0 +1,105 @@
+//! One role's process: started with its listening socket, waited for, started again when it dies.
+
+use std::{
+    net::TcpListener,
+    os::fd::{AsFd as _, OwnedFd},
+    path::PathBuf,
+    process::{ExitStatus, Stdio},
+    time::Duration,
+};
+
+use anyhow::Context as _;
+use command_fds::{CommandFdExt as _, FdMapping};
+use tokio::process::{Child, Command};
+
+use crate::role::Role;
+
+/// Where socket activation passes the first socket.
+const FIRST_PASSED_FD: i32 = 3;
+
+/// What it takes to start a role.
+#[derive(Debug)]
+pub(crate) struct ChildSpec {
+    pub(crate) role: Role,
+    pub(crate) program: PathBuf,
+    pub(crate) arguments: Vec<String>,
+    /// Held here, so that connections made while the role is away wait instead of being refused.
+    pub(crate) listener: TcpListener,
+}
+
+impl ChildSpec {
+    pub(crate) fn spawn(&self) -> anyhow::Result<Child> {
+        let socket: OwnedFd = self.listener.as_fd().try_clone_to_owned()?;
+        let mut command = Command::new(&self.program);
+        command
+            .arg(self.role.name())
+            .args(&self.arguments)
+            .env("LISTEN_FDS", "1")
+            .env_remove("LISTEN_PID")
+            .env("LISTEN_FDNAMES", self.role.name())
+            .env("LOMBARD_SUPERVISED", "1")
+            .stdin(Stdio::null())
+            .kill_on_drop(true)
+            // A group of its own: Ctrl-C reaches the supervisor alone, which then drains the roles in order.
+            .process_group(0);
+        command
+            .as_std_mut()
+            .fd_mappings(vec![FdMapping { parent_fd: socket, child_fd: FIRST_PASSED_FD }])
+            .map_err(|error| {
+                anyhow::anyhow!("failed to pass the socket of {}: {error}", self.role)
+            })?;
+        command.spawn().with_context(|| format!("failed to start {}", self.role))
+    }
+}
+
+/// How long to wait before starting a role again.
+#[derive(Debug, Default)]
+pub(crate) struct Backoff {
+    /// Deaths before the role became ready, one after the other.
+    failed_starts: u32,
+}
+
+impl Backoff {
+    /// A role that lived this long once it was ready is started again without a pause.
+    const HEALTHY_LIFE: Duration = Duration::from_secs(1);
+    const WAIT_MIN: Duration = Duration::from_millis(100);
+    const WAIT_MAX: Duration = Duration::from_secs(5);
+
+    /// The wait after a process that lived for `life`. A role that had been ready did not die of its start-up, so it is
+    /// started again at once, or after 100 ms if that was quick; one that had not waits 100 ms doubling to 5 s.
+    pub(crate) fn after(&mut self, was_ready: bool, life: Duration) -> Duration {
+        if was_ready {
+            self.failed_starts = 0;
+            return if life < Self::HEALTHY_LIFE { Self::WAIT_MIN } else { Duration::ZERO };
+        }
+        let doublings = self.failed_starts.min(6);
+        self.failed_starts = self.failed_starts.saturating_add(1);
+        (Self::WAIT_MIN * 2u32.pow(doublings)).min(Self::WAIT_MAX)
+    }
+}
+
+/// How a process ended, in words.
+pub(crate) fn describe(status: ExitStatus) -> String {
+    use std::os::unix::process::ExitStatusExt as _;
+    match (status.code(), status.signal()) {
+        (Some(code), _) => format!("exit code {code}"),
+        (None, Some(signal)) => format!("killed by signal {signal}"),
+        (None, None) => status.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn backoff_grows_and_recovers() {
+        let mut backoff = Backoff::default();
+        let quick = Duration::from_millis(5);
+        let waits: Vec<_> = (0..8).map(|_| backoff.after(false, quick).as_millis()).collect();
+        assert_eq!(waits, [100, 200, 400, 800, 1600, 3200, 5000, 5000]);
+        assert_eq!(backoff.after(true, Duration::from_secs(60)), Duration::ZERO);
+        assert_eq!(backoff.after(true, quick), Backoff::WAIT_MIN);
+        assert_eq!(backoff.after(false, quick), Backoff::WAIT_MIN);
+    }
+}

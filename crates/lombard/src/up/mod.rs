@@ -1,0 +1,283 @@
+//! `lombard up`: the supervisor. Binds every listening socket, starts one process a role, starts dead ones again,
+//! and stops them in order.
+
+pub(crate) mod child;
+pub(crate) mod first_start;
+mod report;
+pub(crate) mod run_state;
+
+use std::{
+    net::TcpListener,
+    path::PathBuf,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use anyhow::Context as _;
+use lombard_chassis::{CancellationToken, drain, listen, telemetry};
+use parking_lot::Mutex;
+use tokio::{process::Child, task::JoinSet};
+
+use self::{
+    child::{Backoff, ChildSpec},
+    run_state::{RoleState, RunState},
+};
+use crate::{
+    cli::UpArguments,
+    data_directory::DataDirectory,
+    role::{Addresses, Role, RoleAddress},
+};
+
+/// How long all roles together may take to become ready.
+const READY_WITHIN: Duration = Duration::from_secs(60);
+/// How long a role may take to stop after it was asked to, before it is killed.
+const STOP_WITHIN: Duration = Duration::from_secs(15);
+
+/// What the supervisor's tasks share.
+#[derive(Debug)]
+struct Shared {
+    directory: DataDirectory,
+    state: Mutex<RunState>,
+}
+
+impl Shared {
+    fn update(&self, role: Role, change: impl FnOnce(&mut RoleState)) {
+        let mut state = self.state.lock();
+        if let Some(entry) = state.roles.iter_mut().find(|entry| entry.role == role) {
+            change(entry);
+        }
+        if let Err(error) = state.write(&self.directory) {
+            tracing::warn!(error = format!("{error:#}"), "failed to write the run state");
+        }
+    }
+}
+
+pub(crate) async fn run(arguments: UpArguments) -> anyhow::Result<()> {
+    let started = Instant::now();
+    telemetry::init("supervisor", arguments.common.log_format(), &arguments.common.log);
+    let directory = DataDirectory::open_or_create(&arguments.common.data_dir)?;
+    let _lock = directory.lock()?;
+    let drain = drain::on_signal().context("failed to listen for signals")?;
+
+    let sockets = bind_all(&arguments)?;
+    let bound: Vec<RoleAddress> = sockets.iter().map(|(bound, _)| *bound).collect();
+    let addresses = Addresses::with(&bound);
+    let issuer = arguments.common.issuer.clone().unwrap_or_else(|| addresses.url(Role::Gateway));
+    let administrator = first_start::prepare(&directory)?;
+
+    let state = RunState {
+        supervisor_pid: std::process::id(),
+        issuer: issuer.clone(),
+        roles: bound
+            .iter()
+            .map(|bound| RoleState {
+                role: bound.role,
+                address: bound.address,
+                pid: None,
+                ready_ms: None,
+                restart_count: 0,
+            })
+            .collect(),
+    };
+    let shared = Arc::new(Shared { directory: directory.clone(), state: Mutex::new(state) });
+
+    let program = std::env::current_exe().context("failed to find this program's own file")?;
+    let child_arguments = child_arguments(&arguments, &directory, &issuer, &bound);
+    let stop_gateway = CancellationToken::new();
+    let stop_others = CancellationToken::new();
+    let mut gateway = JoinSet::new();
+    let mut others = JoinSet::new();
+    for (RoleAddress { role, .. }, listener) in sockets {
+        let spec = ChildSpec {
+            role,
+            program: program.clone(),
+            arguments: child_arguments.clone(),
+            listener,
+        };
+        let (tasks, stop) = match role {
+            Role::Gateway => (&mut gateway, stop_gateway.clone()),
+            _ => (&mut others, stop_others.clone()),
+        };
+        tasks.spawn(keep_running(spec, Arc::clone(&shared), stop));
+    }
+
+    tokio::select! {
+        ready = all_ready(&shared) => {
+            let state = shared.state.lock().clone();
+            report::ready(&state, &directory, started.elapsed(), administrator.as_ref());
+            if ready.is_err() {
+                tracing::warn!("not every role is ready yet: see `lombard status`");
+            }
+            drain.cancelled().await;
+        }
+        () = drain.cancelled() => {}
+    }
+
+    tracing::info!("stopping: the gateway first, so that what is under way can finish");
+    stop_gateway.cancel();
+    while gateway.join_next().await.is_some() {}
+    stop_others.cancel();
+    while others.join_next().await.is_some() {}
+    tracing::info!("stopped");
+    Ok(())
+}
+
+/// Binds every role's socket before anything starts, and reports all ports that are taken at once.
+fn bind_all(arguments: &UpArguments) -> anyhow::Result<Vec<(RoleAddress, TcpListener)>> {
+    let wanted = Addresses::with(&arguments.common.listen);
+    let mut sockets = Vec::new();
+    let mut mistakes = Vec::new();
+    for role in Role::ALL {
+        let mut address = wanted.of(role);
+        if arguments.any_port {
+            address.set_port(0);
+        }
+        let setting = format!("--listen {role}={}:PORT", address.ip());
+        match listen::bind(address, &setting, arguments.common.insecure) {
+            Ok(listener) => {
+                let address = listener.local_addr()?;
+                sockets.push((RoleAddress { role, address }, listener));
+            }
+            Err(error) => mistakes.push(format!("{role}: {:#}", anyhow::Error::new(error))),
+        }
+    }
+    anyhow::ensure!(mistakes.is_empty(), "{}", mistakes.join("\n"));
+    Ok(sockets)
+}
+
+/// What every role is told on its command line.
+fn child_arguments(
+    arguments: &UpArguments,
+    directory: &DataDirectory,
+    issuer: &str,
+    bound: &[RoleAddress],
+) -> Vec<String> {
+    let mut child_arguments = vec![
+        "--data-dir".to_owned(),
+        directory.path().display().to_string(),
+        "--issuer".to_owned(),
+        issuer.to_owned(),
+        "--log".to_owned(),
+        arguments.common.log.clone(),
+    ];
+    for address in bound {
+        child_arguments.extend(["--listen".to_owned(), address.to_string()]);
+    }
+    if let Some(config) = &arguments.common.config {
+        let config: PathBuf = std::path::absolute(config).unwrap_or_else(|_| config.clone());
+        child_arguments.extend(["--config".to_owned(), config.display().to_string()]);
+    }
+    if arguments.common.log_json {
+        child_arguments.push("--log-json".to_owned());
+    }
+    if arguments.common.insecure {
+        child_arguments.push("--insecure".to_owned());
+    }
+    child_arguments
+}
+
+/// Runs one role until it is told to stop; starts it again whenever it ends by itself.
+async fn keep_running(spec: ChildSpec, shared: Arc<Shared>, stop: CancellationToken) {
+    let role = spec.role;
+    let mut backoff = Backoff::default();
+    loop {
+        let started = Instant::now();
+        let mut child = match spec.spawn() {
+            Ok(child) => child,
+            Err(error) => {
+                tracing::error!(%role, error = format!("{error:#}"), "failed to start");
+                if wait(&stop, backoff.after(false, Duration::ZERO)).await.is_stopped() {
+                    return;
+                }
+                continue;
+            }
+        };
+        shared.update(role, |entry| {
+            entry.pid = child.id();
+            entry.ready_ms = None;
+        });
+        let watching = tokio::spawn(note_ready(role, Arc::clone(&shared), started));
+        let ended = tokio::select! {
+            status = child.wait() => status,
+            () = stop.cancelled() => {
+                watching.abort();
+                terminate(role, &mut child).await;
+                return;
+            }
+        };
+        watching.abort();
+        let mut was_ready = false;
+        shared.update(role, |entry| {
+            was_ready = entry.ready_ms.is_some();
+            entry.pid = None;
+            entry.ready_ms = None;
+            entry.restart_count += 1;
+        });
+        let pause = backoff.after(was_ready, started.elapsed());
+        let cause = ended.map_or_else(|error| error.to_string(), child::describe);
+        tracing::warn!(%role, cause, pause = ?pause, "ended; starting it again");
+        if wait(&stop, pause).await.is_stopped() {
+            return;
+        }
+    }
+}
+
+enum Waited {
+    Elapsed,
+    Stopped,
+}
+
+impl Waited {
+    fn is_stopped(&self) -> bool {
+        matches!(self, Self::Stopped)
+    }
+}
+
+async fn wait(stop: &CancellationToken, pause: Duration) -> Waited {
+    tokio::select! {
+        () = stop.cancelled() => Waited::Stopped,
+        () = tokio::time::sleep(pause) => Waited::Elapsed,
+    }
+}
+
+/// Asks a role to finish and stop; kills it if it does not.
+async fn terminate(role: Role, child: &mut Child) {
+    let pid =
+        child.id().and_then(|id| i32::try_from(id).ok()).and_then(rustix::process::Pid::from_raw);
+    if let Some(pid) = pid
+        && let Err(error) = rustix::process::kill_process(pid, rustix::process::Signal::TERM)
+    {
+        tracing::warn!(%role, %error, "failed to ask it to stop");
+    }
+    if tokio::time::timeout(STOP_WITHIN, child.wait()).await.is_err() {
+        tracing::warn!(%role, "did not stop in time: killed");
+        if let Err(error) = child.kill().await {
+            tracing::warn!(%role, %error, "failed to kill it");
+        }
+    }
+}
+
+/// Asks the role until it says that it is ready, and notes how long that took.
+async fn note_ready(role: Role, shared: Arc<Shared>, started: Instant) {
+    let Some(address) = shared.state.lock().role(role).map(|entry| entry.address) else { return };
+    let url = format!("http://{address}/readyz");
+    let client = reqwest::Client::new();
+    loop {
+        let asked = client.get(&url).timeout(Duration::from_secs(5)).send().await;
+        if asked.is_ok_and(|answer| answer.status().is_success()) {
+            let ready_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+            shared.update(role, |entry| entry.ready_ms = Some(ready_ms));
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+async fn all_ready(shared: &Shared) -> Result<(), tokio::time::error::Elapsed> {
+    let ready = async {
+        while !shared.state.lock().roles.iter().all(|entry| entry.ready_ms.is_some()) {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(READY_WITHIN, ready).await
+}

@@ -1,0 +1,90 @@
+//! What can be asked for, and the answers.
+
+use std::sync::Arc;
+
+use lombard_types::ClientId;
+
+use crate::{Address, Attributes, Evidence, InstanceKey, Lease, LeaseId};
+
+/// What a caller asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Command {
+    /// Registers an instance, or registers it again under a new lease.
+    Register {
+        /// Which one.
+        key: InstanceKey,
+        /// The lease; its id is random and was never used before.
+        lease: Lease,
+        /// Where it is reached.
+        address: Address,
+        /// What it says about itself.
+        attributes: Attributes,
+        /// Who asks.
+        evidence: Arc<Evidence>,
+    },
+    /// Takes an instance out.
+    Deregister {
+        /// Which one.
+        key: InstanceKey,
+        /// Whether the caller may take out what others registered.
+        is_admin: bool,
+        /// Who asks.
+        evidence: Arc<Evidence>,
+    },
+    /// Takes an instance out if it still lives under this lease, which has run out.
+    Expire {
+        /// Which one.
+        key: InstanceKey,
+        /// The lease that has run out.
+        lease_id: LeaseId,
+    },
+}
+
+/// What the caller is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reply {
+    /// The instance is registered.
+    Registered,
+    /// The instance is gone.
+    Deregistered,
+    /// The instance lives under another lease by now, or is gone: nothing happened.
+    NotUnderThisLease,
+}
+
+/// Why a command has no effect. Where several apply, the first in this order is answered.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Rejection {
+    /// No such instance is registered.
+    #[error("no instance of this name is registered")]
+    InstanceNotFound,
+    /// Another client has registered the instance, and its lease lives.
+    #[error("another client has registered the instance; choose another instance id")]
+    InstanceTaken {
+        /// That client. For the log, not for the caller.
+        client_id: ClientId,
+    },
+    /// Another client has registered the instance, so only that one may take it out.
+    #[error("another client has registered the instance")]
+    NotRegistrant,
+    /// One service more would be over the limit.
+    #[error("there are {count_max} services already, which is the limit")]
+    TooManyServices {
+        /// The limit.
+        count_max: usize,
+    },
+    /// One instance of the service more would be over the limit.
+    #[error("the service has {count_max} instances already, which is the limit")]
+    TooManyInstances {
+        /// The limit.
+        count_max: usize,
+    },
+}
+
+/// How much may be registered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Services.
+    pub services_max: usize,
+    /// Instances of one service.
+    pub instances_max: usize,
+}

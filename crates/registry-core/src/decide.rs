@@ -1,0 +1,82 @@
+//! The rules.
+
+use std::sync::Arc;
+
+use crate::{
+    Command, Event, Evidence, Instance, InstanceKey, Limits, Reason, Rejection, Reply, Services,
+};
+
+/// The outcome of a command that was not rejected.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Decision {
+    /// These events happen together.
+    Commit(Vec<Event>, Reply),
+    /// Nothing happens.
+    Answer(Reply),
+}
+
+impl Services {
+    /// What would happen, under `limits`. They hold for new instances only: lowering them evicts nobody.
+    pub fn decide(&self, command: Command, limits: Limits) -> Result<Decision, Rejection> {
+        match command {
+            Command::Register { key, lease, address, attributes, evidence } => {
+                let replaced = self.replaced_by(&key, &evidence, limits)?;
+                let registered = Event::Registered { key, lease, address, attributes, evidence };
+                let events = replaced.into_iter().chain([registered]).collect();
+                Ok(Decision::Commit(events, Reply::Registered))
+            }
+            Command::Deregister { key, is_admin, evidence } => {
+                let instance = self.instance(&key).ok_or(Rejection::InstanceNotFound)?;
+                if !is_admin && *instance.client_id() != evidence.client_id {
+                    return Err(Rejection::NotRegistrant);
+                }
+                let event = gone(key, instance, Reason::Requested, Some(evidence));
+                Ok(Decision::Commit(vec![event], Reply::Deregistered))
+            }
+            Command::Expire { key, lease_id } => {
+                match self.instance(&key).filter(|instance| instance.lease.id == lease_id) {
+                    Some(instance) => {
+                        let event = gone(key, instance, Reason::Expired, None);
+                        Ok(Decision::Commit(vec![event], Reply::Deregistered))
+                    }
+                    None => Ok(Decision::Answer(Reply::NotUnderThisLease)),
+                }
+            }
+        }
+    }
+
+    /// The end of the registration that a new one replaces; `None` where the instance is new and there is room for it.
+    fn replaced_by(
+        &self,
+        key: &InstanceKey,
+        evidence: &Arc<Evidence>,
+        limits: Limits,
+    ) -> Result<Option<Event>, Rejection> {
+        if let Some(instance) = self.instance(key) {
+            if *instance.client_id() != evidence.client_id {
+                let client_id = instance.client_id().clone();
+                return Err(Rejection::InstanceTaken { client_id });
+            }
+            let evidence = Some(Arc::clone(evidence));
+            return Ok(Some(gone(key.clone(), instance, Reason::Replaced, evidence)));
+        }
+        match self.get(&key.service) {
+            None if self.count() >= limits.services_max => {
+                Err(Rejection::TooManyServices { count_max: limits.services_max })
+            }
+            Some(service) if service.instance_count() >= limits.instances_max => {
+                Err(Rejection::TooManyInstances { count_max: limits.instances_max })
+            }
+            None | Some(_) => Ok(None),
+        }
+    }
+}
+
+fn gone(
+    key: InstanceKey,
+    instance: &Instance,
+    reason: Reason,
+    evidence: Option<Arc<Evidence>>,
+) -> Event {
+    Event::Deregistered { key, lease_id: instance.lease.id, reason, evidence }
+}

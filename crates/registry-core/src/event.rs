@@ -1,0 +1,76 @@
+//! What happened.
+
+use std::sync::Arc;
+
+use lombard_types::{ClientId, RequestId};
+
+use crate::{Address, Attributes, InstanceKey, Lease, LeaseId};
+
+/// A change of what is registered. The only thing that is stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// An instance was registered.
+    Registered {
+        /// Which one.
+        key: InstanceKey,
+        /// The lease it lives under.
+        lease: Lease,
+        /// Where it is reached.
+        address: Address,
+        /// What it says about itself.
+        attributes: Attributes,
+        /// Who asked; its client owns the registration.
+        evidence: Arc<Evidence>,
+    },
+    /// An instance went away.
+    Deregistered {
+        /// Which one.
+        key: InstanceKey,
+        /// The lease it had lived under.
+        lease_id: LeaseId,
+        /// Why.
+        reason: Reason,
+        /// Who asked; nobody where the lease ran out.
+        evidence: Option<Arc<Evidence>>,
+    },
+}
+
+/// Why an instance went away.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Reason {
+    /// Somebody asked for it.
+    Requested,
+    /// Its lease ran out.
+    Expired,
+    /// Its client registered it again, in the same record.
+    Replaced,
+}
+
+impl Reason {
+    /// All of them.
+    pub const ALL: &[Self] = &[Self::Requested, Self::Expired, Self::Replaced];
+
+    /// Its stable name.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Requested => "requested",
+            Self::Expired => "expired",
+            Self::Replaced => "replaced",
+        }
+    }
+}
+
+/// The chain from an event back to the HTTP request that caused it. Of it the rules look at the client only.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Evidence {
+    /// The OAuth client that asked.
+    pub client_id: ClientId,
+    /// On whose behalf (`sub`); the client itself where there is no user.
+    pub subject: Box<str>,
+    /// The access token's id (`jti`). Never the token.
+    pub token_id: Box<str>,
+    /// The HTTP request.
+    pub request_id: RequestId,
+    /// Its W3C trace, where it had one.
+    pub traceparent: Option<Box<str>>,
+}

@@ -1,0 +1,140 @@
+//! What is registered.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use lombard_types::{ClientId, InstanceId, Position, ServiceName, Timestamp};
+
+use crate::{Address, Attributes, Event, Evidence, InstanceKey, Lease};
+
+/// The state: all services with their instances. A service without instances is not there.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Services {
+    services: BTreeMap<ServiceName, Service>,
+    index: u64,
+    instance_count: usize,
+}
+
+/// A service that has instances.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Service {
+    instances: BTreeMap<InstanceId, Instance>,
+    index: u64,
+}
+
+/// One running instance.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Instance {
+    /// Where it is reached.
+    pub address: Address,
+    /// What it says about itself.
+    pub attributes: Attributes,
+    /// The lease it lives under.
+    pub lease: Lease,
+    /// Who registered it.
+    pub evidence: Arc<Evidence>,
+    /// When.
+    pub registered_at: Timestamp,
+}
+
+/// Where and when an event was recorded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Recorded {
+    /// The record that holds it.
+    pub position: Position,
+    /// When it was decided.
+    pub time: Timestamp,
+}
+
+impl Recorded {
+    /// The index that an event recorded here gives to what it changes.
+    pub const fn index(self) -> u64 {
+        self.position.next().get()
+    }
+}
+
+impl Services {
+    /// Makes an event part of the state.
+    pub fn apply(&mut self, event: &Event, recorded: Recorded) {
+        self.index = recorded.index();
+        match event {
+            Event::Registered { key, lease, address, attributes, evidence } => {
+                let service = self.services.entry(key.service.clone()).or_default();
+                service.index = recorded.index();
+                let instance = Instance {
+                    address: address.clone(),
+                    attributes: attributes.clone(),
+                    lease: *lease,
+                    evidence: Arc::clone(evidence),
+                    registered_at: recorded.time,
+                };
+                if service.instances.insert(key.instance.clone(), instance).is_none() {
+                    self.instance_count += 1;
+                }
+            }
+            Event::Deregistered { key, .. } => {
+                let Some(service) = self.services.get_mut(&key.service) else { return };
+                service.index = recorded.index();
+                if service.instances.remove(&key.instance).is_some() {
+                    self.instance_count -= 1;
+                }
+                if service.instances.is_empty() {
+                    self.services.remove(&key.service);
+                }
+            }
+        }
+    }
+
+    /// The index of the last change of anything; 0 where nothing was ever registered.
+    pub const fn index(&self) -> u64 {
+        self.index
+    }
+
+    /// A service.
+    pub fn get(&self, name: &ServiceName) -> Option<&Service> {
+        self.services.get(name)
+    }
+
+    /// An instance.
+    pub fn instance(&self, key: &InstanceKey) -> Option<&Instance> {
+        self.services.get(&key.service)?.instances.get(&key.instance)
+    }
+
+    /// All services, in alphabetical order.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = (&ServiceName, &Service)> {
+        self.services.iter()
+    }
+
+    /// How many services there are.
+    pub fn count(&self) -> usize {
+        self.services.len()
+    }
+
+    /// How many instances there are of all services together.
+    pub const fn instance_count(&self) -> usize {
+        self.instance_count
+    }
+}
+
+impl Service {
+    /// The index of the last change of this service.
+    pub const fn index(&self) -> u64 {
+        self.index
+    }
+
+    /// Its instances, in alphabetical order.
+    pub fn instances(&self) -> impl ExactSizeIterator<Item = (&InstanceId, &Instance)> {
+        self.instances.iter()
+    }
+
+    /// How many instances it has: at least one.
+    pub fn instance_count(&self) -> usize {
+        self.instances.len()
+    }
+}
+
+impl Instance {
+    /// The client that registered it.
+    pub fn client_id(&self) -> &ClientId {
+        &self.evidence.client_id
+    }
+}

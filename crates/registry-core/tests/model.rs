@@ -1,0 +1,239 @@
+//! The rules against a model of a few lines: a map from instance to owner and lease, and a list of deadlines.
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test's helpers may panic")]
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use lombard_registry_core::{
+    Attributes, Command, Decision, Event, Evidence, InstanceKey, Lease, LeaseId, Leases, Limits,
+    Recorded, Rejection, Reply, Services, Ttl,
+};
+use lombard_types::{Position, Timestamp};
+use proptest::prelude::*;
+
+const LIMITS: Limits = Limits { services_max: 2, instances_max: 2 };
+
+#[derive(Clone, Debug)]
+enum Step {
+    Register {
+        key: InstanceKey,
+        client: u8,
+        ttl: u64,
+    },
+    Deregister {
+        key: InstanceKey,
+        client: u8,
+        is_admin: bool,
+    },
+    Renew {
+        key: InstanceKey,
+    },
+    /// Time passes and everything that is due expires, in order.
+    Pass {
+        seconds: u64,
+    },
+    /// An expiry that comes late, for a lease of long ago.
+    ExpireOld {
+        key: InstanceKey,
+        lease: u128,
+    },
+    Restart,
+}
+
+/// Who registered it, under which lease, until when, for how long.
+#[derive(Clone, Debug)]
+struct Entry {
+    client: u8,
+    lease: u128,
+    ttl: u64,
+    deadline: u64,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let key = || {
+        ("[abc]", "[xyz]").prop_map(|(service, instance)| InstanceKey {
+            service: service.parse().unwrap(),
+            instance: instance.parse().unwrap(),
+        })
+    };
+    prop_oneof![
+        4 => (key(), 0..2u8, 1..6u64).prop_map(|(key, client, ttl)| Step::Register { key, client, ttl }),
+        2 => (key(), 0..2u8, any::<bool>())
+            .prop_map(|(key, client, is_admin)| Step::Deregister { key, client, is_admin }),
+        3 => key().prop_map(|key| Step::Renew { key }),
+        2 => (0..4u64).prop_map(|seconds| Step::Pass { seconds }),
+        1 => (key(), 0..20u128).prop_map(|(key, lease)| Step::ExpireOld { key, lease }),
+        1 => Just(Step::Restart),
+    ]
+}
+
+fn evidence(client: u8) -> Arc<Evidence> {
+    Arc::new(Evidence {
+        client_id: format!("client-{client}").parse().unwrap(),
+        subject: "somebody".into(),
+        token_id: "token".into(),
+        request_id: "request".parse().unwrap(),
+        traceparent: None,
+    })
+}
+
+/// The real thing, with its log.
+#[derive(Default)]
+struct Real {
+    services: Services,
+    leases: Leases,
+    log: Vec<Vec<Event>>,
+}
+
+impl Real {
+    fn submit(&mut self, command: Command, now: u64) -> Result<Reply, Rejection> {
+        let (events, reply) = match self.services.decide(command, LIMITS)? {
+            Decision::Commit(events, reply) => (events, reply),
+            Decision::Answer(reply) => return Ok(reply),
+        };
+        let before = self.services.index();
+        self.log.push(events);
+        self.apply(self.log.len() - 1, now);
+        assert!(self.services.index() > before, "the index grows with every change");
+        Ok(reply)
+    }
+
+    fn apply(&mut self, position: usize, now: u64) {
+        let position_in_log = Position::new(u64::try_from(position).unwrap());
+        for event in &self.log[position] {
+            let recorded = Recorded { position: position_in_log, time: Timestamp::EPOCH };
+            self.services.apply(event, recorded);
+            match event {
+                Event::Registered { key, lease, .. } => {
+                    self.leases.grant(*lease, key.clone(), Duration::from_secs(now));
+                }
+                Event::Deregistered { lease_id, .. } => self.leases.remove(*lease_id),
+            }
+        }
+    }
+
+    fn restart(&mut self, now: u64) {
+        let before = std::mem::take(&mut self.services);
+        self.leases = Leases::default();
+        for position in 0..self.log.len() {
+            self.apply(position, now);
+        }
+        assert_eq!(self.services, before, "replay gives the same state");
+    }
+}
+
+#[derive(Default)]
+struct Model(BTreeMap<InstanceKey, Entry>);
+
+impl Model {
+    fn register(&mut self, key: &InstanceKey, entry: Entry) -> bool {
+        let services =
+            self.0.keys().map(|key| &key.service).collect::<std::collections::BTreeSet<_>>();
+        let instances = self.0.keys().filter(|other| other.service == key.service).count();
+        let is_allowed = match self.0.get(key) {
+            Some(existing) => existing.client == entry.client,
+            None if instances == 0 => services.len() < LIMITS.services_max,
+            None => instances < LIMITS.instances_max,
+        };
+        if is_allowed {
+            self.0.insert(key.clone(), entry);
+        }
+        is_allowed
+    }
+
+    fn deregister(&mut self, key: &InstanceKey, client: u8, is_admin: bool) -> bool {
+        let is_allowed = self.0.get(key).is_some_and(|entry| is_admin || entry.client == client);
+        if is_allowed {
+            self.0.remove(key);
+        }
+        is_allowed
+    }
+}
+
+fn run(steps: Vec<Step>) {
+    let (mut real, mut model) = (Real::default(), Model::default());
+    let (mut now, mut leases) = (0, 0);
+    for step in steps {
+        match step {
+            Step::Register { key, client, ttl } => {
+                leases += 1;
+                let lease =
+                    Lease { id: LeaseId::from_u128(leases), ttl: Ttl::from_seconds(ttl).unwrap() };
+                let expected =
+                    model.register(&key, Entry { client, lease: leases, ttl, deadline: now + ttl });
+                let command = Command::Register {
+                    key,
+                    lease,
+                    address: "http://127.0.0.1:9000".parse().unwrap(),
+                    attributes: Attributes::default(),
+                    evidence: evidence(client),
+                };
+                assert_eq!(real.submit(command, now).is_ok(), expected);
+            }
+            Step::Deregister { key, client, is_admin } => {
+                let expected = model.deregister(&key, client, is_admin);
+                let command = Command::Deregister { key, is_admin, evidence: evidence(client) };
+                assert_eq!(real.submit(command, now).is_ok(), expected);
+            }
+            Step::Renew { key } => {
+                let Some(entry) = model.0.get_mut(&key) else { continue };
+                entry.deadline = now + entry.ttl;
+                let id = LeaseId::from_u128(entry.lease);
+                assert!(real.leases.renew(id, &key, Duration::from_secs(now)).is_some());
+            }
+            Step::Pass { seconds } => {
+                now += seconds;
+                let due = real.leases.take_due(Duration::from_secs(now));
+                for (key, lease_id) in due {
+                    let reply = real.submit(Command::Expire { key, lease_id }, now);
+                    assert_eq!(reply, Ok(Reply::Deregistered));
+                }
+                model.0.retain(|_, entry| entry.deadline > now);
+            }
+            Step::ExpireOld { key, lease } => {
+                if model.0.get(&key).is_some_and(|entry| entry.lease == lease) {
+                    continue;
+                }
+                let command = Command::Expire { key, lease_id: LeaseId::from_u128(lease) };
+                assert_eq!(real.submit(command, now), Ok(Reply::NotUnderThisLease));
+            }
+            Step::Restart => {
+                real.restart(now);
+                for entry in model.0.values_mut() {
+                    entry.deadline = now + entry.ttl;
+                }
+            }
+        }
+        check(&real, &model);
+    }
+}
+
+fn check(real: &Real, model: &Model) {
+    let found: Vec<_> = real
+        .services
+        .iter()
+        .flat_map(|(service, instances)| {
+            assert!(instances.instance_count() > 0 && instances.index() <= real.services.index());
+            instances.instances().map(|(instance, details)| {
+                let key = InstanceKey { service: service.clone(), instance: instance.clone() };
+                (key, details.client_id().to_string(), details.lease.id.as_u128())
+            })
+        })
+        .collect();
+    let expected: Vec<_> = model
+        .0
+        .iter()
+        .map(|(key, entry)| (key.clone(), format!("client-{}", entry.client), entry.lease))
+        .collect();
+    assert_eq!(found, expected);
+    assert_eq!(real.services.instance_count(), expected.len());
+    assert_eq!(real.leases.count(), expected.len(), "every instance has exactly one lease");
+    let next = model.0.values().map(|entry| Duration::from_secs(entry.deadline)).min();
+    assert_eq!(real.leases.next_deadline(), next);
+}
+
+proptest! {
+    #[test]
+    fn agrees_with_the_model(steps in prop::collection::vec(step(), 1..60)) {
+        run(steps);
+    }
+}

@@ -1,0 +1,273 @@
+//! The stored form of the registry's events. What any released version has written is read for ever: a layout is never
+//! changed, only followed by a new version of its kind.
+//!
+//! ```text
+//!  event           kind u8 | version u8 | fields
+//!  1 registered    v1: instance | lease id u128 | ttl seconds u16 | url text | attributes | evidence
+//!  2 deregistered  v1: instance | lease id u128 | reason u8 (0 requested, 1 expired, 2 replaced) |
+//!                      0 u8, or 1 u8 and evidence
+//!
+//!  text        length (LEB128) | UTF-8
+//!  instance    service text | instance text
+//!  attributes  version text, empty where there is none | count u32, tag text each | count u32, key text and value
+//!              text each
+//!  evidence    client id, subject, token id, request id, traceparent: text each, the last empty where there is none
+//! ```
+//! Numbers are little endian.
+
+use std::{str::FromStr, sync::Arc};
+
+use lombard_engine::{
+    Codec, DecodeError,
+    fields::{Reader, Writer},
+};
+use lombard_registry_core::{
+    AttributeLimits, Attributes, Event, Evidence, InstanceKey, Lease, LeaseId, Reason, Ttl,
+};
+
+const REGISTERED: u8 = 1;
+const DEREGISTERED: u8 = 2;
+const VERSION_1: u8 = 1;
+
+/// Encodes and decodes [`Event`]s.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct EventCodec;
+
+impl Codec for EventCodec {
+    type Event = Event;
+
+    fn encode(&self, event: &Event, out: &mut Vec<u8>) {
+        let mut writer = Writer(out);
+        match event {
+            Event::Registered { key, lease, address, attributes, evidence } => {
+                writer.put(&[REGISTERED, VERSION_1]);
+                put_key(&mut writer, key);
+                writer.put(&lease.id.as_u128().to_le_bytes());
+                writer.put(&lease.ttl.seconds().to_le_bytes());
+                writer.text(&address.to_string());
+                put_attributes(&mut writer, attributes);
+                put_evidence(&mut writer, evidence);
+            }
+            Event::Deregistered { key, lease_id, reason, evidence } => {
+                writer.put(&[DEREGISTERED, VERSION_1]);
+                put_key(&mut writer, key);
+                writer.put(&lease_id.as_u128().to_le_bytes());
+                writer.put(&[reason_code(*reason), u8::from(evidence.is_some())]);
+                if let Some(evidence) = evidence {
+                    put_evidence(&mut writer, evidence);
+                }
+            }
+        }
+    }
+
+    fn decode(&self, bytes: &[u8]) -> Result<Event, DecodeError> {
+        let mut reader = Reader(bytes);
+        let event = match reader.array()? {
+            [REGISTERED, VERSION_1] => Event::Registered {
+                key: key(&mut reader)?,
+                lease: lease(&mut reader)?,
+                address: parse(reader.text()?)?,
+                attributes: attributes(&mut reader)?,
+                evidence: evidence(&mut reader)?,
+            },
+            [DEREGISTERED, VERSION_1] => Event::Deregistered {
+                key: key(&mut reader)?,
+                lease_id: lease_id(&mut reader)?,
+                reason: reason(reader.byte()?)?,
+                evidence: match reader.byte()? {
+                    0 => None,
+                    1 => Some(evidence(&mut reader)?),
+                    _ => return Err(DecodeError("a flag is neither 0 nor 1")),
+                },
+            },
+            _ => return Err(DecodeError("unknown kind or version of event")),
+        };
+        reader.end()?;
+        Ok(event)
+    }
+}
+
+fn parse<T: FromStr>(text: &str) -> Result<T, DecodeError> {
+    text.parse().map_err(|_| DecodeError("a name is not of its grammar"))
+}
+
+fn put_key(writer: &mut Writer<'_>, key: &InstanceKey) {
+    writer.text(key.service.as_str());
+    writer.text(key.instance.as_str());
+}
+
+fn key(reader: &mut Reader<'_>) -> Result<InstanceKey, DecodeError> {
+    Ok(InstanceKey { service: parse(reader.text()?)?, instance: parse(reader.text()?)? })
+}
+
+fn lease_id(reader: &mut Reader<'_>) -> Result<LeaseId, DecodeError> {
+    Ok(LeaseId::from_u128(u128::from_le_bytes(reader.array()?)))
+}
+
+fn lease(reader: &mut Reader<'_>) -> Result<Lease, DecodeError> {
+    let id = lease_id(reader)?;
+    let seconds = u16::from_le_bytes(reader.array()?);
+    let ttl = Ttl::from_seconds(seconds.into()).map_err(|_| DecodeError("time to live"))?;
+    Ok(Lease { id, ttl })
+}
+
+const fn reason_code(reason: Reason) -> u8 {
+    match reason {
+        Reason::Requested => 0,
+        Reason::Expired => 1,
+        Reason::Replaced => 2,
+    }
+}
+
+fn reason(code: u8) -> Result<Reason, DecodeError> {
+    let found = Reason::ALL.iter().find(|reason| reason_code(**reason) == code);
+    found.copied().ok_or(DecodeError("unknown reason"))
+}
+
+fn put_attributes(writer: &mut Writer<'_>, attributes: &Attributes) {
+    writer.text(attributes.version().unwrap_or_default());
+    put_count(writer, attributes.tags().len());
+    for tag in attributes.tags() {
+        writer.text(tag);
+    }
+    put_count(writer, attributes.metadata().len());
+    for (key, value) in attributes.metadata() {
+        writer.text(key);
+        writer.text(value);
+    }
+}
+
+/// Attributes are bounded far below 2^32 of anything.
+fn put_count(writer: &mut Writer<'_>, count: usize) {
+    writer.put(&u32::try_from(count).unwrap_or(u32::MAX).to_le_bytes());
+}
+
+fn attributes(reader: &mut Reader<'_>) -> Result<Attributes, DecodeError> {
+    let version = Some(reader.text()?).filter(|version| !version.is_empty());
+    let mut tags = Vec::new();
+    for _ in 0..u32::from_le_bytes(reader.array()?) {
+        tags.push(reader.text()?);
+    }
+    let mut metadata = Vec::new();
+    for _ in 0..u32::from_le_bytes(reader.array()?) {
+        metadata.push((reader.text()?, reader.text()?));
+    }
+    // Today's configuration may be stricter than the one under which they were accepted.
+    Attributes::new(version, tags, metadata, AttributeLimits::MAX)
+        .map_err(|_| DecodeError("attributes"))
+}
+
+fn put_evidence(writer: &mut Writer<'_>, evidence: &Evidence) {
+    writer.text(evidence.client_id.as_str());
+    writer.text(&evidence.subject);
+    writer.text(&evidence.token_id);
+    writer.text(evidence.request_id.as_str());
+    writer.text(evidence.traceparent.as_deref().unwrap_or_default());
+}
+
+fn evidence(reader: &mut Reader<'_>) -> Result<Arc<Evidence>, DecodeError> {
+    Ok(Arc::new(Evidence {
+        client_id: parse(reader.text()?)?,
+        subject: reader.text()?.into(),
+        token_id: reader.text()?.into(),
+        request_id: parse(reader.text()?)?,
+        traceparent: Some(reader.text()?).filter(|text| !text.is_empty()).map(Into::into),
+    }))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn evidence() -> Arc<Evidence> {
+        Arc::new(Evidence {
+            client_id: "c".parse().unwrap(),
+            subject: "s".into(),
+            token_id: "t".into(),
+            request_id: "r".parse().unwrap(),
+            traceparent: None,
+        })
+    }
+
+    fn instance() -> InstanceKey {
+        InstanceKey { service: "pay".parse().unwrap(), instance: "1".parse().unwrap() }
+    }
+
+    fn encoded(event: &Event) -> Vec<u8> {
+        let mut out = Vec::new();
+        EventCodec.encode(event, &mut out);
+        out
+    }
+
+    #[test]
+    fn golden_bytes() {
+        let registered = Event::Registered {
+            key: instance(),
+            lease: Lease { id: LeaseId::from_u128(2), ttl: Ttl::from_seconds(258).unwrap() },
+            address: "http://h:1".parse().unwrap(),
+            attributes: Attributes::new(Some("v"), ["a"], [("k", "w")], AttributeLimits::MAX)
+                .unwrap(),
+            evidence: evidence(),
+        };
+        let mut expected = b"\x01\x01\x03pay\x011\x02".to_vec();
+        expected.extend([0; 15]);
+        expected.extend(b"\x02\x01\x0ahttp://h:1\x01v\x01\0\0\0\x01a\x01\0\0\0\x01k\x01w");
+        expected.extend(b"\x01c\x01s\x01t\x01r\0");
+        assert_eq!(encoded(&registered), expected);
+        assert_eq!(EventCodec.decode(&expected), Ok(registered));
+
+        let lease_id = LeaseId::from_u128(2);
+        let (reason, nobody) = (Reason::Expired, None);
+        let expired = Event::Deregistered { key: instance(), lease_id, reason, evidence: nobody };
+        let mut expected = b"\x02\x01\x03pay\x011\x02".to_vec();
+        expected.extend([0; 15]);
+        expected.extend(b"\x01\0");
+        assert_eq!(encoded(&expired), expected);
+        assert_eq!(EventCodec.decode(&expected), Ok(expired));
+    }
+
+    fn event() -> impl Strategy<Value = Event> {
+        let attributes = (
+            prop::option::of("[!-~]{1,64}"),
+            prop::collection::btree_set("[!-~]{1,64}", 0..4),
+            prop::collection::btree_map("[!-~]{1,64}", "\\PC{0,200}", 0..4),
+        )
+            .prop_map(|(version, tags, metadata)| {
+                Attributes::new(version, tags, metadata, AttributeLimits::MAX).unwrap()
+            });
+        let registered = (any::<u128>(), 1..=3600u64, any::<[u8; 4]>(), attributes).prop_map(
+            |(id, ttl, [_, b, c, d], attributes)| Event::Registered {
+                key: instance(),
+                lease: Lease { id: LeaseId::from_u128(id), ttl: Ttl::from_seconds(ttl).unwrap() },
+                address: format!("http://10.{b}.{c}.{d}:80").parse().unwrap(),
+                attributes,
+                evidence: evidence(),
+            },
+        );
+        let reason = prop::sample::select(Reason::ALL);
+        let deregistered =
+            (any::<u128>(), reason, any::<bool>()).prop_map(|(id, reason, by_somebody)| {
+                Event::Deregistered {
+                    key: instance(),
+                    lease_id: LeaseId::from_u128(id),
+                    reason,
+                    evidence: by_somebody.then(evidence),
+                }
+            });
+        prop_oneof![registered, deregistered]
+    }
+
+    proptest! {
+        #[test]
+        fn round_trips(event in event()) {
+            prop_assert_eq!(EventCodec.decode(&encoded(&event)), Ok(event));
+        }
+
+        #[test]
+        fn any_bytes_are_read_or_refused(kind in 1..=2u8, rest: Vec<u8>) {
+            drop(EventCodec.decode(&[&[kind, 1], rest.as_slice()].concat()));
+        }
+    }
+}

@@ -1,0 +1,152 @@
+//! The registry's limits, each with its unit.
+
+use std::time::Duration;
+
+use lombard_engine::Limits;
+use lombard_registry_core::{self as core, AttributeLimits, Ttl};
+use serde::{Deserialize, Serialize};
+
+/// How the registry is run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// Services that may be registered at the same time.
+    pub services_max: usize,
+    /// Instances of one service.
+    pub instances_max: usize,
+    /// Tags of one instance; at most 1024.
+    pub tags_max: usize,
+    /// Bytes of all metadata keys and values of one instance together; at most 65536.
+    pub metadata_bytes_max: usize,
+    /// The shortest lease that may be asked for; at least 1.
+    pub ttl_seconds_min: u64,
+    /// The longest lease that may be asked for; at most 3600.
+    pub ttl_seconds_max: u64,
+    /// Requests that may wait for a change at the same time.
+    pub waiters_max: usize,
+    /// How long a request waits for a change where it does not say.
+    pub wait_seconds_default: u64,
+    /// The longest wait that may be asked for.
+    pub wait_seconds_max: u64,
+    /// Longest body of a request.
+    pub body_bytes_max: usize,
+    /// How long a request waits for the read side to show what it needs to show.
+    pub reach_ms_max: u64,
+    /// How long a write waits before its outcome is reported as unknown.
+    pub submit_ms_max: u64,
+    /// Commands that may wait for the writer; one more is refused as overloaded.
+    pub queue_commands_max: usize,
+    /// Commands decided before their records are handed to the log together.
+    pub group_commands_max: usize,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            services_max: 1000,
+            instances_max: 1000,
+            tags_max: 32,
+            metadata_bytes_max: 4096,
+            ttl_seconds_min: 1,
+            ttl_seconds_max: 3600,
+            waiters_max: 10_000,
+            wait_seconds_default: 30,
+            wait_seconds_max: 600,
+            body_bytes_max: 64 << 10,
+            reach_ms_max: 2000,
+            submit_ms_max: 10_000,
+            queue_commands_max: 8192,
+            group_commands_max: 1024,
+        }
+    }
+}
+
+impl Config {
+    /// Every mistake in it, one line each.
+    pub fn mistakes(&self) -> Vec<String> {
+        let mut mistakes = Vec::new();
+        let mut expect = |is_right: bool, mistake: &str| {
+            if !is_right {
+                mistakes.push(mistake.to_owned());
+            }
+        };
+        let most = AttributeLimits::MAX;
+        expect(self.services_max > 0, "services_max is 0");
+        expect(self.instances_max > 0, "instances_max is 0");
+        expect(self.tags_max <= most.tags_max, "tags_max is over 1024");
+        expect(
+            self.metadata_bytes_max <= most.metadata_bytes_max,
+            "metadata_bytes_max is over 65536",
+        );
+        expect(self.ttl_seconds_min >= u64::from(Ttl::MIN.seconds()), "ttl_seconds_min is below 1");
+        expect(
+            self.ttl_seconds_max <= u64::from(Ttl::MAX.seconds()),
+            "ttl_seconds_max is over 3600",
+        );
+        expect(
+            self.ttl_seconds_min <= self.ttl_seconds_max,
+            "ttl_seconds_min is over ttl_seconds_max",
+        );
+        expect(
+            self.wait_seconds_default <= self.wait_seconds_max,
+            "wait_seconds_default is over wait_seconds_max",
+        );
+        expect(self.wait_seconds_max <= 600, "wait_seconds_max is over 600");
+        expect(self.body_bytes_max >= 1024, "body_bytes_max is below 1024");
+        expect(self.reach_ms_max > 0, "reach_ms_max is 0");
+        expect(self.submit_ms_max > 0, "submit_ms_max is 0");
+        expect(self.queue_commands_max > 0, "queue_commands_max is 0");
+        expect(self.group_commands_max > 0, "group_commands_max is 0");
+        mistakes
+    }
+
+    pub(crate) fn reach(&self) -> Duration {
+        Duration::from_millis(self.reach_ms_max)
+    }
+
+    pub(crate) const fn attribute_limits(&self) -> AttributeLimits {
+        AttributeLimits { tags_max: self.tags_max, metadata_bytes_max: self.metadata_bytes_max }
+    }
+
+    pub(crate) const fn registration_limits(&self) -> core::Limits {
+        core::Limits { services_max: self.services_max, instances_max: self.instances_max }
+    }
+
+    pub(crate) fn engine_limits(&self) -> Limits {
+        Limits {
+            queue_commands_max: self.queue_commands_max,
+            group_commands_max: self.group_commands_max,
+            submit_timeout: Duration::from_millis(self.submit_ms_max),
+            ..Limits::default()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_mistakes_are_named() {
+        assert_eq!(Config::default().mistakes(), Vec::<String>::new());
+        let config = Config {
+            services_max: 0,
+            instances_max: 0,
+            tags_max: 1025,
+            metadata_bytes_max: 65_537,
+            ttl_seconds_min: 0,
+            ttl_seconds_max: 3601,
+            wait_seconds_default: 602,
+            wait_seconds_max: 601,
+            body_bytes_max: 1,
+            reach_ms_max: 0,
+            submit_ms_max: 0,
+            queue_commands_max: 0,
+            group_commands_max: 0,
+            waiters_max: 0,
+        };
+        assert_eq!(config.mistakes().len(), 13);
+        let config = Config { ttl_seconds_min: 11, ttl_seconds_max: 10, ..Config::default() };
+        assert_eq!(config.mistakes(), ["ttl_seconds_min is over ttl_seconds_max"]);
+    }
+}

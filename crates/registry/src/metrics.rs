@@ -1,0 +1,95 @@
+//! What the registry counts.
+
+use lombard_chassis::Metrics;
+use lombard_engine::{Follower, Handle};
+use prometheus_client::{
+    collector::Collector,
+    encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric},
+    metrics::{counter::Counter, family::Family, gauge::ConstGauge},
+};
+
+use crate::{lessor::Lessor, machine::RegistryMachine, view::RegistryView, watch::Watches};
+
+/// The registry's counters. Cheap to clone.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct RegistryMetrics {
+    requests: Family<Labels, Counter>,
+    expiries: Counter,
+}
+
+/// Both from closed sets.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Labels {
+    operation: &'static str,
+    /// `ok`, or the slug of the problem.
+    result: &'static str,
+}
+
+/// What the gauges read when they are scraped.
+#[derive(Debug)]
+pub(crate) struct Sources {
+    pub(crate) writer: Handle<RegistryMachine>,
+    pub(crate) view: Follower<RegistryView>,
+    pub(crate) lessor: Lessor,
+    pub(crate) watches: Watches,
+}
+
+impl RegistryMetrics {
+    pub(crate) fn register(metrics: &Metrics, sources: Sources) -> Self {
+        let counters = Self::default();
+        for operation in ["register", "renew", "deregister", "watch"] {
+            drop(counters.requests.get_or_create(&Labels { operation, result: "ok" }));
+        }
+        metrics.register(|registry| {
+            let help = "Requests by operation and result: ok, or the kind of problem";
+            registry.register("requests", help, counters.requests.clone());
+            let help = "Leases that have run out";
+            registry.register("expiries", help, counters.expiries.clone());
+            registry.register_collector(Box::new(sources));
+        });
+        counters
+    }
+
+    pub(crate) fn count(&self, operation: &'static str, result: &'static str) {
+        self.requests.get_or_create(&Labels { operation, result }).inc();
+    }
+
+    pub(crate) fn expired(&self) {
+        self.expiries.inc();
+    }
+}
+
+impl Collector for Sources {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
+        let durable = *self.writer.log().durable().borrow();
+        let (services, instances) =
+            self.view.read(|view| (view.services().count(), view.services().instance_count()));
+        let lag = durable.since(self.view.position());
+        let gauges = [
+            ("services", "Services that are registered", number(services)),
+            ("instances", "Instances that are registered", number(instances)),
+            ("leases", "Leases that live", number(self.lessor.count())),
+            ("waiters", "Requests that wait for a change", number(self.watches.count())),
+            (
+                "queue_commands",
+                "Commands waiting for the writer",
+                number(self.writer.queue_length()),
+            ),
+            ("durable_records", "Records of the log that are durable", signed(durable.get())),
+            ("view_lag_records", "Durable records that the read side has not applied", signed(lag)),
+        ];
+        for (name, help, value) in gauges {
+            let gauge = ConstGauge::new(value);
+            gauge.encode(encoder.encode_descriptor(name, help, None, gauge.metric_type())?)?;
+        }
+        Ok(())
+    }
+}
+
+fn number(count: usize) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}
+
+fn signed(count: u64) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,96 @@
+//! What a caller's token permits here.
+//!
+//! - `registry:read` reads everything; `registry:read:payments` that service only.
+//! - `registry:register:payments` registers, renews and takes out instances of that service; `registry:register` of any.
+//! - `admin` permits everything, also taking out what another client registered.
+
+use std::sync::Arc;
+
+use axum::extract::FromRequestParts;
+use http::request::Parts;
+use lombard_chassis::{Authenticated, Context, Path, Problem, authenticate};
+use lombard_registry_core::{Evidence, InstanceKey};
+use lombard_token::Scope;
+use lombard_types::ServiceName;
+
+use crate::problem;
+
+const FAMILY: &str = "registry";
+const READ: &str = "read";
+const REGISTER: &str = "register";
+
+/// May read everything. An extractor: else the request ends with 401 or 403.
+#[derive(Debug)]
+pub(super) struct Reader;
+
+impl<S: Sync> FromRequestParts<S> for Reader {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let token = Authenticated::from_request_parts(parts, state).await?;
+        token.require(FAMILY, READ, None)?;
+        Ok(Self)
+    }
+}
+
+/// May read the service that the path names. An extractor.
+#[derive(Debug)]
+pub(super) struct ServiceReader {
+    pub(super) service: ServiceName,
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for ServiceReader {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let token = Authenticated::from_request_parts(parts, state).await?;
+        let Path(service) = Path::<String>::from_request_parts(parts, state).await?;
+        let service = service_name(&service)?;
+        token.require(FAMILY, READ, Some(service.as_str()))?;
+        Ok(Self { service })
+    }
+}
+
+/// May register the instance that the path names. An extractor, so that it is decided before the body is read.
+#[derive(Debug)]
+pub(super) struct Registrant {
+    pub(super) key: InstanceKey,
+    /// Whether it may take out what others registered.
+    pub(super) is_admin: bool,
+    pub(super) evidence: Arc<Evidence>,
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Registrant {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let token = Authenticated::from_request_parts(parts, state).await?;
+        let names = Path::<(String, String)>::from_request_parts(parts, state).await?;
+        let Path((service, instance)) = names;
+        let service = service_name(&service)?;
+        let instance =
+            instance.parse().map_err(|error| problem::invalid_path("instance", error))?;
+        let claims = token.require(FAMILY, REGISTER, Some(service.as_str()))?;
+        let client_id = claims.client_id.parse().map_err(|error| {
+            authenticate::unauthenticated(format!("the token's client_id: {error}"), true)
+        })?;
+        let Ok(Context { request_id, traceparent }) =
+            Context::from_request_parts(parts, state).await;
+        let evidence = Evidence {
+            client_id,
+            subject: claims.subject.clone(),
+            token_id: claims.token_id.clone(),
+            request_id,
+            traceparent,
+        };
+        Ok(Self {
+            key: InstanceKey { service, instance },
+            is_admin: claims.scope.iter().any(Scope::is_admin),
+            evidence: Arc::new(evidence),
+        })
+    }
+}
+
+fn service_name(text: &str) -> Result<ServiceName, Problem> {
+    text.parse().map_err(|error| problem::invalid_path("service", error))
+}

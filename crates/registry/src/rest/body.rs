@@ -1,0 +1,138 @@
+//! What the bodies of requests and the answers to writes say.
+
+use std::{collections::BTreeMap, fmt};
+
+use lombard_chassis::Problem;
+use lombard_registry_core::{Address, Attributes, InstanceKey, Lease, LeaseId, Ttl};
+use serde::{
+    Deserialize, Deserializer, Serialize,
+    de::{Error, MapAccess, Visitor},
+};
+
+use crate::{Config, problem};
+
+/// `PUT` of an instance.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Registration {
+    url: String,
+    ttl_seconds: u64,
+    version: Option<String>,
+    #[serde(default)]
+    tags: Vec<String>,
+    #[serde(default)]
+    metadata: Metadata,
+}
+
+impl Registration {
+    /// Checks the members in the order in which they stand above; the first that does not fit is answered.
+    pub(super) fn check(self, config: &Config) -> Result<(Address, Ttl, Attributes), Problem> {
+        let address = self.url.parse().map_err(problem::from_parse_address_error)?;
+        let ttl = checked_ttl(self.ttl_seconds, config)?;
+        let limits = config.attribute_limits();
+        let attributes = Attributes::new(self.version, self.tags, self.metadata.0, limits)
+            .map_err(|error| problem::from_attributes_error(&error))?;
+        Ok((address, ttl, attributes))
+    }
+}
+
+fn checked_ttl(seconds: u64, config: &Config) -> Result<Ttl, Problem> {
+    let (seconds_min, seconds_max) = (config.ttl_seconds_min, config.ttl_seconds_max);
+    let ttl = Ttl::from_seconds(seconds).ok();
+    ttl.filter(|_| (seconds_min..=seconds_max).contains(&seconds))
+        .ok_or_else(|| problem::ttl_out_of_range(seconds, seconds_min, seconds_max))
+}
+
+/// A JSON object of texts that says no key twice.
+#[derive(Default)]
+struct Metadata(BTreeMap<String, String>);
+
+impl<'de> Deserialize<'de> for Metadata {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Unique;
+
+        impl<'de> Visitor<'de> for Unique {
+            type Value = Metadata;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object whose members are strings")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Metadata, A::Error> {
+                let mut members = BTreeMap::new();
+                while let Some((key, value)) = map.next_entry::<String, String>()? {
+                    if members.insert(key, value).is_some() {
+                        return Err(A::Error::custom("metadata: a key is said twice"));
+                    }
+                }
+                Ok(Metadata(members))
+            }
+        }
+
+        deserializer.deserialize_map(Unique)
+    }
+}
+
+/// `POST .../renew`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Renewal {
+    lease_id: String,
+}
+
+impl Renewal {
+    pub(super) fn check(&self) -> Result<LeaseId, Problem> {
+        self.lease_id.parse().map_err(|error| problem::invalid_field("lease_id", error))
+    }
+}
+
+/// The answer to a registration.
+#[derive(Serialize)]
+pub(super) struct Registered {
+    service: String,
+    instance: String,
+    url: String,
+    #[serde(flatten)]
+    lease: LeaseBody,
+    index: u64,
+}
+
+/// A lease, to whom it is granted; also the answer to a renewal.
+#[derive(Serialize)]
+pub(super) struct LeaseBody {
+    lease_id: String,
+    ttl_seconds: u16,
+    renew_after_seconds: f64,
+}
+
+/// The answer to a deregistration.
+#[derive(Serialize)]
+pub(super) struct Deregistered {
+    pub(super) index: u64,
+}
+
+impl Registered {
+    pub(super) fn new(key: &InstanceKey, address: &Address, lease: Lease, index: u64) -> Self {
+        Self {
+            service: key.service.to_string(),
+            instance: key.instance.to_string(),
+            url: address.to_string(),
+            lease: LeaseBody::new(lease),
+            index,
+        }
+    }
+}
+
+impl LeaseBody {
+    /// Two renewals may be lost before the lease is.
+    const RENEWALS_PER_TTL: f64 = 3.0;
+
+    pub(super) fn new(lease: Lease) -> Self {
+        let seconds = lease.ttl.seconds();
+        Self {
+            lease_id: lease.id.to_string(),
+            ttl_seconds: seconds,
+            renew_after_seconds: f64::from(seconds) / Self::RENEWALS_PER_TTL,
+        }
+    }
+}

@@ -1,0 +1,31 @@
+//! Which services there are, and the instances of one.
+
+use axum::extract::State;
+use lombard_chassis::{Problem, Query};
+
+use super::{
+    Api,
+    answer::{Answer, Encoded},
+    authority::{Reader, ServiceReader},
+    wait::Wait,
+};
+use crate::watch::Topic;
+
+/// `GET /services`.
+pub(super) async fn list(State(api): State<Api>, _: Reader) -> Result<Answer<Encoded>, Problem> {
+    api.reach_start().await?;
+    let (body, end) = api.view.read_at(|view| view.services_body());
+    Ok(Answer::ok(end.previous(), Encoded(body)))
+}
+
+/// `GET /services/{service}`, also as a long poll. A service that does not exist has no instances and the overall index,
+/// so that one can wait for it to appear.
+pub(super) async fn get(
+    State(api): State<Api>,
+    ServiceReader { service }: ServiceReader,
+    Query(wait): Query<Wait>,
+) -> Result<Answer<Encoded>, Problem> {
+    api.wait(Topic::Service(service.clone()), wait).await?;
+    let (body, end) = api.view.read_at(|view| view.service_body(&service));
+    Ok(Answer::ok(end.previous(), Encoded(body)))
+}

@@ -1,0 +1,138 @@
+//! The role as a component: made from a configuration and what it depends on, then run until it is told to drain.
+
+use std::{sync::Arc, time::Duration};
+
+use axum::{Extension, Router};
+use lombard_chassis::{CancellationToken, Health, Metrics};
+use lombard_engine::{Engine, Follower, StartError, StoppedError};
+use lombard_log::SharedLog;
+use lombard_token::Verifier;
+use lombard_types::Position;
+
+use crate::{
+    Config,
+    codec::EventCodec,
+    expiry,
+    lessor::Lessor,
+    machine::RegistryMachine,
+    metrics::{RegistryMetrics, Sources},
+    rest::{self, Api},
+    view::RegistryView,
+    watch::Watches,
+};
+
+/// What the role is given.
+pub struct Deps {
+    /// The registry's log; nobody else writes to it.
+    pub log: SharedLog,
+    /// Verifies tokens that are issued for this role.
+    pub verifier: Verifier,
+    /// Told when the role is ready, and what is in the way.
+    pub health: Health,
+    /// Where the role counts.
+    pub metrics: Metrics,
+}
+
+impl std::fmt::Debug for Deps {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Deps").field("log", &self.log).finish_non_exhaustive()
+    }
+}
+
+/// The registry role.
+#[derive(Debug)]
+pub struct Registry {
+    api: Api,
+    engine: Engine,
+    verifier: Verifier,
+    health: Health,
+}
+
+/// The role did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum NewError {
+    /// The configuration cannot be used.
+    #[error("the configuration of the registry has mistakes:\n{}", mistakes.join("\n"))]
+    Config {
+        /// One line each.
+        mistakes: Vec<String>,
+    },
+    /// The log could not be replayed.
+    #[error("failed to start the registry")]
+    Start(#[from] StartError),
+}
+
+impl Registry {
+    /// Replays the log. Blocks while it does.
+    pub fn new(config: Config, deps: Deps) -> Result<Self, NewError> {
+        let mistakes = config.mistakes();
+        if !mistakes.is_empty() {
+            return Err(NewError::Config { mistakes });
+        }
+        let Deps { log, verifier, health, metrics } = deps;
+        let machine = RegistryMachine::new(config.registration_limits());
+        let limits = config.engine_limits();
+        let (writer, engine) =
+            Engine::start("registry", Arc::clone(&log), machine, EventCodec, limits)?;
+        let start_tail = log.tail();
+        let (lessor, watches) = (Lessor::new(), Watches::new(config.waiters_max));
+        let view =
+            RegistryView::new(lessor.clone(), watches.clone(), config.services_max, start_tail);
+        let view = Follower::start("registry", log, EventCodec, view)?;
+        let sources = Sources {
+            writer: writer.clone(),
+            view: view.clone(),
+            lessor: lessor.clone(),
+            watches: watches.clone(),
+        };
+        let metrics = RegistryMetrics::register(&metrics, sources);
+        let (config, draining) = (Arc::new(config), CancellationToken::new());
+        let api = Api { writer, view, lessor, watches, metrics, config, start_tail, draining };
+        Ok(Self { api, engine, verifier, health })
+    }
+
+    /// The HTTP interface.
+    pub fn router(&self) -> Router {
+        rest::router(self.api.clone()).layer(Extension(self.verifier.clone()))
+    }
+
+    /// Ends leases as they run out, and watches over the writer and the read side, until `drain` is cancelled. Then
+    /// those who wait for a change are answered at once. Becomes ready when the read side has caught up with the log.
+    ///
+    /// An error means that the process must end: the writer stopped, and only a restart recovers.
+    pub async fn run(self, drain: CancellationToken) -> Result<(), StoppedError> {
+        let Self { api, engine, health, .. } = self;
+        let draining = api.draining.clone();
+        let follow = follow(api, health);
+        let ended = tokio::select! {
+            stopped = engine.stopped() => stopped,
+            () = follow => Ok(()),
+            () = drain.cancelled() => Ok(()),
+        };
+        draining.cancel();
+        ended
+    }
+}
+
+/// Longer than any process runs.
+const FOR_EVER: Duration = Duration::from_secs(1 << 32);
+
+/// Catches up, then ends leases. Never ends by itself.
+async fn follow(api: Api, health: Health) {
+    let Api { writer, view, lessor, metrics, start_tail, .. } = api;
+    if view.wait_for(start_tail, FOR_EVER).await.is_ok() {
+        health.ready();
+    }
+    let stopped_following = async {
+        // Never reached: the wait ends when the view has stopped following.
+        if view.wait_for(Position::new(u64::MAX), FOR_EVER).await.is_err() {
+            health.obstacle("read side", "stopped following the log; see the log of the role");
+        }
+    };
+    // Without the read side nobody's renewal is known, so nothing may be ended either.
+    tokio::select! {
+        () = stopped_following => {}
+        () = expiry::run(writer, lessor, metrics) => {}
+    }
+    std::future::pending().await
+}

@@ -1,0 +1,138 @@
+//! The read side: what is registered, as far as this process has followed the log, with every answer kept encoded.
+
+mod bodies;
+mod departed;
+
+use std::{collections::BTreeMap, sync::OnceLock};
+
+use bytes::Bytes;
+use lombard_engine::{At, View};
+use lombard_registry_core::{Event, Recorded, Services};
+use lombard_types::{Position, ServiceName};
+
+use self::departed::Departed;
+use crate::{
+    lessor::Lessor,
+    watch::{Topic, Watches},
+};
+
+/// The view. Applying an event also moves the leases and wakes those who wait.
+#[derive(Debug)]
+pub(crate) struct RegistryView {
+    services: Services,
+    departed: Departed,
+    bodies: Bodies,
+    lessor: Lessor,
+    watches: Watches,
+    /// Everything before was in the log when this process started.
+    start_tail: Position,
+}
+
+/// Answers as they are sent, encoded when somebody first asks after a change.
+#[derive(Debug, Default)]
+struct Bodies {
+    services: OnceLock<Bytes>,
+    catalog: OnceLock<Bytes>,
+    /// One for each service that exists.
+    by_service: BTreeMap<ServiceName, OnceLock<Bytes>>,
+}
+
+impl RegistryView {
+    pub(crate) fn new(
+        lessor: Lessor,
+        watches: Watches,
+        services_max: usize,
+        start_tail: Position,
+    ) -> Self {
+        Self {
+            services: Services::default(),
+            departed: Departed::new(services_max),
+            bodies: Bodies::default(),
+            lessor,
+            watches,
+            start_tail,
+        }
+    }
+
+    pub(crate) fn services(&self) -> &Services {
+        &self.services
+    }
+
+    /// All services with the count of their instances.
+    pub(crate) fn services_body(&self) -> Bytes {
+        self.bodies.services.get_or_init(|| bodies::services(&self.services)).clone()
+    }
+
+    /// All services with the addresses of their instances.
+    pub(crate) fn catalog_body(&self) -> Bytes {
+        self.bodies.catalog.get_or_init(|| bodies::catalog(&self.services)).clone()
+    }
+
+    /// One service with all about its instances. Empty, with the overall index, where it does not exist.
+    pub(crate) fn service_body(&self, name: &ServiceName) -> Bytes {
+        match (self.services.get(name), self.bodies.by_service.get(name)) {
+            (Some(service), Some(body)) => {
+                body.get_or_init(|| bodies::service(name, service)).clone()
+            }
+            (Some(service), None) => bodies::service(name, service),
+            (None, _) => bodies::no_service(name, self.services.index()),
+        }
+    }
+
+    /// Whether somebody who has seen a topic at `index` has something new to see. Also where `index` is not reached yet
+    /// at all: then it comes from another log, and waiting for it would be waiting for ever.
+    pub(crate) fn has_changed_since(&self, topic: &Topic, index: u64) -> bool {
+        let overall = self.services.index();
+        if index > overall {
+            return true;
+        }
+        match topic {
+            Topic::Overall => overall > index,
+            Topic::Service(name) => match self.services.get(name) {
+                Some(service) => service.index() > index,
+                // Index 0 has seen nothing: it is answered the overall index to go on from.
+                None => (index == 0 && overall > 0) || self.departed.since(name) > index,
+            },
+        }
+    }
+
+    fn move_lease(&self, event: &Event) {
+        match event {
+            Event::Registered { key, lease, .. } => self.lessor.grant(*lease, key.clone()),
+            Event::Deregistered { lease_id, .. } => self.lessor.remove(*lease_id),
+        }
+    }
+
+    fn forget_bodies(&mut self, name: &ServiceName, index: u64) {
+        self.bodies.services.take();
+        self.bodies.catalog.take();
+        if self.services.get(name).is_some() {
+            self.bodies.by_service.insert(name.clone(), OnceLock::new());
+            self.departed.came_back(name);
+        } else {
+            self.bodies.by_service.remove(name);
+            self.departed.left(name.clone(), index);
+        }
+    }
+}
+
+impl View for RegistryView {
+    type Event = Event;
+
+    fn apply(&mut self, event: &Event, at: At) {
+        let recorded = Recorded { position: at.position, time: at.time };
+        self.services.apply(event, recorded);
+        self.move_lease(event);
+        if at.position.next() == self.start_tail {
+            // How long the replay took says nothing about the instances either.
+            self.lessor.renew_all();
+        }
+        let (Event::Registered { key, .. } | Event::Deregistered { key, .. }) = event;
+        self.forget_bodies(&key.service, recorded.index());
+        // Those who wake read under the lock that is held now, so they see all events of the record.
+        self.watches.wake(&key.service);
+    }
+}
+
+#[cfg(test)]
+mod tests;
