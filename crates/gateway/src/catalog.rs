@@ -58,7 +58,7 @@ enum AskError {
     Json(#[from] serde_json::Error),
 }
 
-/// Follows the catalog until `drain` is cancelled.
+/// Follows the catalog until `drain` is cancelled. The obstacle `catalog` is cleared with the first one.
 pub(crate) async fn follow(
     registry: SocketAddr,
     tokens: Arc<dyn TokenSource>,
@@ -66,7 +66,6 @@ pub(crate) async fn follow(
     health: &Health,
     drain: &CancellationToken,
 ) {
-    health.obstacle("catalog", "the registry's catalog of services is not fetched yet");
     tokio::select! {
         () = drain.cancelled() => {}
         () = follow_for_ever(registry, tokens, shared, health) => {}

@@ -115,12 +115,13 @@ impl Endpoints {
         let known = self.services.load();
         let services = services.into_iter().map(|(service, authorities)| {
             let before = known.get(&service).map(|upstream| upstream.endpoints.as_slice());
-            let endpoint = |authority: &Box<str>| {
+            let endpoint = |authority: &str| {
                 let before = before.unwrap_or_default();
-                let kept = before.iter().find(|endpoint| endpoint.authority == *authority);
+                let kept = before.iter().find(|endpoint| &*endpoint.authority == authority);
                 kept.cloned().or_else(|| Endpoint::new(authority).map(Arc::new))
             };
-            let endpoints = authorities.iter().filter_map(endpoint).collect();
+            let endpoints =
+                authorities.iter().filter_map(|authority| endpoint(authority)).collect();
             let name = service.as_str().into();
             (service, Arc::new(Upstream { name, is_role: false, endpoints }))
         });

@@ -24,6 +24,10 @@ const TRIES_MAX: usize = 3;
 const PAUSE: Duration = Duration::from_millis(50);
 
 /// A try that ended without a response.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "lives for a moment, on the path that a request takes anyway"
+)]
 enum Missed {
     /// Nothing was sent; here is the request again.
     NotSent(Request<RequestBody>),

@@ -91,10 +91,9 @@ impl Verifiers {
         Ok(())
     }
 
-    /// Keeps the keys fresh. Health shows an obstacle until they were fetched once; when the issuer goes away later,
+    /// Keeps the keys fresh. The obstacle `keys` is cleared once they were fetched; when the issuer goes away later,
     /// the keys that are known keep working.
     pub(crate) async fn run(&self, health: &Health, drain: &CancellationToken) {
-        health.obstacle("keys", "the authorization server's keys are not fetched yet");
         let mut is_known = false;
         while !drain.is_cancelled() {
             match self.refresh(RETRY_EVERY / 2).await {

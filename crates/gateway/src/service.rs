@@ -128,6 +128,9 @@ impl Gateway {
             });
         }
         tracing::info!(workers = workers.len(), "accepting connections");
+        // Said before the start is over, so that there is no moment in which the role looks ready and is not.
+        self.health.obstacle("keys", "the authorization server's keys are not fetched yet");
+        self.health.obstacle("catalog", "the registry's catalog of services is not fetched yet");
         self.health.ready();
         let serving = async {
             let result = futures_util::future::try_join_all(workers).await;

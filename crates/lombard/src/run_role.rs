@@ -1,19 +1,23 @@
 //! `lombard <role>`: one role in the foreground, as the supervisor, systemd or a container runs it.
 
-use std::{net::TcpListener, path::PathBuf, sync::Arc, time::Instant};
+use std::{collections::BTreeMap, net::TcpListener, path::PathBuf, sync::Arc, time::Instant};
 
 use anyhow::Context as _;
+use futures_util::future::BoxFuture;
 use lombard_chassis::{
     CancellationToken, Health, Metrics, ServerLimits, config, drain, keys, listen, operations,
     serve, telemetry,
 };
+use lombard_client::{AccessTokens, Credentials};
 use lombard_log::{SegmentedConfig, SegmentedLog, SharedLog};
 use lombard_token::Verifier;
 
 use crate::{
     cli::CommonArguments,
     data_directory::DataDirectory,
+    operator,
     role::{Addresses, Role},
+    up::first_start::GATEWAY,
 };
 
 /// What every role is started with.
@@ -204,14 +208,74 @@ impl Start {
         )
         .await
     }
+
+    async fn gateway(self) -> anyhow::Result<()> {
+        let key = operator::read_key(&self.directory, GATEWAY)?;
+        let tokens = RegistryTokens {
+            tokens: AccessTokens::new(
+                reqwest::Client::new(),
+                Credentials::key(GATEWAY, key),
+                self.issuer.clone(),
+                // Not through the gateway, which is not there yet.
+                format!("{}/oauth/token", self.addresses.url(Role::Auth)),
+            ),
+            resource: format!("{}/v1/registry", self.issuer),
+        };
+        let deps = lombard_gateway::Deps {
+            issuer: self.issuer.clone(),
+            roles: lombard_gateway::RoleAddresses {
+                ledger: self.addresses.of(Role::Ledger),
+                registry: self.addresses.of(Role::Registry),
+                auth: self.addresses.of(Role::Auth),
+                eventstore: self.addresses.of(Role::Eventstore),
+                console: self.addresses.of(Role::Console),
+            },
+            tokens: Arc::new(tokens),
+            keys: Arc::new(keys::HttpKeySource::new(self.jwks_url())),
+            health: self.health.clone(),
+            metrics: self.metrics.clone(),
+            listener: self.listener.try_clone()?,
+        };
+        let gateway = lombard_gateway::Gateway::new(self.config()?, deps)?;
+        drop(self.listener);
+        Ok(gateway.run(self.drain).await?)
+    }
+
+    async fn console(self) -> anyhow::Result<()> {
+        let roles: BTreeMap<&str, String> = Role::ALL
+            .into_iter()
+            .filter(|role| *role != Role::Console)
+            .map(|role| (role.name(), self.addresses.url(role)))
+            .collect();
+        let overrides = serde_json::json!({ "issuer": self.issuer, "roles": roles });
+        let config = config::load(self.role.name(), self.config_file.as_deref(), overrides)?;
+        let deps =
+            lombard_console::Deps { health: self.health.clone(), metrics: self.metrics.clone() };
+        let console = lombard_console::Console::new(config, deps)?;
+        let (router, drain) = (console.router(), self.drain.clone());
+        Self::serve(
+            self.listener,
+            router,
+            self.health,
+            self.metrics,
+            self.drain,
+            console.run(drain),
+        )
+        .await
+    }
 }
 
-// TEMP
-impl Start {
-    async fn gateway(self) -> anyhow::Result<()> {
-        anyhow::bail!("x")
-    }
-    async fn console(self) -> anyhow::Result<()> {
-        anyhow::bail!("x")
+/// The gateway's tokens for the registry.
+struct RegistryTokens {
+    tokens: AccessTokens,
+    resource: String,
+}
+
+impl lombard_gateway::TokenSource for RegistryTokens {
+    fn token(&self) -> BoxFuture<'_, Result<String, String>> {
+        Box::pin(async {
+            let token = self.tokens.for_resource(&self.resource).await;
+            token.map(|token| token.secret().to_owned()).map_err(|error| error.to_string())
+        })
     }
 }

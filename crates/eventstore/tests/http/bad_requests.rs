@@ -2,7 +2,7 @@
 
 use http::Method;
 use lombard_eventstore::Config;
-use lombard_log::{Log as _, MemoryLog};
+use lombard_log::MemoryLog;
 use serde_json::{Value, json};
 
 use crate::support::{Call, EVENTS, TestStore, event, events, id};

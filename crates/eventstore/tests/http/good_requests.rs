@@ -2,7 +2,7 @@
 
 use http::{Method, StatusCode};
 use lombard_eventstore::Config;
-use lombard_log::{Log as _, MemoryLog};
+use lombard_log::{MemoryLog, OpenError, SegmentedConfig, SegmentedLog};
 use lombard_types::Position;
 use serde_json::{Value, json};
 
@@ -170,7 +170,7 @@ async fn a_retry_gets_the_first_answer_and_other_uses_of_an_id_are_refused() {
     assert_eq!(store.append(EVENTS, &[], events([3])).await.status, StatusCode::CREATED);
 
     // Also after a restart, and with other white space and another order of members.
-    let store = TestStore::with(Config::default(), store.log.after_crash());
+    let store = TestStore::with(Config::default(), store.memory.after_crash());
     let tail = store.log.tail();
     let text = format!(
         r#"[ {{"data": {{ "number":1 }}, "type":"payment.settled", "source":"/payments",
@@ -372,7 +372,7 @@ async fn streams_by_prefix_and_what_the_caller_may_read() {
 async fn a_restart_loses_nothing() {
     let (store, streams) = interleaved(Config::default()).await;
     let before = store.get("/v1/eventstore/events?limit=1000").await;
-    let store = TestStore::with(Config::default(), store.log.after_crash());
+    let store = TestStore::with(Config::default(), store.memory.after_crash());
     store.caught_up().await;
     let after = store.get("/v1/eventstore/events?limit=1000").await;
     assert_eq!(after.text, before.text);
@@ -384,23 +384,58 @@ async fn a_restart_loses_nothing() {
 }
 
 #[tokio::test]
+async fn events_are_read_from_files_too() {
+    let directory = tempfile::tempdir().unwrap();
+    let open = || SegmentedLog::open(directory.path(), SegmentedConfig::default());
+    let on_files =
+        |log| TestStore::on(Config::default(), std::sync::Arc::new(log), MemoryLog::new());
+    let store = on_files(open().unwrap());
+    let mut big = event(1);
+    big["data"] = json!({ "number": 1, "text": "x".repeat(200_000) });
+    assert_eq!(store.append(EVENTS, &[], json!([big])).await.status, StatusCode::CREATED);
+    for number in 1..30 {
+        let path = format!("/v1/eventstore/streams/s{}/events", number % 3);
+        let reply = store.append(&path, &[], events([2 * number, 2 * number + 1])).await;
+        assert_eq!(reply.status, StatusCode::CREATED, "{}", reply.text);
+    }
+    store.caught_up().await;
+    let all: Vec<u64> = (1..60).collect();
+    assert_eq!(read_all_pages(&store, "/v1/eventstore/events").await.0, all);
+    drop(store);
+    // The store's threads let go of the files a moment after it is dropped.
+    let log = loop {
+        match open() {
+            Ok(log) => break log,
+            Err(OpenError::Locked { .. }) => tokio::task::yield_now().await,
+            Err(error) => panic!("{error}"),
+        }
+    };
+    let store = on_files(log);
+    store.caught_up().await;
+    assert_eq!(read_all_pages(&store, "/v1/eventstore/events?limit=7").await.0, all);
+    let path = "/v1/eventstore/streams/s1/events?limit=3&direction=backwards";
+    let (numbers, _) = read_all_pages(&store, path).await;
+    assert_eq!(numbers[..4], [57, 56, 51, 50]);
+}
+
+#[tokio::test]
 async fn trouble_with_the_log_is_told_apart() {
     let store =
         TestStore::with(Config { submit_ms_max: 500, ..Config::default() }, MemoryLog::new());
-    store.log.set_room_bytes(10);
+    store.memory.set_room_bytes(10);
     let reply = store.append(EVENTS, &[], events([1])).await;
     assert_eq!((reply.status.as_u16(), reply.problem().as_str()), (507, "disk-full"));
-    store.log.set_room_bytes(u64::MAX);
+    store.memory.set_room_bytes(u64::MAX);
     let reply = store.append(EVENTS, &[], events([1])).await;
     assert_eq!(reply.status, StatusCode::CREATED, "there is space again");
 
-    store.log.hold();
+    store.memory.hold();
     let (reply, ()) = tokio::join!(store.append(EVENTS, &[], events([2])), async {
         let tail = Position::new(2);
         while store.log.tail() < tail {
             tokio::task::yield_now().await;
         }
-        store.log.poison("torn in a test");
+        store.memory.poison("torn in a test");
     });
     assert_eq!((reply.status.as_u16(), reply.problem().as_str()), (504, "outcome-unknown"));
     // What is durable can still be read.

@@ -8,7 +8,7 @@ use http::{HeaderMap, Method, Request, StatusCode};
 use http_body_util::BodyExt as _;
 use lombard_chassis::{Health, Metrics, context, extract};
 use lombard_eventstore::{Config, Deps, EventStore};
-use lombard_log::{Log as _, MemoryLog};
+use lombard_log::{MemoryLog, SharedLog};
 use lombard_token::{Claims, Jwks, KeySource, KeySourceError, SigningKey, Verifier};
 use lombard_types::{Position, Timestamp};
 use serde_json::Value;
@@ -21,7 +21,9 @@ pub(crate) const TRACE: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba9
 
 pub(crate) struct TestStore {
     pub(crate) router: Router,
-    pub(crate) log: MemoryLog,
+    pub(crate) log: SharedLog,
+    /// The log, where it is in memory.
+    pub(crate) memory: MemoryLog,
     pub(crate) store: EventStore,
     pub(crate) metrics: Metrics,
     key: Arc<SigningKey>,
@@ -82,10 +84,14 @@ impl TestStore {
     }
 
     pub(crate) fn with(config: Config, log: MemoryLog) -> Self {
+        Self::on(config, Arc::new(log.clone()), log)
+    }
+
+    pub(crate) fn on(config: Config, log: SharedLog, memory: MemoryLog) -> Self {
         let key = Arc::new(SigningKey::generate().unwrap());
         let metrics = Metrics::new("eventstore");
         let deps = Deps {
-            log: Arc::new(log.clone()),
+            log: Arc::clone(&log),
             verifier: Verifier::new(ISSUER, AUDIENCE, Arc::new(Keys(Arc::clone(&key)))),
             health: Health::starting(),
             metrics: metrics.clone(),
@@ -96,7 +102,7 @@ impl TestStore {
             .fallback(extract::not_found)
             .method_not_allowed_fallback(extract::method_not_allowed)
             .layer(middleware::from_fn(context::layer));
-        Self { router, log, store, metrics, key }
+        Self { router, log, memory, store, metrics, key }
     }
 
     pub(crate) fn token(&self, scope: &str) -> String {

@@ -151,7 +151,7 @@ async fn an_expiry_that_could_not_be_recorded_is_tried_again() {
     assert_eq!((refused.status.as_u16(), refused.slug()), (507, "disk-full"));
     let renew = format!("{}/renew", path("payments", "one"));
     let renewal = json!({ "lease_id": lease.text("/lease_id") });
-    // Renewed until then, the lease would not run out: look at the count of leases instead.
+    // Asking by a renewal would put it off: the metric tells when the lease has run out.
     while !registry.metrics.encode().unwrap().contains("lombard_registry_leases 0\n") {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }

@@ -1,0 +1,67 @@
+//! The gateway's own endpoints, and its end.
+
+use lombard_gateway::Config;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
+
+use crate::support::{Upstream, World};
+
+#[tokio::test]
+async fn health_and_metrics() {
+    let world = World::start().await;
+    let text = async |path| world.get(path, "").await.text().await.unwrap();
+    assert_eq!(text("/livez").await, "ok\n");
+    assert!(text("/readyz").await.contains("\"ready\":true"));
+    let token = world.token("/v1/ledger", "ledger:read");
+    assert_eq!(world.get("/v1/ledger/x", &token).await.status(), 200);
+    assert_eq!(world.get("/nothing-here/x", "").await.status(), 401);
+    let metrics = text("/metrics").await;
+    for line in [
+        "lombard_gateway_requests_total{route=\"ledger\",status=\"2xx\"} 1",
+        "lombard_gateway_requests_total{route=\"service\",status=\"4xx\"} 1",
+        "lombard_gateway_upstream_failures_total{kind=\"broken\"} 0",
+        "lombard_gateway_in_flight 0",
+    ] {
+        assert!(metrics.contains(line), "{line}\n{metrics}");
+    }
+}
+
+#[tokio::test]
+async fn workers_share_one_socket() {
+    let world = World::with(Config { workers: 3, ..Config::default() }).await;
+    let token = world.token("/v1/ledger", "ledger:read");
+    let url = world.url("/v1/ledger/x");
+    let calls = (0..30).map(|_| {
+        // A client each, so that each has a connection of its own.
+        let client = reqwest::Client::builder().no_proxy().build().unwrap();
+        client.get(&url).bearer_auth(&token).send()
+    });
+    for response in futures_util::future::join_all(calls).await {
+        assert_eq!(response.unwrap().status(), 200);
+    }
+}
+
+#[tokio::test]
+async fn a_drain_finishes_what_is_under_way() {
+    let mut world = World::start().await;
+    let upstream = Upstream::start("files").await;
+    world.register("files", &[upstream.address]).await;
+    let token = world.token("/files", "files:write");
+    let mut stream = TcpStream::connect(world.address).await.unwrap();
+    let head = format!(
+        "POST /files/x HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {token}\r\nContent-Length: 6\r\n\r\nabc"
+    );
+    let before = upstream.requests();
+    stream.write_all(head.as_bytes()).await.unwrap();
+    crate::support::until(async || upstream.requests() > before).await;
+    world.drain.cancel();
+    stream.write_all(b"def").await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+    assert!(answer.contains("\"body_bytes\":6"), "{answer}");
+    (&mut world.running).await.unwrap();
+    assert!(TcpStream::connect(world.address).await.is_err());
+}

@@ -1,0 +1,295 @@
+//! A gateway with its surroundings: a key, a registry, and upstreams that say what they got.
+
+use std::{
+    net::{SocketAddr, TcpListener},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::SeqCst},
+    },
+    time::{Duration, SystemTime},
+};
+
+use axum::{
+    Json, Router,
+    extract::{Query, Request, State},
+    response::{IntoResponse, Response},
+    routing::get,
+};
+use futures_util::future::BoxFuture;
+use http::{HeaderMap, StatusCode};
+use lombard_chassis::{CancellationToken, Health, Metrics};
+use lombard_gateway::{Config, Deps, Gateway, RoleAddresses, TokenSource};
+use lombard_token::{Claims, Jwks, KeySource, KeySourceError, SigningKey};
+use lombard_types::Timestamp;
+use serde_json::{Value, json};
+use tokio::sync::watch;
+
+pub(crate) const ISSUER: &str = "http://gateway.test";
+const REGISTRY_TOKEN: &str = "the-gateways-own";
+
+/// A running gateway. Dropping it ends it.
+pub(crate) struct World {
+    pub(crate) address: SocketAddr,
+    pub(crate) client: reqwest::Client,
+    pub(crate) health: Health,
+    pub(crate) drain: CancellationToken,
+    pub(crate) running: tokio::task::JoinHandle<()>,
+    /// What the roles got.
+    pub(crate) roles: Upstream,
+    key: SigningKey,
+    catalog: watch::Sender<(u64, Value)>,
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        self.drain.cancel();
+    }
+}
+
+impl World {
+    pub(crate) async fn start() -> Self {
+        Self::with(Config { workers: 1, ..Config::default() }).await
+    }
+
+    pub(crate) async fn with(config: Config) -> Self {
+        let roles = Upstream::start("roles").await;
+        let (catalog, services) = watch::channel((1, json!({})));
+        let registry = serve(
+            Router::new().route("/v1/registry/catalog", get(answer_catalog)).with_state(services),
+        );
+        let addresses = RoleAddresses {
+            ledger: roles.address,
+            auth: roles.address,
+            eventstore: roles.address,
+            registry,
+            console: closed_port(),
+        };
+        let key = SigningKey::generate().unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let (health, drain) = (Health::starting(), CancellationToken::new());
+        let deps = Deps {
+            listener,
+            issuer: ISSUER.to_owned(),
+            roles: addresses,
+            tokens: Arc::new(FixedToken),
+            keys: Arc::new(FixedKeys(Jwks { keys: vec![key.public_jwk().clone()] })),
+            health: health.clone(),
+            metrics: Metrics::new("gateway"),
+        };
+        let gateway = Gateway::new(config, deps).unwrap();
+        let stop = drain.clone();
+        let running = tokio::spawn(async move { gateway.run(stop).await.unwrap() });
+        let client = reqwest::Client::builder().no_proxy().build().unwrap();
+        let world = Self { address, client, health, drain, running, roles, key, catalog };
+        until(async || world.health.is_ready()).await;
+        world
+    }
+
+    /// Makes these the instances of a service, and waits until the gateway knows.
+    pub(crate) async fn register(&self, service: &str, instances: &[SocketAddr]) {
+        let instances: Vec<Value> = instances
+            .iter()
+            .map(|address| json!({ "instance": address.to_string(), "url": format!("http://{address}") }))
+            .collect();
+        let has_instances = !instances.is_empty();
+        // Named once more, so that the end of the update can be seen whatever the instances are.
+        let seen = format!("seen-{}", self.catalog.borrow().0);
+        self.catalog.send_modify(|(index, services)| {
+            *index += 1;
+            services[service] = instances.into();
+            if has_instances {
+                services[&seen] =
+                    json!([{ "instance": "x", "url": format!("http://{}", self.roles.address) }]);
+            }
+        });
+        if has_instances {
+            let token = self.token(&format!("/{seen}"), "admin");
+            until(async || self.get(&format!("/{seen}"), &token).await.status() != 503).await;
+        }
+    }
+
+    /// A token for a resource.
+    pub(crate) fn token(&self, resource: &str, scope: &str) -> String {
+        sign(&self.key, &format!("{ISSUER}{resource}"), scope)
+    }
+
+    pub(crate) fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
+    }
+
+    pub(crate) async fn get(&self, path: &str, token: &str) -> reqwest::Response {
+        self.client.get(self.url(path)).bearer_auth(token).send().await.unwrap()
+    }
+
+    pub(crate) async fn post(
+        &self,
+        path: &str,
+        token: &str,
+        body: impl Into<reqwest::Body>,
+    ) -> reqwest::Response {
+        self.client.post(self.url(path)).bearer_auth(token).body(body).send().await.unwrap()
+    }
+}
+
+pub(crate) fn sign(key: &SigningKey, audience: &str, scope: &str) -> String {
+    let now = Timestamp::from_system_time(SystemTime::now());
+    let claims = Claims {
+        issuer: ISSUER.into(),
+        subject: "tester".into(),
+        audience: audience.into(),
+        client_id: "tester".into(),
+        scope: scope.parse().unwrap(),
+        token_id: "t1".into(),
+        issued_at: now,
+        expires_at: now.plus(Duration::from_secs(300)),
+    };
+    claims.sign(key).unwrap()
+}
+
+/// Waits for a condition; the test's own timeout ends it.
+pub(crate) async fn until(mut is_met: impl AsyncFnMut() -> bool) {
+    while !is_met().await {
+        tokio::task::yield_now().await;
+    }
+}
+
+/// The status and the slug of a problem, and its detail.
+pub(crate) async fn problem(response: reqwest::Response) -> (u16, String, String) {
+    let status = response.status().as_u16();
+    assert_eq!(response.headers()["content-type"], "application/problem+json");
+    assert!(response.headers().contains_key("x-request-id"));
+    let body: Value = serde_json::from_slice(&response.bytes().await.unwrap()).unwrap();
+    assert_eq!(body["status"], status);
+    let urn = body["type"].as_str().unwrap();
+    let slug = urn.strip_prefix("urn:lombard:error:").unwrap().to_owned();
+    (status, slug, body["detail"].as_str().unwrap_or_default().to_owned())
+}
+
+/// A port that nobody listens on.
+pub(crate) fn closed_port() -> SocketAddr {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+}
+
+/// An HTTP server that answers what it got, as JSON.
+#[derive(Clone)]
+pub(crate) struct Upstream {
+    pub(crate) address: SocketAddr,
+    name: &'static str,
+    requests: Arc<AtomicUsize>,
+    stop: CancellationToken,
+}
+
+impl Upstream {
+    pub(crate) async fn start(name: &'static str) -> Self {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let own = Self { address, name, requests: Arc::default(), stop: CancellationToken::new() };
+        let router = Router::new().fallback(echo).with_state(own.clone());
+        let stop = own.stop.clone();
+        tokio::spawn(async move {
+            tokio::select! {
+                () = stop.cancelled() => {}
+                served = axum_serve(listener, router, stop.clone()) => served,
+            }
+        });
+        own
+    }
+
+    pub(crate) fn requests(&self) -> usize {
+        self.requests.load(SeqCst)
+    }
+
+    /// Closes the socket and all connections at once.
+    pub(crate) fn kill(&self) {
+        self.stop.cancel();
+    }
+}
+
+async fn axum_serve(listener: tokio::net::TcpListener, router: Router, stop: CancellationToken) {
+    loop {
+        let (stream, _) = listener.accept().await.unwrap();
+        let service = hyper_util::service::TowerToHyperService::new(router.clone());
+        let stop = stop.clone();
+        tokio::spawn(async move {
+            let connection = hyper::server::conn::http1::Builder::new()
+                .serve_connection(hyper_util::rt::TokioIo::new(stream), service);
+            tokio::select! {
+                () = stop.cancelled() => {}
+                served = connection => drop(served),
+            }
+        });
+    }
+}
+
+async fn echo(State(upstream): State<Upstream>, request: Request) -> Response {
+    upstream.requests.fetch_add(1, SeqCst);
+    let (parts, body) = request.into_parts();
+    let path = parts.uri.path();
+    if path.ends_with("/stream-back") {
+        return Response::new(body);
+    }
+    let bytes = http_body_util::BodyExt::collect(body).await.unwrap().to_bytes();
+    let headers: serde_json::Map<String, Value> = parts
+        .headers
+        .iter()
+        .map(|(name, value)| (name.to_string(), value.to_str().unwrap().into()))
+        .collect();
+    let status =
+        path.rsplit_once("/status/").and_then(|(_, code)| code.parse().ok()).unwrap_or(200);
+    let answer = json!({
+        "upstream": upstream.name,
+        "method": parts.method.as_str(),
+        "target": parts.uri.to_string(),
+        "headers": headers,
+        "body_bytes": bytes.len(),
+    });
+    let own = [("connection", "x-own"), ("x-own", "1"), ("x-kept", "1")];
+    (StatusCode::from_u16(status).unwrap(), own, Json(answer)).into_response()
+}
+
+async fn answer_catalog(
+    State(mut services): State<watch::Receiver<(u64, Value)>>,
+    Query(query): Query<std::collections::HashMap<String, u64>>,
+    headers: HeaderMap,
+) -> Response {
+    if headers.get("authorization").is_none_or(|value| value != &format!("Bearer {REGISTRY_TOKEN}"))
+    {
+        return StatusCode::UNAUTHORIZED.into_response();
+    }
+    if let Some(known) = query.get("index") {
+        let wait = Duration::from_secs(query["wait_seconds"]);
+        let changed = services.wait_for(|(index, _)| index > known);
+        drop(tokio::time::timeout(wait, changed).await);
+    }
+    let (index, services) = services.borrow().clone();
+    Json(json!({ "index": index, "services": services })).into_response()
+}
+
+fn serve(router: Router) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(lombard_chassis::serve(
+        listener,
+        router,
+        lombard_chassis::ServerLimits::default(),
+        CancellationToken::new(),
+    ));
+    address
+}
+
+struct FixedToken;
+
+impl TokenSource for FixedToken {
+    fn token(&self) -> BoxFuture<'_, Result<String, String>> {
+        Box::pin(async { Ok(REGISTRY_TOKEN.to_owned()) })
+    }
+}
+
+struct FixedKeys(Jwks);
+
+impl KeySource for FixedKeys {
+    fn fetch(&self) -> BoxFuture<'_, Result<Jwks, KeySourceError>> {
+        Box::pin(async { Ok(self.0.clone()) })
+    }
+}
