@@ -4,7 +4,7 @@ use std::{
     collections::{BTreeMap, HashMap},
     net::SocketAddr,
     sync::Arc,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use futures_util::future::BoxFuture;
@@ -27,7 +27,7 @@ const WAIT: Duration = Duration::from_secs(30);
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(40);
 /// Longest catalog that is read.
 const CATALOG_BYTES_MAX: usize = 16 << 20;
-/// Pause after the first failure; doubled with each, up to the second.
+/// Pause after the first failure; doubled with each, up to the maximum.
 const PAUSE_MIN: Duration = Duration::from_millis(50);
 const PAUSE_MAX: Duration = Duration::from_secs(2);
 /// Without a catalog for this long the gateway counts as ready: the roles can be used without it.
@@ -90,8 +90,13 @@ async fn follow_for_ever(
     let mut index = None;
     let mut pause = PAUSE_MIN;
     loop {
+        let asked = Instant::now();
         match ask(&client, &url, index, &*tokens).await {
             Ok(catalog) => {
+                // A registry that does not hold questions back must not be asked without end.
+                if index == Some(catalog.index) && asked.elapsed() < PAUSE_MAX {
+                    tokio::time::sleep(PAUSE_MAX).await;
+                }
                 if index.is_none() {
                     tracing::info!(services = catalog.services.len(), "the catalog is here");
                 }

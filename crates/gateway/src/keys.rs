@@ -94,8 +94,15 @@ impl Verifiers {
     /// Keeps the keys fresh. The obstacle `keys` is cleared once they were fetched; when the issuer goes away later,
     /// the keys that are known keep working.
     pub(crate) async fn run(&self, health: &Health, drain: &CancellationToken) {
+        tokio::select! {
+            () = drain.cancelled() => {}
+            () = self.refresh_for_ever(health) => {}
+        }
+    }
+
+    async fn refresh_for_ever(&self, health: &Health) {
         let mut is_known = false;
-        while !drain.is_cancelled() {
+        loop {
             match self.refresh(RETRY_EVERY / 2).await {
                 Ok(()) => {
                     is_known = true;
@@ -108,11 +115,59 @@ impl Verifiers {
                     tracing::debug!(%error, "waiting for the authorization server's keys");
                 }
             }
-            let pause = if is_known { REFRESH_EVERY } else { RETRY_EVERY };
-            tokio::select! {
-                () = drain.cancelled() => {}
-                () = tokio::time::sleep(pause) => {}
-            }
+            tokio::time::sleep(if is_known { REFRESH_EVERY } else { RETRY_EVERY }).await;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+
+    use lombard_token::{SigningKey, VerifyError};
+
+    use super::*;
+
+    struct Counting {
+        keys: Jwks,
+        fetches: AtomicUsize,
+    }
+
+    impl KeySource for Counting {
+        fn fetch(&self) -> BoxFuture<'_, Result<Jwks, KeySourceError>> {
+            self.fetches.fetch_add(1, SeqCst);
+            Box::pin(async { Ok(self.keys.clone()) })
+        }
+    }
+
+    #[tokio::test]
+    async fn a_flood_of_unknown_keys_leads_to_one_fetch() {
+        let known = SigningKey::generate().unwrap();
+        let source = Arc::new(Counting {
+            keys: Jwks { keys: vec![known.public_jwk().clone()] },
+            fetches: AtomicUsize::new(0),
+        });
+        let verifiers = Verifiers::new("http://a".to_owned(), Arc::clone(&source) as _, 2);
+        for number in 0..20 {
+            let unknown = SigningKey::generate().unwrap();
+            let token = unknown.sign("at+jwt", b"{}").unwrap();
+            let (verifier, is_kept) = verifiers.of(&format!("/made-up-{number}"));
+            assert!(!is_kept);
+            assert_eq!(verifier.verify_or_refresh(&token).await, Err(VerifyError::UnknownKey));
+        }
+        assert_eq!(source.fetches.load(SeqCst), 1);
+    }
+
+    #[test]
+    fn the_number_of_kept_verifiers_is_bounded() {
+        let source = Counting { keys: Jwks::default(), fetches: AtomicUsize::new(0) };
+        let verifiers = Verifiers::new("http://a".to_owned(), Arc::new(source), 2);
+        for resource in ["/a", "/b", "/c"] {
+            verifiers.keep(resource, verifiers.of(resource).0);
+        }
+        assert_eq!(
+            ["/a", "/b", "/c"].map(|resource| verifiers.of(resource).1),
+            [true, true, false]
+        );
     }
 }

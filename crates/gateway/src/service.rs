@@ -73,8 +73,8 @@ pub enum NewError {
 /// The role ended otherwise than by its drain.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
-    /// A worker did not start.
-    #[error("failed to start a worker")]
+    /// A worker did not start, or its socket failed.
+    #[error("failed to run a worker")]
     Worker(#[from] std::io::Error),
     /// A worker is gone.
     #[error("a worker ended by itself")]
@@ -124,7 +124,10 @@ impl Gateway {
                 drop(ended.send(result));
             })?;
             workers.push(async move {
-                when_ended.await.unwrap_or(Err(std::io::ErrorKind::Other.into()))
+                match when_ended.await {
+                    Ok(result) => result.map_err(RunError::from),
+                    Err(_) => Err(RunError::WorkerGone),
+                }
             });
         }
         tracing::info!(workers = workers.len(), "accepting connections");

@@ -188,3 +188,26 @@ async fn an_instance_that_dies_costs_no_get_and_doubles_no_post() {
     assert!(received <= 200 + sent + unknown, "{received}");
     assert!(unknown <= 1, "only what was on its way may be unknown: {unknown}");
 }
+
+#[tokio::test]
+async fn without_the_registry_the_last_instances_stay_in_use() {
+    let upstream = Upstream::start("payments").await;
+    let (world, token) = world_with(config(), &[upstream.address]).await;
+    world.break_registry().await;
+    assert_eq!(world.get("/payments/x", &token).await.status(), 200);
+    assert!(world.health.is_ready());
+}
+
+#[tokio::test]
+async fn instances_that_go_away_get_nothing_more() {
+    let upstreams = [Upstream::start("a").await, Upstream::start("b").await];
+    let (world, token) = world_with(config(), &[upstreams[0].address]).await;
+    assert_eq!(world.get("/payments/x", &token).await.status(), 200);
+    world.register("payments", &[upstreams[1].address]).await;
+    for _ in 0..10 {
+        assert_eq!(world.get("/payments/x", &token).await.status(), 200);
+    }
+    assert_eq!((upstreams[0].requests(), upstreams[1].requests()), (1, 10));
+    world.register("payments", &[]).await;
+    until(async || world.get("/payments/x", &token).await.status() == 503).await;
+}

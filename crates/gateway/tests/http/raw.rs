@@ -101,7 +101,7 @@ async fn a_chunked_body_over_the_limit_is_cut_off() {
     let world = World::with(config).await;
     let chunk = format!("1f4\r\n{}\r\n", "x".repeat(500));
     let request = format!(
-        "POST /oauth/token HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n{chunk}{chunk}{chunk}0\r\n\r\n"
+        "POST /oauth/token HTTP/1.1\r\nHost: a\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n{chunk}{chunk}{chunk}0\r\n\r\n"
     );
     let answer = exchange(&world, request.as_bytes()).await;
     assert!(answer.starts_with("HTTP/1.1 413 "), "{answer}");

@@ -38,6 +38,8 @@ pub(crate) struct World {
     pub(crate) roles: Upstream,
     key: SigningKey,
     catalog: watch::Sender<(u64, Value)>,
+    /// Questions that the registry failed to answer.
+    failed_asks: Arc<AtomicUsize>,
 }
 
 impl Drop for World {
@@ -54,8 +56,11 @@ impl World {
     pub(crate) async fn with(config: Config) -> Self {
         let roles = Upstream::start("roles").await;
         let (catalog, services) = watch::channel((1, json!({})));
+        let failed_asks = Arc::new(AtomicUsize::new(0));
         let registry = serve(
-            Router::new().route("/v1/registry/catalog", get(answer_catalog)).with_state(services),
+            Router::new()
+                .route("/v1/registry/catalog", get(answer_catalog))
+                .with_state((services, Arc::clone(&failed_asks))),
         );
         let addresses = RoleAddresses {
             ledger: roles.address,
@@ -81,7 +86,8 @@ impl World {
         let stop = drain.clone();
         let running = tokio::spawn(async move { gateway.run(stop).await.unwrap() });
         let client = reqwest::Client::builder().no_proxy().build().unwrap();
-        let world = Self { address, client, health, drain, running, roles, key, catalog };
+        let world =
+            Self { address, client, health, drain, running, roles, key, catalog, failed_asks };
         until(async || world.health.is_ready()).await;
         world
     }
@@ -107,6 +113,15 @@ impl World {
             let token = self.token(&format!("/{seen}"), "admin");
             until(async || self.get(&format!("/{seen}"), &token).await.status() != 503).await;
         }
+    }
+
+    /// Makes the registry fail, and waits until the gateway has noticed.
+    pub(crate) async fn break_registry(&self) {
+        self.catalog.send_modify(|(index, services)| {
+            *index += 1;
+            *services = Value::Null;
+        });
+        until(async || self.failed_asks.load(SeqCst) >= 2).await;
     }
 
     /// A token for a resource.
@@ -248,8 +263,11 @@ async fn echo(State(upstream): State<Upstream>, request: Request) -> Response {
     (StatusCode::from_u16(status).unwrap(), own, Json(answer)).into_response()
 }
 
+/// The index and the services, and how often they could not be said.
+type Registry = (watch::Receiver<(u64, Value)>, Arc<AtomicUsize>);
+
 async fn answer_catalog(
-    State(mut services): State<watch::Receiver<(u64, Value)>>,
+    State((mut services, failed)): State<Registry>,
     Query(query): Query<std::collections::HashMap<String, u64>>,
     headers: HeaderMap,
 ) -> Response {
@@ -263,6 +281,10 @@ async fn answer_catalog(
         drop(tokio::time::timeout(wait, changed).await);
     }
     let (index, services) = services.borrow().clone();
+    if services.is_null() {
+        failed.fetch_add(1, SeqCst);
+        return StatusCode::SERVICE_UNAVAILABLE.into_response();
+    }
     Json(json!({ "index": index, "services": services })).into_response()
 }
 

@@ -118,7 +118,14 @@ impl Tour {
 
         self.say("5  Prove the result");
         let position = highest_position(&sent)?;
+        if !self.is_quiet {
+            println!(
+                "Reading every account with all its entries, as of at least position {position}."
+            );
+        }
+        self.transcript.show(false);
         let books = Books::read(&self.operator, &self.prefix, expected, position).await?;
+        self.transcript.show(!self.is_quiet);
         let traced = payments.get(payments.len() / 2).context("no payments")?;
         let (trace, explained) = proof::trace(&self.operator, traced, &sent, position).await?;
         self.say_json("The chain of evidence of one payment", &explained);

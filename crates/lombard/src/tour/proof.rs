@@ -149,14 +149,14 @@ pub(super) async fn trace(
     let explained = platform.ledger().explain_transfer(&booked.transfer.id, Some(position)).await?;
     let said = |pointer: &str| explained.pointer(pointer).and_then(serde_json::Value::as_str);
     let mut differences = Vec::new();
-    let recorded = said("/request/request_id");
+    let recorded = said("/request/id");
     if recorded.is_none() || recorded != booked.request_id.as_deref() {
         differences.push(format!(
             "the ledger recorded request id {recorded:?}, but the gateway answered {:?}",
             booked.request_id
         ));
     }
-    if said("/request/idempotency_key") != Some(payment.payment_id.as_str()) {
+    if said("/command/idempotency_key") != Some(payment.payment_id.as_str()) {
         differences.push("the ledger recorded another idempotency key".to_owned());
     }
     let found = format!("{} -> transfer {}", payment.payment_id, booked.transfer.id);
