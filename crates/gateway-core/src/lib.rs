@@ -21,5 +21,5 @@ mod wire;
 
 pub use balance::{Load, choose, ejection};
 pub use path::{NormalPath, ParsePathError};
-pub use route::{Access, OwnEndpoint, RESERVED_NAMES, Required, Role, Route, RouteFamily, Target};
+pub use route::{Access, OwnEndpoint, Required, Role, Route, RouteFamily, Target};
 pub use wire::{Refusal, WireError, WireGate};
