@@ -91,5 +91,7 @@ pub(super) fn amount(text: &str, asset: &str) -> Markup {
 }
 
 pub(super) fn time(text: &str) -> Markup {
-    html! { time datetime=(text) { (text) } }
+    // To the second, in UTC like everything here; the whole instant is in the attribute.
+    let seconds = text.split(['.', 'Z']).next().unwrap_or(text).replacen('T', " ", 1);
+    html! { time datetime=(text) title=(text) { (seconds) } }
 }

@@ -21,7 +21,7 @@ async fn all_is_well() {
         r#"340282366920938463463374607431.10 <span class="asset">EUR</span>"#,
         r#"-0.05 <span class="asset">EUR</span>"#,
         r#"<td class="number">12.50 <span class="asset">EUR</span></td>"#,
-        r#"<time datetime="2026-01-31T09:30:00.5Z">"#,
+        r#"<time datetime="2026-01-31T09:30:00.5Z" title="2026-01-31T09:30:00.5Z">2026-01-31 09:30:00</time>"#,
         "</span>posted</span>",
         "</span>refused</span> exceeds_credits",
         "customers/42/wallet",
@@ -194,8 +194,8 @@ async fn hostile_names_are_shown_and_not_obeyed() {
     page.assert_lacks("\"'>");
     let escaped = "&quot;'&gt;&lt;script&gt;alert(1)&lt;/script&gt;\
                    &lt;img src=x onerror=alert(2)&gt;&amp;amp;";
-    // 1 account, 3 of the stream, 1 service, 1 problem, 1 obstacle, 9 of the transfer (its time twice).
-    assert_eq!(page.html.matches(escaped).count(), 16, "{}", page.html);
+    // 1 account, 3 of the stream, 1 service, 1 problem, 1 obstacle, 10 of the transfer (its time three times).
+    assert_eq!(page.html.matches(escaped).count(), 17, "{}", page.html);
     // A name that is none is not put into a URL.
     let seen = fake.seen();
     assert!(!seen.iter().any(|request| request.contains("alert") || request.contains("..")));
