@@ -76,7 +76,8 @@ pub(super) async fn program(named: Option<&Path>) -> anyhow::Result<PathBuf> {
         );
         return Ok(beside);
     }
-    let mut build = vec!["build", "--quiet", "--package", "payments"];
+    // Not `--package payments`: that would build the dependencies again with its features alone.
+    let mut build = vec!["build", "--quiet", "--bin", "payments"];
     let is_release = this.parent().is_some_and(|folder| folder.ends_with("release"));
     if is_release {
         build.push("--release");
