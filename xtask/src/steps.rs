@@ -47,8 +47,8 @@ pub(crate) fn unit() -> anyhow::Result<()> {
         .output()
         .is_ok_and(|output| output.status.success());
     if has_nextest {
-        cargo(&["nextest", "run", "--workspace", "--locked", "--no-fail-fast"])?;
-        cargo(&["test", "--workspace", "--doc", "--locked", "--quiet"])
+        cargo(&["test", "--workspace", "--doc", "--locked", "--quiet"])?;
+        cargo(&["nextest", "run", "--workspace", "--locked", "--no-fail-fast"])
     } else {
         cargo(&["test", "--workspace", "--locked", "--no-fail-fast"])
     }

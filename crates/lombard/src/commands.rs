@@ -36,9 +36,15 @@ pub(crate) async fn transfer(
     }
     let key = idempotency_key.unwrap_or_else(|| uuid::Uuid::now_v7().to_string());
     let transfer = NewTransfer::new(&from, &to, &asset, &amount);
-    let posted = ledger.send_transfer(&transfer, &key).await.with_context(|| {
-        format!("nothing was moved, or this can be repeated with --idempotency-key {key}")
-    })?;
+    let posted = match ledger.send_transfer(&transfer, &key).await {
+        Ok(posted) => posted,
+        Err(error @ lombard_client::Error::OutcomeUnknown { .. }) => {
+            let advice =
+                format!("repeat the command with --idempotency-key {key}: it takes effect once");
+            return Err(anyhow::Error::new(error).context(advice));
+        }
+        Err(error) => return Err(anyhow::Error::new(error).context("nothing was moved")),
+    };
     let (from, to) = (
         ledger.account(&from, posted.position).await?,
         ledger.account(&to, posted.position).await?,

@@ -21,7 +21,7 @@ fn start() -> Platform {
     Platform::start(Path::new(LOMBARD)).unwrap()
 }
 
-fn text(output: &Output) -> String {
+fn said(output: &Output) -> String {
     format!(
         "{}{}",
         String::from_utf8_lossy(&output.stdout),
@@ -30,8 +30,8 @@ fn text(output: &Output) -> String {
 }
 
 fn succeed(output: Output) -> String {
-    assert!(output.status.success(), "{}", text(&output));
-    text(&output)
+    assert!(output.status.success(), "{}", said(&output));
+    said(&output)
 }
 
 fn source() -> &'static Path {
@@ -51,9 +51,9 @@ fn the_tour_survives_twenty_kills() {
         .args(["tour", "--quiet", "--kills", "20", "--seed", &seed.to_string()])
         .output()
         .unwrap();
-    assert!(output.status.success(), "seed {seed}: {}\n{}", text(&output), platform.log());
-    let said = text(&output);
-    assert!(said.contains("20 kills of the ledger"), "{said}");
+    assert!(output.status.success(), "seed {seed}: {}\n{}", said(&output), platform.log());
+    let words = said(&output);
+    assert!(words.contains("20 kills of the ledger"), "{words}");
     assert!(!platform.log().contains("panicked"), "{}", platform.log());
     // What a run leaves behind holds no secret.
     let transcript = std::fs::read_to_string(platform.data_dir().join("run/tour.txt")).unwrap();
@@ -134,7 +134,7 @@ fn money_is_still_there_after_a_stop_and_a_start() {
 fn failures_have_their_exit_codes() {
     let platform = start();
     let none = platform.run(&["account", "get", "no/such/account"]).unwrap();
-    assert_eq!(none.status.code(), Some(3), "{}", text(&none));
+    assert_eq!(none.status.code(), Some(3), "{}", said(&none));
     succeed(
         platform
             .run(&[
@@ -152,11 +152,11 @@ fn failures_have_their_exit_codes() {
     );
     let poor = ["transfer", "create", "5.00", "EUR", "--from", "demo/eve", "--to", "demo/bank"];
     let refused = platform.run(&poor).unwrap();
-    assert_eq!(refused.status.code(), Some(5), "{}", text(&refused));
-    assert!(text(&refused).contains("insufficient-funds"), "{}", text(&refused));
+    assert_eq!(refused.status.code(), Some(5), "{}", said(&refused));
+    assert!(said(&refused).contains("insufficient-funds"), "{}", said(&refused));
     assert_eq!(platform.run(&["transfer", "create"]).unwrap().status.code(), Some(2));
     let client = platform.run(&["client", "create", "Shop", "--scope", "not a scope"]).unwrap();
-    assert_eq!(client.status.code(), Some(1), "{}", text(&client));
+    assert_eq!(client.status.code(), Some(1), "{}", said(&client));
 }
 
 #[test]
@@ -164,8 +164,8 @@ fn a_second_platform_on_the_same_data_is_refused() {
     let platform = start();
     let second = platform.run(&["up", "--any-port"]).unwrap();
     assert_eq!(second.status.code(), Some(1));
-    let said = text(&second);
-    assert!(said.contains("in use by process") && said.contains("--data-dir"), "{said}");
+    let words = said(&second);
+    assert!(words.contains("in use by process") && words.contains("--data-dir"), "{words}");
 }
 
 #[test]
@@ -180,8 +180,11 @@ fn a_taken_port_is_named_with_the_way_out() {
         .output()
         .unwrap();
     assert_eq!(output.status.code(), Some(1));
-    let said = text(&output);
-    assert!(said.contains(&format!("port {port}")) && said.contains("--listen gateway="), "{said}");
+    let words = said(&output);
+    assert!(
+        words.contains(&format!("port {port}")) && words.contains("--listen gateway="),
+        "{words}"
+    );
 }
 
 #[test]
@@ -193,7 +196,7 @@ fn clear_text_beyond_this_machine_is_refused() {
         .output()
         .unwrap();
     assert_eq!(output.status.code(), Some(1));
-    assert!(text(&output).contains("--insecure"), "{}", text(&output));
+    assert!(said(&output).contains("--insecure"), "{}", said(&output));
 }
 
 #[test]
@@ -202,7 +205,7 @@ fn commands_without_a_platform_say_how_to_start_one() {
     let output =
         Command::new(LOMBARD).args(["status", "--data-dir"]).arg(place.path()).output().unwrap();
     assert_eq!(output.status.code(), Some(1));
-    assert!(text(&output).contains("lombard up"), "{}", text(&output));
+    assert!(said(&output).contains("lombard up"), "{}", said(&output));
 }
 
 #[test]
@@ -214,4 +217,35 @@ fn errors_are_explained_offline() {
     assert!(succeed(output).starts_with("# Insufficient funds"));
     let unknown = Command::new(LOMBARD).args(["explain-error", "nonsense"]).output().unwrap();
     assert_eq!(unknown.status.code(), Some(1));
+}
+
+/// What the documents tell people to type is typed here: every `sh` block, with the program of this build instead of one
+/// built anew. Blocks that start the platform, or need what an earlier command printed, are the test's own business.
+#[test]
+fn the_documented_commands_work() {
+    let platform = start();
+    for document in ["README.md", "docs/guides/first-service.md"] {
+        let text = std::fs::read_to_string(source().join(document)).unwrap();
+        let blocks = text.split("```sh\n").skip(1).map(|rest| rest.split("```").next().unwrap());
+        let mut run_count = 0;
+        for block in blocks {
+            let is_ours = !["-- up", "xtask", "export", "TRANSFER_ID"]
+                .iter()
+                .any(|word| block.contains(word));
+            if !is_ours {
+                continue;
+            }
+            let script = format!("set -e\ncargo() {{ shift 3; \"$LOMBARD\" \"$@\"; }}\n{block}");
+            let output = Command::new("sh")
+                .args(["-c", &script])
+                .current_dir(source())
+                .env("LOMBARD", LOMBARD)
+                .env("LOMBARD_DATA_DIR", platform.data_dir())
+                .output()
+                .unwrap();
+            assert!(output.status.success(), "{document}: {block}\n{}", said(&output));
+            run_count += 1;
+        }
+        assert!(run_count > 0, "{document} has no command that can be run here");
+    }
 }
