@@ -29,6 +29,9 @@ pub enum ParsePathError {
     /// `%` that two hexadecimal digits do not follow.
     #[error("the path has a malformed percent-encoding")]
     MalformedEncoding,
+    /// Encodings that are not UTF-8, such as the overlong `%C0%AE`, which old decoders take for a dot.
+    #[error("the path's percent-encodings are not UTF-8")]
+    NotUtf8,
     /// An encoding that hides a delimiter, a control, or another encoding.
     #[error("the path hides the byte {byte:#04x} behind a percent-encoding")]
     HiddenByte {
@@ -109,12 +112,14 @@ impl fmt::Debug for NormalPath {
 
 fn push_segment(segment: &str, normal: &mut String) -> Result<(), ParsePathError> {
     let mut bytes = segment.bytes();
+    let mut decoded = Vec::with_capacity(segment.len());
     while let Some(byte) = bytes.next() {
         if byte != b'%' {
             if !is_allowed(byte) {
                 return Err(ParsePathError::ForbiddenByte { byte });
             }
             normal.push(char::from(byte));
+            decoded.push(byte);
             continue;
         }
         let digit = |digit: Option<u8>| digit.and_then(|digit| char::from(digit).to_digit(16));
@@ -125,6 +130,7 @@ fn push_segment(segment: &str, normal: &mut String) -> Result<(), ParsePathError
         let Ok(byte) = u8::try_from(high * 16 + low) else {
             return Err(ParsePathError::MalformedEncoding);
         };
+        decoded.push(byte);
         match byte {
             b'.' => return Err(ParsePathError::DotSegment),
             b'/' | b'\\' | b';' | 0..=0x1f | 0x7f => {
@@ -143,7 +149,10 @@ fn push_segment(segment: &str, normal: &mut String) -> Result<(), ParsePathError
             }
         }
     }
-    Ok(())
+    match std::str::from_utf8(&decoded) {
+        Ok(_) => Ok(()),
+        Err(_) => Err(ParsePathError::NotUtf8),
+    }
 }
 
 /// `%25` before two digits is an encoding for whoever decodes twice.
@@ -227,6 +236,8 @@ mod tests {
             ("/a?b", E::ForbiddenByte { byte: b'?' }),
             ("/a#b", E::ForbiddenByte { byte: b'#' }),
             ("/a\u{e9}", E::ForbiddenByte { byte: 0xc3 }),
+            ("/%C0%AE%C0%AE/b", E::NotUtf8),
+            ("/a%FF", E::NotUtf8),
             ("/a%", E::MalformedEncoding),
             ("/a%4", E::MalformedEncoding),
             ("/a%zz", E::MalformedEncoding),

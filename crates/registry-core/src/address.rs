@@ -41,6 +41,9 @@ pub enum ParseAddressError {
     /// The host is the unspecified address.
     #[error("the host must be an address to connect to, not the one that means all interfaces")]
     Unspecified,
+    /// A link-local, multicast or broadcast address.
+    #[error("a link-local, multicast or broadcast address is no service's")]
+    NoInstance,
 }
 
 impl Address {
@@ -76,6 +79,9 @@ impl FromStr for Address {
         if host.is_unspecified() {
             return Err(ParseAddressError::Unspecified);
         }
+        if host.is_no_instance() {
+            return Err(ParseAddressError::NoInstance);
+        }
         Ok(Self { host, port: parse_port(port)? })
     }
 }
@@ -100,6 +106,24 @@ impl Host {
         match self {
             Self::V4(address) => address.is_unspecified(),
             Self::V6(address) => address.is_unspecified(),
+            Self::Name(_) => false,
+        }
+    }
+
+    /// Link-local addresses are where clouds serve their machines' credentials; nobody who registers may point the
+    /// gateway there. Multicast and broadcast are nobody's own.
+    const fn is_no_instance(&self) -> bool {
+        match self {
+            Self::V4(address) => {
+                address.is_link_local() || address.is_multicast() || address.is_broadcast()
+            }
+            Self::V6(address) => {
+                let mapped = match address.to_ipv4_mapped() {
+                    Some(address) => address.is_link_local(),
+                    None => false,
+                };
+                mapped || address.is_unicast_link_local() || address.is_multicast()
+            }
             Self::Name(_) => false,
         }
     }
@@ -217,6 +241,12 @@ mod tests {
             (&long, E::Host),
             ("http://0.0.0.0:80", E::Unspecified),
             ("http://[::]:80", E::Unspecified),
+            ("http://169.254.169.254:80", E::NoInstance),
+            ("http://[::ffff:169.254.169.254]:80", E::NoInstance),
+            ("http://[fe80::1]:80", E::NoInstance),
+            ("http://224.0.0.1:80", E::NoInstance),
+            ("http://[ff02::1]:80", E::NoInstance),
+            ("http://255.255.255.255:80", E::NoInstance),
         ] {
             assert_eq!(text.parse::<Address>(), Err(error), "{text:?}");
         }
