@@ -1,6 +1,6 @@
 //! A payment service: takes payments from other services and books them in the ledger.
 //!
-//! It registers itself under a lease, verifies its callers' tokens, and moves the money with the caller's own
+//! It registers itself under a lease, verifies its callers' tokens, and moves the money under the caller's own
 //! idempotency key, so that a payment that is sent twice is booked once, whatever fails in between.
 //!
 //! Environment: `LOMBARD_URL`, `LOMBARD_CLIENT_ID`, `LOMBARD_CLIENT_SECRET`, and optionally `PAYMENTS_LISTEN`.
@@ -10,7 +10,7 @@ use std::{error::Error, time::Duration};
 use axum::{
     Json, Router,
     extract::State,
-    http::{HeaderMap, StatusCode},
+    http::{HeaderMap, HeaderValue, StatusCode},
     response::{IntoResponse, Response},
     routing::{get, post},
 };
@@ -58,11 +58,15 @@ async fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
+/// SIGTERM or Ctrl-C: finish what is under way, then take the registration back.
 async fn asked_to_stop() {
     use tokio::signal::unix::{SignalKind, signal};
-    match signal(SignalKind::terminate()) {
-        Ok(mut terminate) => drop(terminate.recv().await),
-        Err(_) => std::future::pending().await,
+    let Ok(mut terminate) = signal(SignalKind::terminate()) else {
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = tokio::signal::ctrl_c() => {}
     }
 }
 
@@ -96,7 +100,9 @@ async fn pay(
     let transfer = NewTransfer::new(payment.payer, payment.payee, payment.currency, payment.amount)
         .metadata(json!({ "reference": payment.reference, "paid_by": caller.client_id }))
         .on_behalf_of(header("x-request-id"), header("traceparent"));
-    match payments.platform.ledger().send_transfer(&transfer, key).await {
+    // Two callers may choose the same key for different payments.
+    let key = format!("{}:{key}", caller.client_id);
+    match payments.platform.ledger().send_transfer(&transfer, &key).await {
         Ok(booked) => (booked.status, Json(booked.body)).into_response(),
         Err(error) => refused(&error),
     }
@@ -127,8 +133,10 @@ fn problem(status: StatusCode, slug: &str, detail: &str) -> Response {
         "status": status.as_u16(),
         "detail": detail,
     });
-    let headers = [("content-type", "application/problem+json"), ("retry-after", "1")];
-    let retryable = status == StatusCode::SERVICE_UNAVAILABLE;
-    (status, headers.map(|header| if retryable { header } else { headers[0] }), body.to_string())
-        .into_response()
+    let media_type = [("content-type", "application/problem+json")];
+    let mut response = (status, media_type, body.to_string()).into_response();
+    if status == StatusCode::SERVICE_UNAVAILABLE {
+        response.headers_mut().insert("retry-after", HeaderValue::from_static("1"));
+    }
+    response
 }
