@@ -109,16 +109,31 @@ pub struct Exchange {
     pub url: String,
     /// Headers that were said explicitly, without `Authorization`.
     pub headers: Vec<(&'static str, String)>,
-    /// Whether an access token was sent.
-    pub is_authenticated: bool,
+    /// How the caller proved who it is; the proof itself is not here.
+    pub authentication: Authentication,
     /// The JSON that was sent.
     pub body: Option<Value>,
+    /// The form that was sent, without secrets.
+    pub form: Vec<(&'static str, String)>,
     /// The status and body that came back, or why none did.
     pub outcome: Result<(StatusCode, String), String>,
     /// Which try this was, from 1.
     pub try_number: u32,
     /// How long it took.
     pub duration: Duration,
+}
+
+/// How a request is authenticated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Authentication {
+    /// Not at all.
+    None,
+    /// With an access token.
+    AccessToken,
+    /// With the client's id and secret, by HTTP Basic.
+    ClientSecret,
+    /// With an assertion signed by the client's private key.
+    ClientAssertion,
 }
 
 /// Called with every [`Exchange`].
@@ -202,8 +217,12 @@ impl Http {
                 method: call.method.clone(),
                 url: with_query(call),
                 headers,
-                is_authenticated: call.bearer.is_some(),
+                authentication: match call.bearer {
+                    Some(_) => Authentication::AccessToken,
+                    None => Authentication::None,
+                },
                 body: call.body.clone(),
+                form: Vec::new(),
                 outcome: outcome(&result),
                 try_number,
                 duration: started.elapsed(),

@@ -28,7 +28,7 @@ mod verifier;
 pub use access_token::{AccessToken, AccessTokens};
 pub use credentials::Credentials;
 pub use error::{Error, Problem};
-pub use http::{Call, Exchange, Received};
+pub use http::{Authentication, Call, Exchange, Received};
 pub use ledger::{
     Account, Entry, Explanation, Ledger, NewAccount, NewTransfer, Page, Transfer, TrialBalance,
 };

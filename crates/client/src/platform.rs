@@ -76,6 +76,7 @@ impl PlatformBuilder {
             .redirect(reqwest::redirect::Policy::none())
             .build()
             .map_err(|error| Error::Invalid(error.to_string()))?;
+        let observer = self.observer.clone();
         let http =
             Http { client: client.clone(), deadline: self.deadline, observer: self.observer };
         let gateway = self.gateway.trim_end_matches('/');
@@ -88,7 +89,8 @@ impl PlatformBuilder {
             let what = format!("it says that it is {issuer}; connect to that address");
             return Err(Error::Unexpected { url, what });
         }
-        let tokens = AccessTokens::new(client, self.credentials, issuer.clone(), token_endpoint);
+        let tokens = AccessTokens::new(client, self.credentials, issuer.clone(), token_endpoint)
+            .with(self.deadline, observer);
         Ok(Platform { inner: Arc::new(Inner { http, issuer, jwks_uri, tokens }) })
     }
 }

@@ -9,7 +9,7 @@ use std::{
 };
 
 use anyhow::Context as _;
-use lombard_client::Exchange;
+use lombard_client::{Authentication, Exchange};
 use parking_lot::Mutex;
 
 use crate::operator::Observe;
@@ -61,8 +61,16 @@ impl Observe for Transcript {
 fn render(exchange: &Exchange) -> String {
     let mut text = format!("$ curl -X {} '{}'", exchange.method, exchange.url);
     let mut line = |part: String| text.push_str(&format!(" \\\n    {part}"));
-    if exchange.is_authenticated {
-        line("-H \"Authorization: Bearer $TOKEN\"".to_owned());
+    match exchange.authentication {
+        Authentication::None => {}
+        Authentication::AccessToken => line("-H \"Authorization: Bearer $TOKEN\"".to_owned()),
+        Authentication::ClientSecret => line("-u \"$CLIENT_ID:$CLIENT_SECRET\"".to_owned()),
+        Authentication::ClientAssertion => {
+            line("-d \"client_assertion=$CLIENT_ASSERTION\"".to_owned());
+        }
+    }
+    for (name, value) in &exchange.form {
+        line(format!("-d '{name}={value}'"));
     }
     for (name, value) in &exchange.headers {
         line(format!("-H '{name}: {value}'"));
