@@ -19,6 +19,7 @@
 mod access_token;
 mod credentials;
 mod error;
+mod eventstore;
 mod http;
 mod ledger;
 mod platform;
@@ -28,6 +29,7 @@ mod verifier;
 pub use access_token::{AccessToken, AccessTokens};
 pub use credentials::Credentials;
 pub use error::{Error, Problem};
+pub use eventstore::{Appended, EventStore, Expected, NewEvent, RecordedEvent};
 pub use http::{Authentication, Call, Exchange, Received};
 pub use ledger::{
     Account, Entry, Explanation, Ledger, NewAccount, NewTransfer, Page, Transfer, TrialBalance,

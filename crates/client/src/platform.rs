@@ -5,7 +5,8 @@ use std::{fmt, sync::Arc, time::Duration};
 use serde::{Deserialize, de::DeserializeOwned};
 
 use crate::{
-    AccessToken, Call, Credentials, Error, Exchange, Ledger, Received, Registry, Verifier,
+    AccessToken, Call, Credentials, Error, EventStore, Exchange, Ledger, Received, Registry,
+    Verifier,
     access_token::AccessTokens,
     http::{Http, Observer},
 };
@@ -137,6 +138,11 @@ impl Platform {
     /// The ledger.
     pub fn ledger(&self) -> Ledger {
         Ledger { platform: self.clone() }
+    }
+
+    /// The event store.
+    pub fn eventstore(&self) -> EventStore {
+        EventStore { platform: self.clone() }
     }
 
     /// The registry.
