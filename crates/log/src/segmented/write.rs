@@ -1,6 +1,6 @@
 //! The writer: everything that is queued goes into one write and one sync.
 
-use std::{fs::File, io, mem, os::unix::fs::FileExt as _, sync::Arc};
+use std::{io, mem, sync::Arc};
 
 use lombard_types::Position;
 use tokio::sync::{oneshot, watch};
@@ -10,7 +10,7 @@ use super::{
     layout::{SEGMENT_HEADER_BYTES, SegmentHeader, encode_record, framed_bytes},
     log::{Prepared, Queued, Shared},
 };
-use crate::AppendError;
+use crate::{AppendError, disk::SharedFile};
 
 /// Bytes taken from the queue for one sync: what a reader of the answers waits for at most.
 const GROUP_BYTES_MAX: usize = 8 << 20;
@@ -20,7 +20,7 @@ const BUFFER_BYTES_KEPT: usize = 1 << 20;
 /// The segment that is being filled.
 pub(super) struct Current {
     pub(super) number: u64,
-    pub(super) file: Arc<File>,
+    pub(super) file: SharedFile,
     pub(super) bytes: usize,
     pub(super) offset: usize,
 }
@@ -128,7 +128,7 @@ impl Writer {
             SegmentHeader { number, first_position: self.next, log_id: self.shared.log_id };
         buffer.extend_from_slice(&header.encode());
         debug_assert_eq!(buffer.len(), SEGMENT_HEADER_BYTES);
-        self.shared.index.write().add_segment(number, self.next, Arc::clone(&file));
+        self.shared.index.write().add_segment(number, self.next, SharedFile::clone(&file));
         self.current = Current { number, file, bytes, offset: 0 };
         Ok(())
     }
