@@ -22,7 +22,7 @@ pub type Lock = Box<dyn Any + Send + Sync>;
 
 /// Directories and the names in them. All calls block.
 pub trait Disk: Send + Sync + fmt::Debug + 'static {
-    /// Makes the directory and those above it, where they are not there.
+    /// Makes the directory and those above it durably, where they are not there.
     fn create_directory(&self, directory: &Path) -> io::Result<()>;
 
     /// An empty file; what was there under this name is cut off.

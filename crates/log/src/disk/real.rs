@@ -17,7 +17,15 @@ pub struct Real;
 
 impl Disk for Real {
     fn create_directory(&self, directory: &Path) -> io::Result<()> {
-        fs::create_dir_all(directory)
+        let missing: Vec<_> =
+            directory.ancestors().take_while(|ancestor| !ancestor.exists()).collect();
+        fs::create_dir_all(directory)?;
+        // A new name is durable when the directory that holds it is.
+        for parent in missing.iter().filter_map(|directory| directory.parent()) {
+            let parent = if parent.as_os_str().is_empty() { Path::new(".") } else { parent };
+            self.sync_directory(parent)?;
+        }
+        Ok(())
     }
 
     fn create(&self, path: &Path) -> io::Result<SharedFile> {

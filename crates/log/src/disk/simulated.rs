@@ -116,6 +116,15 @@ impl Simulated {
         self.shared.changed.notify_all();
     }
 
+    /// Kills whoever uses the disk, which itself goes on: nothing that was written is lost, and nothing that was not
+    /// synced becomes durable.
+    pub fn kill(&self) {
+        let mut state = self.shared.state.lock();
+        state.life += 1;
+        state.revive();
+        self.shared.changed.notify_all();
+    }
+
     /// From now on writes and syncs of files fail, or no longer do.
     pub fn fail_writes(&self, is_failing: bool) {
         self.shared.state.lock().is_write_failing = is_failing;
@@ -198,10 +207,7 @@ impl Simulated {
 impl State {
     fn crash(&mut self) {
         self.life += 1;
-        self.is_sync_failing = false;
-        self.is_write_failing = false;
-        self.held = None;
-        self.locks.clear();
+        self.revive();
         let kept = self.dice("names", 0) % (to_u64(self.renames.len()) + 1);
         for change in self.renames.drain(..).take(usize::try_from(kept).unwrap_or(0)) {
             change.apply(&mut self.durable_names);
@@ -216,6 +222,13 @@ impl State {
             node.now.clone_from(&node.durable);
             self.nodes.insert(id, node);
         }
+    }
+
+    fn revive(&mut self) {
+        self.is_sync_failing = false;
+        self.is_write_failing = false;
+        self.held = None;
+        self.locks.clear();
     }
 
     /// A number that follows from what is asked for alone.

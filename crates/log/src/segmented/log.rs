@@ -193,10 +193,14 @@ impl Log for SegmentedLog {
         async move {
             let mut changed = shared.room_changed.subscribe();
             loop {
-                if let Some(result) = shared.room(bytes) {
+                let room = shared.room(bytes);
+                if !matches!(room, Some(Ok(()))) {
+                    // Also after a refusal: there may be space for whoever asks next.
+                    shared.segment_is_wanted.notify_one();
+                }
+                if let Some(result) = room {
                     return result;
                 }
-                shared.segment_is_wanted.notify_one();
                 if changed.changed().await.is_err() {
                     return Err(AppendError::Closed);
                 }

@@ -110,7 +110,10 @@ impl SegmentedLog {
         disk.create_directory(directory).map_err(io_error)?;
         let lock = lock(&*disk, directory)?;
         let mut segments = find_segments(&*disk, directory)?;
+        // A segment whose name is seen may have been renamed just before the end of the last process.
+        disk.sync_directory(directory).map_err(io_error)?;
         if segments.begun.is_empty() {
+            segments.check_waiting(directory, Position::START)?;
             begin_first(&*disk, directory, config, &mut segments).map_err(io_error)?;
         }
         Opening { disk, directory, config, lock, segments }.finish()
@@ -183,6 +186,28 @@ impl Segments {
         self.begun.push(next);
         Ok(())
     }
+
+    /// A segment without a header holds no records that had been durable: else the header was damaged. `tail` is what
+    /// the segments before hold.
+    fn check_waiting(&self, directory: &Path, tail: Position) -> Result<(), OpenError> {
+        for Waiting { number, file } in &self.waiting {
+            let io_error = |source| OpenError::Io { directory: directory.to_owned(), source };
+            let bytes = read_all(&**file).map_err(io_error)?;
+            // The header of a log's first segment was durable before its first record.
+            let is_first = tail == Position::START;
+            let is_damaged = says_it_was_durable(&bytes, SEGMENT_HEADER_BYTES, tail)
+                || (is_first && record_at(&bytes, SEGMENT_HEADER_BYTES).is_some());
+            if is_damaged {
+                return Err(OpenError::Damaged {
+                    file: prepare::path_of(directory, *number),
+                    offset: 0,
+                    position: tail,
+                    cause: "the header of the segment is not readable, but records in it are",
+                });
+            }
+        }
+        Ok(())
+    }
 }
 
 /// Makes a new log: the first segment, begun at position 0.
@@ -219,19 +244,19 @@ impl Opening<'_> {
     fn finish(self) -> Result<SegmentedLog, OpenError> {
         let Self { disk, directory, config, lock, segments } = self;
         let io_error = |source| OpenError::Io { directory: directory.to_owned(), source };
-        let Segments { begun, waiting } = segments;
         let mut index = Index::default();
-        for segment in &begun {
+        for segment in &segments.begun {
             index.add_segment(
                 segment.number,
                 segment.header.first_position,
                 SharedFile::clone(&segment.file),
             );
         }
-        let Some(last) = begun.last() else {
+        let Some(last) = segments.begun.last() else {
             return Err(io_error(io::Error::other("no segment")));
         };
         let Place { position: tail, offset } = recover(last, &mut index, io_error)?;
+        segments.check_waiting(directory, tail)?;
         let bytes_of = |file: &dyn File| -> Result<usize, OpenError> {
             let bytes = file.bytes().map_err(io_error)?;
             usize::try_from(bytes).map_err(|error| io_error(io::Error::other(error)))
@@ -247,14 +272,15 @@ impl Opening<'_> {
         let mut prepared = std::collections::VecDeque::new();
         let mut next_number = last.number + 1;
         let mut largest = current.bytes;
-        for Waiting { number, file } in waiting {
-            let bytes = bytes_of(&*file)?;
+        for Waiting { number, file } in &segments.waiting {
+            let bytes = bytes_of(&**file)?;
             // The write that would have begun it may have been torn: what it left must not be taken for records later.
-            clear(&*file, 0).map_err(io_error)?;
+            clear(&**file, 0).map_err(io_error)?;
             plan.add_segment(bytes);
             next_number = number + 1;
             largest = largest.max(bytes);
-            prepared.push_back(Prepared { number, bytes, file });
+            let file = SharedFile::clone(file);
+            prepared.push_back(Prepared { number: *number, bytes, file });
         }
         let (durable_sender, durable) = watch::channel(tail);
         let shared = Arc::new(Shared {
@@ -305,12 +331,16 @@ fn recover(
     let bytes = read_all(&*last.file).map_err(&io_error)?;
     let mut at = SEGMENT_HEADER_BYTES;
     let mut position = last.header.first_position;
+    let mut offsets = Vec::new();
+    let mut synced = position;
     while let Some((header, _)) = record_at(&bytes, at) {
         if header.position != position {
             break;
         }
         let offset = u64::try_from(at).unwrap_or(u64::MAX);
         index.learn(last.number, Place { position, offset });
+        offsets.push(at);
+        synced = header.synced;
         at += framed_bytes(header.length);
         position = position.next();
     }
@@ -323,6 +353,13 @@ fn recover(
             cause: "what stands there is no record, but a record behind it was written after it was durable",
         });
     }
+    // The last group was written; whether it was synced nobody knows, and it will be read as durable from now on.
+    let unsynced = synced.get().saturating_sub(last.header.first_position.get());
+    let start = match usize::try_from(unsynced) {
+        Ok(0) | Err(_) => 0,
+        Ok(index) => offsets.get(index).copied().unwrap_or(0),
+    };
+    write_again(&*last.file, bytes.get(start..at).unwrap_or_default(), start).map_err(&io_error)?;
     let torn_bytes = clear(&*last.file, at).map_err(io_error)?;
     if torn_bytes > 0 {
         tracing::warn!(
@@ -334,6 +371,13 @@ fn recover(
         );
     }
     Ok(Place { position, offset })
+}
+
+/// Writes what was just read, and syncs: after a sync that failed the system may take for clean what the disk does not
+/// have.
+fn write_again(file: &dyn File, bytes: &[u8], start: usize) -> io::Result<()> {
+    file.write_all_at(bytes, u64::try_from(start).map_err(io::Error::other)?)?;
+    file.sync_data()
 }
 
 /// The whole, fitting record at `at`.
