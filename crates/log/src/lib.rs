@@ -12,6 +12,7 @@
 //! [`SegmentedLog`] keeps a log in files; its layout is drawn in [`segmented`]. [`MemoryLog`] is for tests.
 #![warn(missing_docs)]
 
+pub mod disk;
 mod log;
 mod memory;
 mod record;

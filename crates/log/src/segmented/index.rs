@@ -1,10 +1,9 @@
 //! Where records are: the segments, and a few offsets in each.
 
-use std::{fs::File, sync::Arc};
-
 use lombard_types::Position;
 
 use super::layout::SEGMENT_HEADER_BYTES;
+use crate::disk::SharedFile;
 
 /// One known offset for this many bytes: what a read scans at most before its first record.
 const SPARSE_EVERY_BYTES: u64 = 64 << 10;
@@ -19,7 +18,7 @@ pub(super) struct Place {
 #[derive(Debug)]
 pub(super) struct Segment {
     pub(super) number: u64,
-    pub(super) file: Arc<File>,
+    pub(super) file: SharedFile,
     /// Ascending; the first is the segment's first record.
     places: Vec<Place>,
 }
@@ -39,12 +38,12 @@ pub(super) struct Index {
 #[derive(Clone, Debug)]
 pub(super) struct Cursor {
     pub(super) number: u64,
-    pub(super) file: Arc<File>,
+    pub(super) file: SharedFile,
     pub(super) place: Place,
 }
 
 impl Index {
-    pub(super) fn add_segment(&mut self, number: u64, first: Position, file: Arc<File>) {
+    pub(super) fn add_segment(&mut self, number: u64, first: Position, file: SharedFile) {
         let offset = u64::try_from(SEGMENT_HEADER_BYTES).unwrap_or(0);
         let places = vec![Place { position: first, offset }];
         self.segments.push(Segment { number, file, places });
@@ -75,6 +74,6 @@ impl Index {
         let segment = self.segments.get(after.checked_sub(1)?)?;
         let after = segment.places.partition_point(|place| place.position <= position);
         let place = *segment.places.get(after.checked_sub(1)?)?;
-        Some(Cursor { number: segment.number, file: Arc::clone(&segment.file), place })
+        Some(Cursor { number: segment.number, file: SharedFile::clone(&segment.file), place })
     }
 }

@@ -1,6 +1,6 @@
 //! [`SegmentedLog`]: what callers hold, and what its threads share.
 
-use std::{collections::VecDeque, fmt, fs::File, path::PathBuf, sync::Arc, thread::JoinHandle};
+use std::{collections::VecDeque, fmt, path::PathBuf, sync::Arc, thread::JoinHandle};
 
 use futures_util::{FutureExt as _, future::BoxFuture};
 use lombard_types::Position;
@@ -8,7 +8,10 @@ use parking_lot::{Condvar, Mutex, RwLock};
 use tokio::sync::{oneshot, watch};
 
 use super::{index::Index, plan::Plan};
-use crate::{AppendError, Batch, Log, ReadError, Record};
+use crate::{
+    AppendError, Batch, Log, ReadError, Record,
+    disk::{Lock, SharedDisk, SharedFile},
+};
 
 /// Sizes of a segmented log.
 #[derive(Clone, Copy, Debug)]
@@ -52,7 +55,7 @@ pub(super) struct Queued {
 pub(super) struct Prepared {
     pub(super) number: u64,
     pub(super) bytes: usize,
-    pub(super) file: Arc<File>,
+    pub(super) file: SharedFile,
 }
 
 pub(super) struct State {
@@ -70,6 +73,7 @@ pub(super) struct State {
 
 pub(super) struct Shared {
     pub(super) config: SegmentedConfig,
+    pub(super) disk: SharedDisk,
     pub(super) directory: PathBuf,
     pub(super) log_id: [u8; 16],
     pub(super) state: Mutex<State>,
@@ -79,7 +83,7 @@ pub(super) struct Shared {
     pub(super) room_changed: watch::Sender<()>,
     pub(super) durable: watch::Receiver<Position>,
     pub(super) index: RwLock<Index>,
-    pub(super) _lock: File,
+    pub(super) _lock: Lock,
 }
 
 impl fmt::Debug for Shared {
@@ -189,10 +193,14 @@ impl Log for SegmentedLog {
         async move {
             let mut changed = shared.room_changed.subscribe();
             loop {
-                if let Some(result) = shared.room(bytes) {
+                let room = shared.room(bytes);
+                if !matches!(room, Some(Ok(()))) {
+                    // Also after a refusal: there may be space for whoever asks next.
+                    shared.segment_is_wanted.notify_one();
+                }
+                if let Some(result) = room {
                     return result;
                 }
-                shared.segment_is_wanted.notify_one();
                 if changed.changed().await.is_err() {
                     return Err(AppendError::Closed);
                 }

@@ -25,6 +25,8 @@
 //! **Recovery** reads the last begun segment from its start. Where the records end there are zeros, or the torn rest
 //! of a write that was never acknowledged, which is zeroed and reported. A bad record is *damage* instead if anything
 //! behind it says that it had been durable (`synced`): then the log refuses to open and says where and what to do.
+//! What is left of the last group is written and synced again before anybody reads it: the process may have ended
+//! between the write and its sync, or after a sync that failed, and what was read once must not vanish later.
 
 mod index;
 mod layout;

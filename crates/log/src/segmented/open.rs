@@ -1,15 +1,12 @@
 //! Opens a log: finds its end, and tells a torn tail from damage.
 
 use std::{
-    fs::{self, File, OpenOptions, TryLockError},
     io,
-    os::unix::fs::FileExt as _,
     path::{Path, PathBuf},
     sync::Arc,
     thread,
 };
 
-use aws_lc_rs::rand::{SecureRandom as _, SystemRandom};
 use bytes::Bytes;
 use lombard_types::Position;
 use parking_lot::{Condvar, Mutex, RwLock};
@@ -27,6 +24,7 @@ use super::{
     read::{read_all, read_chunk},
     write::{Current, Writer},
 };
+use crate::disk::{Disk, File, Lock, Real, SharedDisk, SharedFile};
 
 /// Why a log was not opened.
 #[derive(Debug, thiserror::Error)]
@@ -77,13 +75,13 @@ pub enum OpenError {
 struct Begun {
     number: u64,
     path: PathBuf,
-    file: Arc<File>,
+    file: SharedFile,
     header: SegmentHeader,
 }
 
 struct Waiting {
     number: u64,
-    file: Arc<File>,
+    file: SharedFile,
 }
 
 #[derive(Default)]
@@ -95,45 +93,50 @@ struct Segments {
 impl SegmentedLog {
     /// Opens the log in `directory`, making it if it is not there. Blocks while it reads the last segment.
     pub fn open(directory: &Path, config: SegmentedConfig) -> Result<Self, OpenError> {
+        Self::open_on(Arc::new(Real), directory, config)
+    }
+
+    /// The same on any disk.
+    pub fn open_on(
+        disk: SharedDisk,
+        directory: &Path,
+        config: SegmentedConfig,
+    ) -> Result<Self, OpenError> {
         let SegmentedConfig { segment_bytes_min, record_bytes_max, .. } = config;
         if segment_bytes_min < SEGMENT_HEADER_BYTES + framed_bytes(record_bytes_max) {
             return Err(OpenError::Config { segment_bytes_min, record_bytes_max });
         }
         let io_error = |source| OpenError::Io { directory: directory.to_owned(), source };
-        fs::create_dir_all(directory).map_err(io_error)?;
-        let lock = lock(directory)?;
-        let mut segments = find_segments(directory)?;
+        disk.create_directory(directory).map_err(io_error)?;
+        let lock = lock(&*disk, directory)?;
+        let mut segments = find_segments(&*disk, directory)?;
+        // A segment whose name is seen may have been renamed just before the end of the last process.
+        disk.sync_directory(directory).map_err(io_error)?;
         if segments.begun.is_empty() {
-            begin_first(directory, config, &mut segments).map_err(io_error)?;
+            segments.check_waiting(directory, Position::START)?;
+            begin_first(&*disk, directory, config, &mut segments).map_err(io_error)?;
         }
-        Opening { directory, config, lock, segments }.finish()
+        Opening { disk, directory, config, lock, segments }.finish()
     }
 }
 
-fn lock(directory: &Path) -> Result<File, OpenError> {
-    let io_error = |source| OpenError::Io { directory: directory.to_owned(), source };
-    let file = OpenOptions::new()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .open(directory.join("lock"))
-        .map_err(io_error)?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(OpenError::Locked { directory: directory.to_owned() }),
-        Err(TryLockError::Error(source)) => Err(io_error(source)),
+fn lock(disk: &dyn Disk, directory: &Path) -> Result<Lock, OpenError> {
+    let directory = directory.to_owned();
+    match disk.lock(&directory.join("lock")) {
+        Ok(Some(lock)) => Ok(lock),
+        Ok(None) => Err(OpenError::Locked { directory }),
+        Err(source) => Err(OpenError::Io { directory, source }),
     }
 }
 
 /// Sorts the directory's segments into those that hold records and those that wait. What a preparation that was cut
 /// short left behind is removed.
-fn find_segments(directory: &Path) -> Result<Segments, OpenError> {
+fn find_segments(disk: &dyn Disk, directory: &Path) -> Result<Segments, OpenError> {
     let io_error = |source| OpenError::Io { directory: directory.to_owned(), source };
     let mut numbers = Vec::new();
-    for entry in fs::read_dir(directory).map_err(io_error)? {
-        let path = entry.map_err(io_error)?.path();
+    for path in disk.list(directory).map_err(io_error)? {
         match path.extension().and_then(|extension| extension.to_str()) {
-            Some("tmp") => fs::remove_file(&path).map_err(io_error)?,
+            Some("tmp") => disk.remove(&path).map_err(io_error)?,
             Some("seg") => numbers.extend(
                 path.file_stem()
                     .and_then(|stem| stem.to_str())
@@ -146,9 +149,8 @@ fn find_segments(directory: &Path) -> Result<Segments, OpenError> {
     let mut segments = Segments::default();
     for number in numbers {
         let path = prepare::path_of(directory, number);
-        let file = OpenOptions::new().read(true).write(true).open(&path).map_err(io_error)?;
-        let file = Arc::new(file);
-        let head = read_chunk(&file, 0, SEGMENT_HEADER_BYTES).map_err(io_error)?;
+        let file = disk.open(&path).map_err(io_error)?;
+        let head = read_chunk(&*file, 0, SEGMENT_HEADER_BYTES).map_err(io_error)?;
         let header = head.first_chunk().and_then(SegmentHeader::decode);
         match header {
             Some(header) => segments.add_begun(Begun { number, path, file, header })?,
@@ -184,63 +186,85 @@ impl Segments {
         self.begun.push(next);
         Ok(())
     }
+
+    /// A segment without a header holds no records that had been durable: else the header was damaged. `tail` is what
+    /// the segments before hold.
+    fn check_waiting(&self, directory: &Path, tail: Position) -> Result<(), OpenError> {
+        for Waiting { number, file } in &self.waiting {
+            let io_error = |source| OpenError::Io { directory: directory.to_owned(), source };
+            let bytes = read_all(&**file).map_err(io_error)?;
+            // The header of a log's first segment was durable before its first record.
+            let is_first = tail == Position::START;
+            let is_damaged = says_it_was_durable(&bytes, SEGMENT_HEADER_BYTES, tail)
+                || (is_first && record_at(&bytes, SEGMENT_HEADER_BYTES).is_some());
+            if is_damaged {
+                return Err(OpenError::Damaged {
+                    file: prepare::path_of(directory, *number),
+                    offset: 0,
+                    position: tail,
+                    cause: "the header of the segment is not readable, but records in it are",
+                });
+            }
+        }
+        Ok(())
+    }
 }
 
 /// Makes a new log: the first segment, begun at position 0.
 fn begin_first(
+    disk: &dyn Disk,
     directory: &Path,
     config: SegmentedConfig,
     segments: &mut Segments,
 ) -> io::Result<()> {
     // A start that was cut short may have left a segment without a header; it held nothing.
     for Waiting { number, .. } in segments.waiting.drain(..) {
-        fs::remove_file(prepare::path_of(directory, number))?;
+        disk.remove(&prepare::path_of(directory, number))?;
     }
-    let file = prepare::create(directory, 1, config.segment_bytes_min)?;
+    let file = prepare::create(disk, directory, 1, config.segment_bytes_min)?;
     let mut log_id = [0; 16];
-    SystemRandom::new()
-        .fill(&mut log_id)
-        .map_err(|_| io::Error::other("the system gave no randomness"))?;
+    disk.random(&mut log_id)?;
     let header = SegmentHeader { number: 1, first_position: Position::START, log_id };
     file.write_all_at(&header.encode(), 0)?;
     file.sync_data()?;
     let path = prepare::path_of(directory, 1);
-    segments.begun.push(Begun { number: 1, path, file: Arc::new(file), header });
+    segments.begun.push(Begun { number: 1, path, file, header });
     Ok(())
 }
 
 struct Opening<'a> {
+    disk: SharedDisk,
     directory: &'a Path,
     config: SegmentedConfig,
-    lock: File,
+    lock: Lock,
     segments: Segments,
 }
 
 impl Opening<'_> {
     fn finish(self) -> Result<SegmentedLog, OpenError> {
-        let Self { directory, config, lock, segments } = self;
+        let Self { disk, directory, config, lock, segments } = self;
         let io_error = |source| OpenError::Io { directory: directory.to_owned(), source };
-        let Segments { begun, waiting } = segments;
         let mut index = Index::default();
-        for segment in &begun {
+        for segment in &segments.begun {
             index.add_segment(
                 segment.number,
                 segment.header.first_position,
-                Arc::clone(&segment.file),
+                SharedFile::clone(&segment.file),
             );
         }
-        let Some(last) = begun.last() else {
+        let Some(last) = segments.begun.last() else {
             return Err(io_error(io::Error::other("no segment")));
         };
         let Place { position: tail, offset } = recover(last, &mut index, io_error)?;
-        let bytes_of = |file: &File| -> Result<usize, OpenError> {
-            let bytes = file.metadata().map_err(io_error)?.len();
+        segments.check_waiting(directory, tail)?;
+        let bytes_of = |file: &dyn File| -> Result<usize, OpenError> {
+            let bytes = file.bytes().map_err(io_error)?;
             usize::try_from(bytes).map_err(|error| io_error(io::Error::other(error)))
         };
         let current = Current {
             number: last.number,
-            file: Arc::clone(&last.file),
-            bytes: bytes_of(&last.file)?,
+            file: SharedFile::clone(&last.file),
+            bytes: bytes_of(&*last.file)?,
             offset: usize::try_from(offset).unwrap_or(usize::MAX),
         };
         let mut plan =
@@ -248,18 +272,20 @@ impl Opening<'_> {
         let mut prepared = std::collections::VecDeque::new();
         let mut next_number = last.number + 1;
         let mut largest = current.bytes;
-        for Waiting { number, file } in waiting {
-            let bytes = bytes_of(&file)?;
+        for Waiting { number, file } in &segments.waiting {
+            let bytes = bytes_of(&**file)?;
             // The write that would have begun it may have been torn: what it left must not be taken for records later.
-            clear(&file, 0).map_err(io_error)?;
+            clear(&**file, 0).map_err(io_error)?;
             plan.add_segment(bytes);
             next_number = number + 1;
             largest = largest.max(bytes);
-            prepared.push_back(Prepared { number, bytes, file });
+            let file = SharedFile::clone(file);
+            prepared.push_back(Prepared { number: *number, bytes, file });
         }
         let (durable_sender, durable) = watch::channel(tail);
         let shared = Arc::new(Shared {
             config,
+            disk,
             directory: directory.to_owned(),
             log_id: last.header.log_id,
             state: Mutex::new(State {
@@ -302,15 +328,19 @@ fn recover(
     index: &mut Index,
     io_error: impl Fn(io::Error) -> OpenError,
 ) -> Result<Place, OpenError> {
-    let bytes = read_all(&last.file).map_err(&io_error)?;
+    let bytes = read_all(&*last.file).map_err(&io_error)?;
     let mut at = SEGMENT_HEADER_BYTES;
     let mut position = last.header.first_position;
+    let mut offsets = Vec::new();
+    let mut synced = position;
     while let Some((header, _)) = record_at(&bytes, at) {
         if header.position != position {
             break;
         }
         let offset = u64::try_from(at).unwrap_or(u64::MAX);
         index.learn(last.number, Place { position, offset });
+        offsets.push(at);
+        synced = header.synced;
         at += framed_bytes(header.length);
         position = position.next();
     }
@@ -323,7 +353,14 @@ fn recover(
             cause: "what stands there is no record, but a record behind it was written after it was durable",
         });
     }
-    let torn_bytes = clear(&last.file, at).map_err(io_error)?;
+    // The last group was written; whether it was synced nobody knows, and it will be read as durable from now on.
+    let unsynced = synced.get().saturating_sub(last.header.first_position.get());
+    let start = match usize::try_from(unsynced) {
+        Ok(0) | Err(_) => 0,
+        Ok(index) => offsets.get(index).copied().unwrap_or(0),
+    };
+    write_again(&*last.file, bytes.get(start..at).unwrap_or_default(), start).map_err(&io_error)?;
+    let torn_bytes = clear(&*last.file, at).map_err(io_error)?;
     if torn_bytes > 0 {
         tracing::warn!(
             file = %last.path.display(),
@@ -334,6 +371,13 @@ fn recover(
         );
     }
     Ok(Place { position, offset })
+}
+
+/// Writes what was just read, and syncs: after a sync that failed the system may take for clean what the disk does not
+/// have.
+fn write_again(file: &dyn File, bytes: &[u8], start: usize) -> io::Result<()> {
+    file.write_all_at(bytes, u64::try_from(start).map_err(io::Error::other)?)?;
+    file.sync_data()
 }
 
 /// The whole, fitting record at `at`.
@@ -355,7 +399,7 @@ fn says_it_was_durable(bytes: &Bytes, at: usize, position: Position) -> bool {
 }
 
 /// Makes everything from `start` on zeros, durably. Answers how many bytes lay up to the last that was not zero.
-fn clear(file: &File, start: usize) -> io::Result<u64> {
+fn clear(file: &dyn File, start: usize) -> io::Result<u64> {
     const CHUNK_BYTES: usize = 1 << 20;
     let mut end = start;
     let mut at = start;

@@ -1,15 +1,13 @@
 //! Prepares segments ahead, in the background: zeros, written and synced.
 
 use std::{
-    fs::{self, File, OpenOptions},
     io,
-    os::unix::fs::FileExt as _,
     path::{Path, PathBuf},
-    sync::Arc,
     time::Duration,
 };
 
 use super::log::{Prepared, Shared};
+use crate::disk::{Disk, File, SharedFile};
 
 /// Segments kept ready.
 pub(super) const PREPARED_SEGMENTS: usize = 1;
@@ -33,14 +31,14 @@ pub(super) fn run(shared: &Shared, mut number: u64, mut bytes: usize) {
                 return;
             }
         }
-        match create(&shared.directory, number, bytes) {
+        match create(&*shared.disk, &shared.directory, number, bytes) {
             Ok(file) => {
                 let mut state = shared.state.lock();
                 if state.full.take().is_some() {
                     tracing::info!(log = %shared.directory.display(), "there is disk space again");
                 }
                 state.plan.add_segment(bytes);
-                state.prepared.push_back(Prepared { number, bytes, file: Arc::new(file) });
+                state.prepared.push_back(Prepared { number, bytes, file });
                 drop(state);
                 number += 1;
                 bytes = (bytes * 2).min(shared.config.segment_bytes_max);
@@ -64,29 +62,34 @@ pub(super) fn path_of(directory: &Path, number: u64) -> PathBuf {
 }
 
 /// A new segment full of zeros, durable with its name. Nothing is left behind where it fails.
-pub(super) fn create(directory: &Path, number: u64, bytes: usize) -> io::Result<File> {
+pub(super) fn create(
+    disk: &dyn Disk,
+    directory: &Path,
+    number: u64,
+    bytes: usize,
+) -> io::Result<SharedFile> {
     let temporary = path_of(directory, number).with_extension("tmp");
-    let created = write_zeros(&temporary, bytes).and_then(|file| {
-        fs::rename(&temporary, path_of(directory, number))?;
-        File::open(directory)?.sync_all()?;
+    let created = write_zeros(disk, &temporary, bytes).and_then(|file| {
+        disk.rename(&temporary, &path_of(directory, number))?;
+        disk.sync_directory(directory)?;
         Ok(file)
     });
     if created.is_err() {
         // Whatever stands in the way of writing does not stand in the way of removing.
-        drop(fs::remove_file(&temporary));
+        drop(disk.remove(&temporary));
     }
     created
 }
 
-fn write_zeros(path: &Path, bytes: usize) -> io::Result<File> {
-    let file = OpenOptions::new().read(true).write(true).create(true).truncate(true).open(path)?;
-    zero(&file, 0, bytes)?;
+fn write_zeros(disk: &dyn Disk, path: &Path, bytes: usize) -> io::Result<SharedFile> {
+    let file = disk.create(path)?;
+    zero(&*file, 0, bytes)?;
     file.sync_all()?;
     Ok(file)
 }
 
 /// Overwrites `start..end` with zeros; does not sync.
-pub(super) fn zero(file: &File, start: usize, end: usize) -> io::Result<()> {
+pub(super) fn zero(file: &dyn File, start: usize, end: usize) -> io::Result<()> {
     let mut at = start;
     while at < end {
         let count = (end - at).min(ZEROS.len());

@@ -1,6 +1,6 @@
 //! Reading durable records, checking each.
 
-use std::{fs::File, io, os::unix::fs::FileExt as _, sync::Arc};
+use std::io;
 
 use bytes::Bytes;
 use lombard_types::Position;
@@ -10,7 +10,7 @@ use super::{
     layout::{Found, RECORD_HEADER_BYTES, RecordHeader, framed_bytes},
     log::Shared,
 };
-use crate::{ReadError, Record};
+use crate::{ReadError, Record, disk::File};
 
 /// Bytes read from a file at once, at least and at most.
 const CHUNK_BYTES_MIN: usize = 16 << 10;
@@ -56,7 +56,7 @@ impl Scan<'_> {
     fn run(mut self) -> Result<Vec<Record>, ReadError> {
         let mut chunk_bytes = self.bytes_max.clamp(CHUNK_BYTES_MIN, CHUNK_BYTES_MAX);
         loop {
-            let chunk = read_chunk(&self.cursor.file, self.cursor.place.offset, chunk_bytes)
+            let chunk = read_chunk(&*self.cursor.file, self.cursor.place.offset, chunk_bytes)
                 .map_err(|error| ReadError::Io { cause: error.to_string().into() })?;
             let is_file_end = chunk.len() < chunk_bytes;
             match self.take(&chunk)? {
@@ -140,7 +140,7 @@ impl Scan<'_> {
 }
 
 /// Up to `bytes` bytes; fewer at the end of the file only.
-pub(super) fn read_chunk(file: &File, offset: u64, bytes: usize) -> io::Result<Bytes> {
+pub(super) fn read_chunk(file: &dyn File, offset: u64, bytes: usize) -> io::Result<Bytes> {
     let mut chunk = vec![0; bytes];
     let mut filled = 0;
     while let Some(rest) = chunk.get_mut(filled..).filter(|rest| !rest.is_empty()) {
@@ -156,7 +156,7 @@ pub(super) fn read_chunk(file: &File, offset: u64, bytes: usize) -> io::Result<B
 }
 
 /// The whole file.
-pub(super) fn read_all(file: &Arc<File>) -> io::Result<Bytes> {
-    let bytes = usize::try_from(file.metadata()?.len()).map_err(io::Error::other)?;
+pub(super) fn read_all(file: &dyn File) -> io::Result<Bytes> {
+    let bytes = usize::try_from(file.bytes()?).map_err(io::Error::other)?;
     read_chunk(file, 0, bytes)
 }

@@ -1,6 +1,6 @@
 //! The writer: everything that is queued goes into one write and one sync.
 
-use std::{fs::File, io, mem, os::unix::fs::FileExt as _, sync::Arc};
+use std::{io, mem, sync::Arc};
 
 use lombard_types::Position;
 use tokio::sync::{oneshot, watch};
@@ -10,7 +10,7 @@ use super::{
     layout::{SEGMENT_HEADER_BYTES, SegmentHeader, encode_record, framed_bytes},
     log::{Prepared, Queued, Shared},
 };
-use crate::AppendError;
+use crate::{AppendError, Batch, disk::SharedFile};
 
 /// Bytes taken from the queue for one sync: what a reader of the answers waits for at most.
 const GROUP_BYTES_MAX: usize = 8 << 20;
@@ -20,7 +20,7 @@ const BUFFER_BYTES_KEPT: usize = 1 << 20;
 /// The segment that is being filled.
 pub(super) struct Current {
     pub(super) number: u64,
-    pub(super) file: Arc<File>,
+    pub(super) file: SharedFile,
     pub(super) bytes: usize,
     pub(super) offset: usize,
 }
@@ -39,8 +39,8 @@ impl Writer {
     pub(super) fn run(mut self) {
         let mut buffer = Vec::new();
         while let Some(group) = self.take_group() {
-            let mut answers = Vec::with_capacity(group.len());
-            match self.write(group, &mut buffer, &mut answers) {
+            let (batches, answers) = self.split(group);
+            match self.write(&batches, &mut buffer) {
                 Ok(()) => {
                     self.durable.send_replace(self.next);
                     for (tail, answer) in answers {
@@ -77,14 +77,21 @@ impl Writer {
         Some(group)
     }
 
-    fn write(
-        &mut self,
-        group: Vec<Queued>,
-        buffer: &mut Vec<u8>,
-        answers: &mut Vec<(Position, Answer)>,
-    ) -> io::Result<()> {
+    /// Batches, and what to answer once they are durable. Whatever happens to the batches, nobody is left unanswered.
+    fn split(&self, group: Vec<Queued>) -> (Vec<Batch>, Vec<(Position, Answer)>) {
+        let mut tail = self.next;
+        group
+            .into_iter()
+            .map(|Queued { batch, answer }| {
+                tail = tail.plus(u64::try_from(batch.len()).unwrap_or(u64::MAX));
+                (batch, (tail, answer))
+            })
+            .unzip()
+    }
+
+    fn write(&mut self, batches: &[Batch], buffer: &mut Vec<u8>) -> io::Result<()> {
         let mut synced = self.next;
-        for Queued { batch, answer } in group {
+        for batch in batches {
             for payload in batch.payloads() {
                 if self.current.offset + buffer.len() + framed_bytes(payload.len())
                     > self.current.bytes
@@ -101,7 +108,6 @@ impl Writer {
                 encode_record(self.next, synced, payload, buffer);
                 self.next = self.next.next();
             }
-            answers.push((self.next, answer));
         }
         self.flush(buffer)
     }
@@ -128,7 +134,7 @@ impl Writer {
             SegmentHeader { number, first_position: self.next, log_id: self.shared.log_id };
         buffer.extend_from_slice(&header.encode());
         debug_assert_eq!(buffer.len(), SEGMENT_HEADER_BYTES);
-        self.shared.index.write().add_segment(number, self.next, Arc::clone(&file));
+        self.shared.index.write().add_segment(number, self.next, SharedFile::clone(&file));
         self.current = Current { number, file, bytes, offset: 0 };
         Ok(())
     }
