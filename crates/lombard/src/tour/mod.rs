@@ -33,6 +33,7 @@ use crate::{
     cli::{CommonArguments, TourArguments},
     data_directory::DataDirectory,
     operator::{self, Observe as _},
+    role::Role,
     table,
     up::run_state::RunState,
 };
@@ -60,6 +61,7 @@ pub(crate) async fn run(common: &CommonArguments, arguments: &TourArguments) -> 
     transcript.show(!arguments.quiet);
     let tour = Tour {
         gateway: state.issuer.clone(),
+        gateway_address: state.role(Role::Gateway).context("no gateway runs")?.address,
         // Each tour has a branch of accounts of its own, so that it can be taken again.
         prefix: format!("tour/{}", &uuid::Uuid::now_v7().simple().to_string()[20..]),
         is_quiet: arguments.quiet,
@@ -76,6 +78,8 @@ pub(crate) async fn run(common: &CommonArguments, arguments: &TourArguments) -> 
 struct Tour {
     directory: DataDirectory,
     gateway: String,
+    /// Where the gateway listens on this machine.
+    gateway_address: std::net::SocketAddr,
     prefix: String,
     is_quiet: bool,
     operator: Platform,
@@ -113,7 +117,9 @@ impl Tour {
 
         self.say("3  Open the accounts, fund them, and send the payments, many at once");
         self.open_accounts(payments).await?;
-        let (sent, kills) = self.send(arguments, payments, &shop).await?;
+        let cut_off_before = self.cut_off_count().await?;
+        let (mut sent, kills) = self.send(arguments, payments, &shop).await?;
+        sent.cut_off_count = self.cut_off_count().await?.saturating_sub(cut_off_before);
         service.check()?;
 
         self.say("5  Prove the result");
@@ -231,6 +237,15 @@ impl Tour {
         self.transcript.show(!self.is_quiet);
         self.operator.registry().instances("payments").await?;
         Ok(())
+    }
+
+    /// Requests that the gateway lost its upstream for, as its metrics count them: by the kills, most of all.
+    async fn cut_off_count(&self) -> anyhow::Result<u64> {
+        const NAME: &str = "lombard_gateway_upstream_failures_total{";
+        let url = format!("http://{}/metrics", self.gateway_address);
+        let text = reqwest::get(url).await?.error_for_status()?.text().await?;
+        let counts = text.lines().filter(|line| line.starts_with(NAME));
+        Ok(counts.filter_map(|line| line.rsplit(' ').next()?.parse::<u64>().ok()).sum())
     }
 
     async fn open_accounts(&self, payments: &[Payment]) -> anyhow::Result<()> {
@@ -358,11 +373,16 @@ fn summarize(
     println!("\n{table}\n");
     let away = kills.iter().map(|kill| kill.away).max().unwrap_or_default();
     println!(
-        "{payment_count} payments in {:.1} s ({:.0} a second), {} kills of the ledger (away at most {} ms), {} retries",
+        "{payment_count} payments in {:.1} s ({:.0} a second), {} kills of the ledger (away at most {} ms)",
         sent.took.as_secs_f64(),
         payment_count as f64 / sent.took.as_secs_f64().max(f64::EPSILON),
         kills.len(),
         away.as_millis(),
+    );
+    println!(
+        "{} requests were cut off in the middle and sent again: {} by the payment service, {} by the tour",
+        sent.cut_off_count,
+        sent.cut_off_count.saturating_sub(sent.retry_count),
         sent.retry_count,
     );
     let differences: Vec<_> = checks.iter().flat_map(|check| &check.differences).collect();

@@ -30,8 +30,10 @@ pub(super) struct Booked {
 pub(super) struct Sent {
     /// By payment id.
     pub(super) booked: BTreeMap<String, Booked>,
-    /// Tries beyond the first.
+    /// Tries beyond the first, of the tour itself.
     pub(super) retry_count: u64,
+    /// Requests that the gateway lost its upstream for.
+    pub(super) cut_off_count: u64,
     pub(super) took: Duration,
 }
 
