@@ -12,9 +12,11 @@
 //! [`SegmentedLog`] keeps a log in files; its layout is drawn in [`segmented`]. [`MemoryLog`] is for tests.
 #![warn(missing_docs)]
 
+pub mod checkpoint;
 pub mod disk;
 mod log;
 mod memory;
+pub mod merkle;
 mod record;
 pub mod segmented;
 

@@ -438,7 +438,7 @@ impl SimulatedFile {
             self.wait_for_turn(&mut state)?;
         }
         self.check(&state)?;
-        let is_failing = state.is_sync_failing || state.is_write_failing;
+        let is_failing = (state.is_sync_failing && is_data) || state.is_write_failing;
         let fate = state.dice(&self.path.to_string_lossy(), 2);
         let node = state.nodes.get_mut(&self.node).ok_or(io::ErrorKind::NotFound)?;
         if is_failing {
