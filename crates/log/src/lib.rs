@@ -15,6 +15,7 @@
 pub mod checkpoint;
 pub mod disk;
 mod log;
+pub mod maintain;
 mod memory;
 pub mod merkle;
 mod record;

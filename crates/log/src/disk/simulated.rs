@@ -344,6 +344,10 @@ impl Disk for Simulated {
         Ok(self.file(state.life, node, path))
     }
 
+    fn open_read(&self, path: &Path) -> io::Result<SharedFile> {
+        self.open(path)
+    }
+
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         let mut state = self.shared.state.lock();
         let node = *state.names.get(from).ok_or(io::ErrorKind::NotFound)?;

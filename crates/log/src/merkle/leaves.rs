@@ -56,6 +56,18 @@ impl LeafFile {
         Ok(Self { file, count })
     }
 
+    /// Opens the file of a directory that is not to be changed; `None` where there is none.
+    pub fn open_read(disk: &dyn Disk, directory: &Path) -> io::Result<Option<Self>> {
+        match disk.open_read(&directory.join(LEAVES_FILE)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            opened => {
+                let file = opened?;
+                let count = file.bytes()? / HASH_BYTES;
+                Ok(Some(Self { file, count }))
+            }
+        }
+    }
+
     /// How many there are.
     pub fn count(&self) -> u64 {
         self.count

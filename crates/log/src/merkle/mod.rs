@@ -29,7 +29,7 @@ mod tree;
 pub use follower::{Inclusion, MerkleError, MerkleFollower};
 pub use leaves::{LEAVES_FILE, LeafFile, Leaves};
 pub use proof::{verify_consistency, verify_inclusion};
-pub use tree::Tree;
+pub use tree::{RootOnly, Tree};
 
 /// A SHA-256 hash of a leaf or a node.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

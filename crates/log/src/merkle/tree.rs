@@ -61,6 +61,16 @@ impl<L: Leaves> Tree<L> {
         Ok(())
     }
 
+    /// What was appended survives a loss of power.
+    pub fn sync(&self) -> io::Result<()> {
+        self.leaves.sync()
+    }
+
+    /// The leaves without the tree.
+    pub fn into_leaves(self) -> L {
+        self.leaves
+    }
+
     fn grow(&mut self, hashes: &[TreeHash]) {
         for hash in hashes {
             self.open.push(*hash);
@@ -186,6 +196,24 @@ impl<L: Leaves> Tree<L> {
             self.open.get(at..at + count)
         });
         kept.map_or_else(|| self.leaves.read(start, count), |kept| Ok(kept.to_vec()))
+    }
+}
+
+/// Leaves that are not kept: enough for the root of a tree as it grows.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct RootOnly;
+
+impl Leaves for RootOnly {
+    fn append(&mut self, _: &[TreeHash]) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn read(&self, _: u64, _: usize) -> io::Result<Vec<TreeHash>> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        Ok(())
     }
 }
 
