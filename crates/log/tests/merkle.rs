@@ -142,3 +142,31 @@ fn a_leaf_that_does_not_fit_its_record_is_no_proof() {
         tree.inclusion(Position::new(2000), 5000).await.unwrap();
     });
 }
+
+/// Power is lost while many leaves wait for one sync: what the disk kept of them is not believed.
+#[test]
+fn leaves_that_a_crash_tore_are_made_again() {
+    for seed in 0..20 {
+        block_on(async {
+            let simulated = Simulated::new(seed);
+            let disk: SharedDisk = Arc::new(simulated.clone());
+            let log: SharedLog = Arc::new(MemoryLog::new());
+            append(&log, 10).await;
+            follow(&disk, &log).wait_for(10).await.unwrap();
+            disk.sync_directory(Path::new("/log")).unwrap();
+            append(&log, 5000).await;
+            simulated.hold_syncs(0);
+            let tree = follow(&disk, &log);
+            simulated.wait_until_held();
+            simulated.crash();
+            assert!(tree.wait_for(5010).await.is_err());
+            drop(tree);
+            let tree = follow(&disk, &log);
+            tree.wait_for(5010).await.unwrap();
+            let model = expected(5010);
+            for size in [10, 1024, 5010] {
+                assert_eq!(tree.root(size).unwrap(), model.root(size).unwrap(), "seed {seed}");
+            }
+        });
+    }
+}

@@ -10,6 +10,9 @@ use crate::{
     segmented::scan,
 };
 
+/// Leaf hashes read at once.
+const READ_LEAVES: u64 = 4096;
+
 /// What fits.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct VerifyReport {
@@ -31,7 +34,7 @@ pub fn verify(
     let checkpoint = Checkpoint::verify(checkpoint, key)?;
     let _lock = lock(&Real, directory)?;
     let disk: &dyn Disk = &Real;
-    let trusted = trusted_leaves(disk, directory, &checkpoint)?;
+    let mut trusted = trusted_leaves(disk, directory, &checkpoint)?;
     let total = total_bytes(disk, directory)?;
     let mut done = 0;
     let mut tree = Tree::empty_on(RootOnly);
@@ -43,8 +46,8 @@ pub fn verify(
             let index = record.position.get();
             if index < checkpoint.size {
                 let hash = TreeHash::of_record(record.position, record.payload);
-                let expected = trusted.as_ref().and_then(|leaves| leaves.read(index, 1).ok());
-                if expected.is_some_and(|expected| expected != [hash]) {
+                let expected = trusted.as_mut().and_then(|leaves| leaves.at(index));
+                if expected.is_some_and(|expected| expected != hash) {
                     differs = Some(record.position);
                     return false;
                 }
@@ -83,7 +86,7 @@ fn trusted_leaves(
     disk: &dyn Disk,
     directory: &Path,
     checkpoint: &Checkpoint,
-) -> Result<Option<LeafFile>, MaintainError> {
+) -> Result<Option<Trusted>, MaintainError> {
     let Some(leaves) = at(directory, LeafFile::open_read(disk, directory))? else {
         return Ok(None);
     };
@@ -92,5 +95,33 @@ fn trusted_leaves(
     }
     let tree = at(directory, Tree::load(leaves, checkpoint.size))?;
     let root = at(directory, tree.root(checkpoint.size))?;
-    Ok((root == checkpoint.root).then(|| tree.into_leaves()))
+    let is_trusted = root == checkpoint.root;
+    let trusted = || Trusted {
+        leaves: tree.into_leaves(),
+        size: checkpoint.size,
+        start: 0,
+        read: Vec::new(),
+    };
+    Ok(is_trusted.then(trusted))
+}
+
+/// Leaf hashes that the checkpoint vouches for, read ahead.
+struct Trusted {
+    leaves: LeafFile,
+    size: u64,
+    start: u64,
+    read: Vec<TreeHash>,
+}
+
+impl Trusted {
+    fn at(&mut self, index: u64) -> Option<TreeHash> {
+        let within = |start: u64| usize::try_from(index.checked_sub(start)?).ok();
+        if let Some(found) = within(self.start).and_then(|at| self.read.get(at)) {
+            return Some(*found);
+        }
+        let count = self.size.checked_sub(index)?.min(READ_LEAVES);
+        self.read = self.leaves.read(index, usize::try_from(count).ok()?).ok()?;
+        self.start = index;
+        self.read.first().copied()
+    }
 }

@@ -6,7 +6,7 @@ use lombard_types::Position;
 use parking_lot::RwLock;
 use tokio::sync::watch;
 
-use super::{LeafFile, Leaves as _, Tree, TreeHash, tree::TILE_LEAVES, verify_inclusion};
+use super::{LeafFile, Leaves as _, Tree, TreeHash, tree::UNSYNCED_LEAVES_MAX, verify_inclusion};
 use crate::{ReadError, Record, SharedLog, disk::SharedDisk};
 
 /// Bytes of records hashed before the tree is locked once.
@@ -88,7 +88,8 @@ impl Drop for MerkleFollower {
 }
 
 impl MerkleFollower {
-    /// Follows a log, with the leaf hashes in its directory. Returns at once; the tree catches up behind.
+    /// Follows a log, with the leaf hashes in its directory. Returns at once; the tree catches up behind. It holds the
+    /// log: whoever closes the log drops the follower first.
     pub fn start(disk: SharedDisk, directory: &Path, log: SharedLog) -> io::Result<Self> {
         let runtime = tokio::runtime::Builder::new_current_thread().build()?;
         let (size_sender, size) = watch::channel(0);
@@ -220,8 +221,7 @@ impl Shared {
     }
 
     async fn fits(&self, leaves: &LeafFile, count: u64) -> Result<bool, MerkleError> {
-        // A tile is synced when it is whole: the one before the last is the first that may not be.
-        let mut at = (count / TILE_LEAVES).saturating_sub(1) * TILE_LEAVES;
+        let mut at = count.saturating_sub(UNSYNCED_LEAVES_MAX);
         while at < count {
             let records = self.log.read(Position::new(at), READ_BYTES).await?;
             let left = usize::try_from(count - at).unwrap_or(usize::MAX);

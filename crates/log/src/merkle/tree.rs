@@ -8,7 +8,12 @@ use super::{Leaves, TreeHash};
 /// most this many leaves in ten pieces.
 const TILE_LEVEL: u32 = 10;
 /// How many leaves that are.
-pub(super) const TILE_LEAVES: u64 = 1 << TILE_LEVEL;
+const TILE_LEAVES: u64 = 1 << TILE_LEVEL;
+/// Leaves added by one sync: 2 MiB of hashes.
+const PART_LEAVES: usize = 1 << 16;
+/// What a loss of power can take: less than a tile that no sync was due for, and a part whose sync was under way.
+pub(super) const UNSYNCED_LEAVES_MAX: u64 = TILE_LEAVES + (1 << 16);
+const _: () = assert!(PART_LEAVES == 1 << 16);
 
 /// A Merkle tree that grows at its end.
 #[derive(Debug)]
@@ -50,13 +55,16 @@ impl<L: Leaves> Tree<L> {
         self.size
     }
 
-    /// Adds leaves at the end. Whole tiles are durable when this returns.
+    /// Adds leaves at the end. Whole tiles are durable when this returns; at no time are more than
+    /// 66,560 leaves not.
     pub fn append(&mut self, hashes: &[TreeHash]) -> io::Result<()> {
-        self.leaves.append(hashes)?;
-        let tiles = self.size / TILE_LEAVES;
-        self.grow(hashes);
-        if self.size / TILE_LEAVES > tiles {
-            self.leaves.sync()?;
+        for part in hashes.chunks(PART_LEAVES) {
+            self.leaves.append(part)?;
+            let tiles = self.size / TILE_LEAVES;
+            self.grow(part);
+            if self.size / TILE_LEAVES > tiles {
+                self.leaves.sync()?;
+            }
         }
         Ok(())
     }
