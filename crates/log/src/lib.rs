@@ -9,12 +9,19 @@
 //! - After a failed write or sync nothing is acknowledged any more; a restart recovers.
 //! - Damage before the last durable point is never repaired silently: it is an error that says where.
 //!
-//! [`SegmentedLog`] keeps a log in files; its layout is drawn in [`segmented`]. [`MemoryLog`] is for tests.
+//! [`SegmentedLog`] keeps a log in files; its layout is drawn in [`segmented`]. [`MemoryLog`] is for tests, and so is
+//! [`disk::Simulated`], under which a `SegmentedLog` meets every fault a disk can have.
+//!
+//! Around the log, not in the way of it: [`merkle`] follows it and proves its history, [`checkpoint`] signs how far it
+//! had come, [`maintain`] checks, verifies, backs up, restores and repairs it.
 #![warn(missing_docs)]
 
+pub mod checkpoint;
 pub mod disk;
 mod log;
+pub mod maintain;
 mod memory;
+pub mod merkle;
 mod record;
 pub mod segmented;
 

@@ -9,6 +9,7 @@
 #![expect(
     clippy::unwrap_used,
     clippy::indexing_slicing,
+    clippy::cast_possible_truncation,
     reason = "a test that finds something else than it expects must fail"
 )]
 
@@ -166,9 +167,14 @@ impl Run {
 
     fn fail_sync(&mut self) {
         self.settle();
-        self.disk.fail_syncs(true);
+        self.disk.hold_syncs(0);
         let payloads = self.payloads();
-        let failed = block_on(self.begin_append(&payloads));
+        let append = self.begin_append(&payloads);
+        self.disk.wait_until_held();
+        self.settle();
+        self.disk.fail_syncs(true);
+        self.disk.release_syncs();
+        let failed = block_on(append);
         assert!(matches!(failed, Err(AppendError::Poisoned { .. })), "{failed:?}");
         // Not even when the disk is well again.
         self.disk.fail_syncs(false);

@@ -31,7 +31,10 @@ pub trait Disk: Send + Sync + fmt::Debug + 'static {
     /// A file that is there, for reading and writing.
     fn open(&self, path: &Path) -> io::Result<SharedFile>;
 
-    /// Gives a file another name, replacing what has it. Durable after [`Self::sync_directory`].
+    /// A file that is there, for reading only.
+    fn open_read(&self, path: &Path) -> io::Result<SharedFile>;
+
+    /// Gives a file, or a directory with all in it, another name, replacing a file that has it. Durable after [`Self::sync_directory`].
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
 
     /// Removes a file. Durable after [`Self::sync_directory`].

@@ -37,6 +37,10 @@ impl Disk for Real {
         Ok(Arc::new(OpenOptions::new().read(true).write(true).open(path)?))
     }
 
+    fn open_read(&self, path: &Path) -> io::Result<SharedFile> {
+        Ok(Arc::new(fs::File::open(path)?))
+    }
+
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         fs::rename(from, to)
     }

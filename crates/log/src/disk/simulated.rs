@@ -344,6 +344,10 @@ impl Disk for Simulated {
         Ok(self.file(state.life, node, path))
     }
 
+    fn open_read(&self, path: &Path) -> io::Result<SharedFile> {
+        self.open(path)
+    }
+
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         let mut state = self.shared.state.lock();
         let node = *state.names.get(from).ok_or(io::ErrorKind::NotFound)?;
@@ -438,7 +442,7 @@ impl SimulatedFile {
             self.wait_for_turn(&mut state)?;
         }
         self.check(&state)?;
-        let is_failing = state.is_sync_failing || state.is_write_failing;
+        let is_failing = (state.is_sync_failing && is_data) || state.is_write_failing;
         let fate = state.dice(&self.path.to_string_lossy(), 2);
         let node = state.nodes.get_mut(&self.node).ok_or(io::ErrorKind::NotFound)?;
         if is_failing {

@@ -35,7 +35,10 @@ mod open;
 mod plan;
 mod prepare;
 mod read;
+mod scan;
 mod write;
 
 pub use log::{SegmentedConfig, SegmentedLog};
 pub use open::OpenError;
+pub(crate) use read::read_all;
+pub(crate) use scan::{FIRST_RECORD_OFFSET, Scan, clear_from, scan, segment_files};

@@ -381,7 +381,7 @@ fn write_again(file: &dyn File, bytes: &[u8], start: usize) -> io::Result<()> {
 }
 
 /// The whole, fitting record at `at`.
-fn record_at(bytes: &Bytes, at: usize) -> Option<(RecordHeader, &[u8])> {
+pub(super) fn record_at(bytes: &Bytes, at: usize) -> Option<(RecordHeader, &[u8])> {
     let (head, rest) = bytes.get(at..)?.split_first_chunk::<RECORD_HEADER_BYTES>()?;
     let Found::Header(header) = RecordHeader::read(head) else { return None };
     let payload = rest.get(..header.length)?;
@@ -389,7 +389,7 @@ fn record_at(bytes: &Bytes, at: usize) -> Option<(RecordHeader, &[u8])> {
 }
 
 /// Whether any whole record behind `at` was written when the record at `position` was already durable.
-fn says_it_was_durable(bytes: &Bytes, at: usize, position: Position) -> bool {
+pub(super) fn says_it_was_durable(bytes: &Bytes, at: usize, position: Position) -> bool {
     (at..bytes.len()).step_by(8).any(|at| {
         // Zeros are quickly passed over; most of a segment is.
         bytes.get(at..at + 8).is_some_and(|head| head != [0; 8])
@@ -399,7 +399,7 @@ fn says_it_was_durable(bytes: &Bytes, at: usize, position: Position) -> bool {
 }
 
 /// Makes everything from `start` on zeros, durably. Answers how many bytes lay up to the last that was not zero.
-fn clear(file: &dyn File, start: usize) -> io::Result<u64> {
+pub(super) fn clear(file: &dyn File, start: usize) -> io::Result<u64> {
     const CHUNK_BYTES: usize = 1 << 20;
     let mut end = start;
     let mut at = start;

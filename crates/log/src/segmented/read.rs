@@ -156,7 +156,7 @@ pub(super) fn read_chunk(file: &dyn File, offset: u64, bytes: usize) -> io::Resu
 }
 
 /// The whole file.
-pub(super) fn read_all(file: &dyn File) -> io::Result<Bytes> {
+pub(crate) fn read_all(file: &dyn File) -> io::Result<Bytes> {
     let bytes = usize::try_from(file.bytes()?).map_err(io::Error::other)?;
     read_chunk(file, 0, bytes)
 }

@@ -1,0 +1,405 @@
+//! What an operator does with a log: check, verify, backup, restore, repair.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::cast_possible_truncation,
+    reason = "a test that finds something else than it expects must fail"
+)]
+
+use std::{
+    collections::BTreeMap,
+    fs::{self, OpenOptions},
+    os::unix::fs::FileExt as _,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use lombard_log::{
+    Batch, Log as _, OpenError, SegmentedConfig, SegmentedLog, SharedLog,
+    checkpoint::{Checkpoint, CheckpointError, SigningKey},
+    disk::Real,
+    maintain::{CheckReport, MaintainError, Progress, backup, check, repair, restore, verify},
+    merkle::{LEAVES_FILE, MerkleFollower, Tree, TreeHash},
+};
+use lombard_types::Position;
+
+/// Segments of four to eight records.
+const TINY: SegmentedConfig = SegmentedConfig {
+    segment_bytes_min: 4096,
+    segment_bytes_max: 8192,
+    record_bytes_max: 1000,
+    queue_bytes_max: 64 << 10,
+};
+const PAYLOAD_BYTES: usize = 500;
+const FRAMED_BYTES: u64 = 536;
+
+fn block_on<T>(future: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(future)
+}
+
+fn payload(position: u64) -> Vec<u8> {
+    vec![position as u8; PAYLOAD_BYTES]
+}
+
+async fn append(log: &SegmentedLog, count: u64) {
+    for _ in 0..count {
+        let mut batch = Batch::new();
+        batch.push(&payload(log.tail().get()));
+        log.make_room(FRAMED_BYTES + 40).await.unwrap();
+        log.append(log.tail(), batch).await.unwrap();
+    }
+}
+
+/// A closed log of this many records.
+fn make(directory: &Path, count: u64) {
+    let log = SegmentedLog::open(directory, TINY).unwrap();
+    block_on(append(&log, count));
+}
+
+fn root(count: u64) -> TreeHash {
+    let mut tree = Tree::in_memory();
+    let leaf = |position| TreeHash::of_record(Position::new(position), &payload(position));
+    (0..count).for_each(|position| tree.append(&[leaf(position)]).unwrap());
+    tree.root(count).unwrap()
+}
+
+fn key() -> SigningKey {
+    SigningKey::from_seed("test", &[3; 32]).unwrap()
+}
+
+fn checkpoint(size: u64) -> String {
+    let origin = "test/log".to_owned();
+    let checkpoint = Checkpoint { origin, size, root: root(size), extensions: Vec::new() };
+    checkpoint.sign(&key()).unwrap()
+}
+
+fn quiet(_: Progress) {}
+
+fn check_quietly(directory: &Path) -> CheckReport {
+    check(directory, &mut quiet).unwrap()
+}
+
+fn contents(directory: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    fs::read_dir(directory)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .map(|path| (path.clone(), fs::read(path).unwrap()))
+        .collect()
+}
+
+fn segment(directory: &Path, number: u64) -> PathBuf {
+    directory.join(format!("{number:010}.seg"))
+}
+
+fn overwrite(path: &Path, offset: u64, bytes: &[u8]) {
+    OpenOptions::new().write(true).open(path).unwrap().write_all_at(bytes, offset).unwrap();
+}
+
+/// Puts another payload in a record's place with a checksum that fits, as somebody who knows the format would.
+fn rewrite(path: &Path, offset: u64, payload: &[u8]) {
+    let file = OpenOptions::new().read(true).write(true).open(path).unwrap();
+    let mut record = vec![0; FRAMED_BYTES as usize];
+    file.read_exact_at(&mut record, offset).unwrap();
+    record[32..32 + PAYLOAD_BYTES].copy_from_slice(payload);
+    let crc = crc32c::crc32c(&record[8..32 + PAYLOAD_BYTES]);
+    record[4..8].copy_from_slice(&crc.to_le_bytes());
+    file.write_all_at(&record, offset).unwrap();
+}
+
+/// What is reported never goes back and ends at the whole.
+struct Heard(Progress);
+
+impl Heard {
+    fn hear(&mut self, progress: Progress) {
+        assert!(progress.done >= self.0.done && progress.done <= progress.total);
+        self.0 = progress;
+    }
+
+    fn assert_whole(&self) {
+        assert!(self.0.total > 0 && self.0.done == self.0.total, "{:?}", self.0);
+    }
+}
+
+#[test]
+fn a_sound_log_is_sound_and_left_alone() {
+    let directory = tempfile::tempdir().unwrap();
+    make(directory.path(), 40);
+    let before = contents(directory.path());
+    let mut heard = Heard(Progress::default());
+    let report = check(directory.path(), &mut |progress| heard.hear(progress)).unwrap();
+    heard.assert_whole();
+    assert_eq!(report.records, 40);
+    assert_eq!(report.tail, Position::new(40));
+    assert_eq!(report.payload_bytes, 40 * PAYLOAD_BYTES as u64);
+    assert_eq!(report.root, root(40));
+    assert_eq!((report.damage, report.torn_bytes), (None, 0));
+    assert!(report.segments > 2);
+    assert_eq!(contents(directory.path()), before);
+}
+
+#[test]
+fn a_log_in_use_or_no_log_is_not_looked_at() {
+    let directory = tempfile::tempdir().unwrap();
+    let is_no_log = |refused| matches!(refused, Err(MaintainError::NoLog { .. }));
+    assert!(is_no_log(check(directory.path(), &mut quiet)));
+    let log = SegmentedLog::open(directory.path(), TINY).unwrap();
+    let refused = check(directory.path(), &mut quiet);
+    assert!(matches!(refused, Err(MaintainError::Locked { .. })), "{refused:?}");
+    let refused = repair(directory.path(), Position::START, &mut quiet);
+    assert!(matches!(refused, Err(MaintainError::Locked { .. })), "{refused:?}");
+    drop(log);
+    assert_eq!(check_quietly(directory.path()).records, 0);
+}
+
+#[test]
+fn a_torn_tail_is_reported_and_left_there() {
+    let directory = tempfile::tempdir().unwrap();
+    make(directory.path(), 3);
+    let file = segment(directory.path(), 1);
+    overwrite(&file, 64 + 3 * FRAMED_BYTES + 8, &[1; 100]);
+    let before = contents(directory.path());
+    let report = check_quietly(directory.path());
+    assert_eq!((report.records, report.torn_bytes, report.damage), (3, 108, None));
+    assert_eq!(contents(directory.path()), before);
+}
+
+#[test]
+fn the_first_damage_is_named_wherever_it_is() {
+    let directory = tempfile::tempdir().unwrap();
+    make(directory.path(), 40);
+    let whole = contents(directory.path());
+    let begun = check_quietly(directory.path()).segments;
+    let mut first = 0;
+    for number in 1..=begun {
+        let file = segment(directory.path(), number);
+        let used = whole[&file].iter().rposition(|&byte| byte != 0).unwrap() as u64 + 1;
+        let records = (used - 64).div_ceil(FRAMED_BYTES);
+        // The header, the first record, and the last but one: the loss of a log's last cannot be told.
+        for (offset, record) in
+            [(20, 0), (64 + 40, 0), (64 + (records - 2) * FRAMED_BYTES + 2, records - 2)]
+        {
+            overwrite(&file, offset, &[!whole[&file][offset as usize]]);
+            let report = check_quietly(directory.path());
+            let damage = report.damage.unwrap();
+            assert_eq!(damage.position, Position::new(first + record), "{damage}");
+            assert_eq!(report.records, first + record);
+            assert_eq!(damage.file, file);
+            fs::write(&file, &whole[&file]).unwrap();
+        }
+        first += records;
+    }
+    assert_eq!(first, 40);
+}
+
+#[test]
+fn a_missing_segment_is_damage() {
+    let directory = tempfile::tempdir().unwrap();
+    make(directory.path(), 40);
+    fs::remove_file(segment(directory.path(), 2)).unwrap();
+    let report = check_quietly(directory.path());
+    assert!(report.damage.is_some() && report.records < 20, "{report:?}");
+}
+
+#[test]
+fn a_repaired_log_goes_on_where_it_was_cut() {
+    for cut in [0, 1, 6, 7, 8, 20, 39] {
+        let directory = tempfile::tempdir().unwrap();
+        make(directory.path(), 40);
+        let report = repair(directory.path(), Position::new(cut), &mut quiet).unwrap();
+        assert_eq!(report.tail, Position::new(cut));
+        assert!(report.kept.iter().all(|path| path.exists()));
+        let log = SegmentedLog::open(directory.path(), TINY).unwrap();
+        assert_eq!(log.tail(), Position::new(cut));
+        block_on(append(&log, 40 - cut));
+        drop(log);
+        let report = check_quietly(directory.path());
+        assert_eq!((report.records, report.root, report.damage), (40, root(40), None), "{cut}");
+    }
+}
+
+#[test]
+fn repair_cuts_before_the_damage_and_not_behind_it() {
+    let directory = tempfile::tempdir().unwrap();
+    make(directory.path(), 40);
+    let file = segment(directory.path(), 2);
+    let damaged_bytes = {
+        overwrite(&file, 64 + FRAMED_BYTES + 50, &[0xAA]);
+        fs::read(&file).unwrap()
+    };
+    let damage = check_quietly(directory.path()).damage.unwrap();
+    let refused = repair(directory.path(), damage.position.next(), &mut quiet);
+    assert!(matches!(refused, Err(MaintainError::OutOfReach { .. })), "{refused:?}");
+    let report = repair(directory.path(), damage.position, &mut quiet).unwrap();
+    // Nothing is thrown away.
+    assert_eq!(fs::read(&report.kept[0]).unwrap(), damaged_bytes);
+    let after = check_quietly(directory.path());
+    assert_eq!((after.tail, after.damage), (damage.position, None));
+    // Again, as after an interruption: what was kept stays.
+    let again = repair(directory.path(), damage.position, &mut quiet).unwrap();
+    assert_ne!(again.kept[0], report.kept[0]);
+    assert_eq!(fs::read(&report.kept[0]).unwrap(), damaged_bytes);
+}
+
+#[test]
+fn a_damaged_first_record_leaves_an_empty_log() {
+    let directory = tempfile::tempdir().unwrap();
+    make(directory.path(), 10);
+    overwrite(&segment(directory.path(), 1), 64 + 40, &[0xAA]);
+    repair(directory.path(), Position::START, &mut quiet).unwrap();
+    let log = SegmentedLog::open(directory.path(), TINY).unwrap();
+    assert_eq!(log.tail(), Position::START);
+}
+
+#[test]
+fn a_backup_of_a_running_log_restores() {
+    let place = tempfile::tempdir().unwrap();
+    let (source, copy, restored) =
+        (place.path().join("log"), place.path().join("backup"), place.path().join("restored"));
+    let log = Arc::new(SegmentedLog::open(&source, TINY).unwrap());
+    let report = block_on(async {
+        append(&log, 60).await;
+        let mut heard = Heard(Progress::default());
+        let mut is_first = true;
+        let running = Arc::clone(&log);
+        let report = backup(&*log, &copy, TINY, &mut |progress| {
+            heard.hear(progress);
+            if std::mem::take(&mut is_first) {
+                // The log goes on while it is copied; what comes later is not in the backup.
+                let mut batch = Batch::new();
+                batch.push(&payload(60));
+                drop(running.append(running.tail(), batch));
+            }
+        })
+        .await
+        .unwrap();
+        heard.assert_whole();
+        report
+    });
+    assert_eq!((report.records, report.root), (60, root(60)));
+    assert_eq!(log.tail(), Position::new(61));
+    let checked = check_quietly(&copy);
+    assert_eq!((checked.records, checked.root, &checked.damage), (60, root(60), &None));
+    verify(&copy, checkpoint(50).as_bytes(), key().verifying_key(), &mut quiet).unwrap();
+
+    let before = contents(&copy);
+    let mut heard = Heard(Progress::default());
+    let report = restore(&copy, &restored, &mut |progress| heard.hear(progress)).unwrap();
+    heard.assert_whole();
+    assert_eq!(report.check, checked);
+    assert_eq!(contents(&copy), before);
+    let log: SharedLog = Arc::new(SegmentedLog::open(&restored, TINY).unwrap());
+    assert_eq!(log.tail(), Position::new(60));
+    block_on(async {
+        let tree = MerkleFollower::start(Arc::new(Real), &restored, Arc::clone(&log)).unwrap();
+        tree.wait_for(60).await.unwrap();
+        assert_eq!(tree.root(60).unwrap(), root(60));
+    });
+}
+
+#[test]
+fn nothing_is_overwritten_and_an_interrupted_copy_is_made_anew() {
+    let place = tempfile::tempdir().unwrap();
+    let (source, copy, restored) =
+        (place.path().join("log"), place.path().join("backup"), place.path().join("restored"));
+    make(&source, 20);
+    // As interrupted copies would leave them.
+    make(&place.path().join("backup.partial"), 5);
+    make(&place.path().join("restored.partial"), 30);
+    let log = SegmentedLog::open(&source, TINY).unwrap();
+    let exists = |refused: &MaintainError| matches!(refused, MaintainError::TargetExists { .. });
+    block_on(backup(&log, &copy, TINY, &mut quiet)).unwrap();
+    assert!(exists(&block_on(backup(&log, &copy, TINY, &mut quiet)).unwrap_err()));
+    restore(&copy, &restored, &mut quiet).unwrap();
+    assert!(exists(&restore(&copy, &restored, &mut quiet).unwrap_err()));
+    assert_eq!(check_quietly(&copy).root, root(20));
+    assert_eq!(check_quietly(&restored).root, root(20));
+}
+
+#[test]
+fn damage_is_neither_backed_up_nor_restored() {
+    let place = tempfile::tempdir().unwrap();
+    let (source, copy) = (place.path().join("log"), place.path().join("backup"));
+    make(&source, 40);
+    overwrite(&segment(&source, 1), 64 + 50, &[0xAA]);
+    let refused = restore(&source, &copy, &mut quiet);
+    assert!(matches!(refused, Err(MaintainError::Damaged(_))), "{refused:?}");
+    let log = SegmentedLog::open(&source, TINY).unwrap();
+    let refused = block_on(backup(&log, &copy, TINY, &mut quiet));
+    assert!(matches!(refused, Err(MaintainError::Read(_))), "{refused:?}");
+    assert!(!copy.exists());
+}
+
+/// A log of 40 records with its leaf hashes beside it.
+fn make_with_leaves(place: &Path) -> PathBuf {
+    let (source, copy) = (place.join("log"), place.join("backup"));
+    make(&source, 40);
+    let log = SegmentedLog::open(&source, TINY).unwrap();
+    block_on(backup(&log, &copy, TINY, &mut quiet)).unwrap();
+    copy
+}
+
+#[test]
+fn every_rewritten_record_is_found_and_named() {
+    let place = tempfile::tempdir().unwrap();
+    let directory = make_with_leaves(place.path());
+    let note = checkpoint(40);
+    let verify = || verify(&directory, note.as_bytes(), key().verifying_key(), &mut quiet);
+    assert_eq!(verify().unwrap().records, 40);
+    let file = segment(&directory, 2);
+    let first = {
+        let head = fs::read(&file).unwrap();
+        u64::from_le_bytes(head[24..32].try_into().unwrap())
+    };
+    let whole = fs::read(&file).unwrap();
+    for record in 0..3 {
+        rewrite(&file, 64 + record * FRAMED_BYTES, &[0xEE; PAYLOAD_BYTES]);
+        // Its checksum fits: the log itself sees nothing.
+        assert_eq!(check_quietly(&directory).damage, None);
+        match verify() {
+            Err(MaintainError::Rewritten { position }) => {
+                assert_eq!(position.get(), first + record);
+            }
+            other => panic!("{other:?}"),
+        }
+        fs::write(&file, &whole).unwrap();
+    }
+    // Whoever rewrites the leaf hashes too hides which record it was, and not that it was.
+    rewrite(&file, 64, &[0xEE; PAYLOAD_BYTES]);
+    let leaf = TreeHash::of_record(Position::new(first), &[0xEE; PAYLOAD_BYTES]);
+    overwrite(&directory.join(LEAVES_FILE), first * 32, leaf.as_bytes());
+    let found = verify();
+    assert!(matches!(found, Err(MaintainError::RewrittenSomewhere { size: 40 })), "{found:?}");
+    fs::remove_file(directory.join(LEAVES_FILE)).unwrap();
+    let found = verify();
+    assert!(matches!(found, Err(MaintainError::RewrittenSomewhere { size: 40 })), "{found:?}");
+}
+
+#[test]
+fn verify_names_what_is_missing_damaged_or_not_signed() {
+    let place = tempfile::tempdir().unwrap();
+    let directory = make_with_leaves(place.path());
+    let run = |note: &str, key: &SigningKey| {
+        verify(&directory, note.as_bytes(), key.verifying_key(), &mut quiet)
+    };
+    let before = contents(&directory);
+    let short = run(&checkpoint(41), &key());
+    assert!(matches!(short, Err(MaintainError::TooShort { records: 40, size: 41 })), "{short:?}");
+    let other = SigningKey::from_seed("test", &[4; 32]).unwrap();
+    let unsigned = run(&checkpoint(40), &other);
+    let unknown = CheckpointError::UnknownKey;
+    assert!(matches!(unsigned, Err(MaintainError::Checkpoint(e)) if e == unknown), "{unsigned:?}");
+    assert_eq!(run(&checkpoint(0), &key()).unwrap().records, 40);
+    assert_eq!(contents(&directory), before);
+    overwrite(&segment(&directory, 1), 64 + 2 * FRAMED_BYTES + 40, &[0xAA]);
+    match run(&checkpoint(40), &key()) {
+        Err(MaintainError::Damaged(damage)) => assert_eq!(damage.position.get(), 2),
+        other => panic!("{other:?}"),
+    }
+    // Where nothing vouches for the leaf hashes, the damage is as good a place as any.
+    fs::remove_file(directory.join(LEAVES_FILE)).unwrap();
+    let damaged = run(&checkpoint(40), &key());
+    assert!(matches!(damaged, Err(MaintainError::Damaged(_))), "{damaged:?}");
+    let opened = SegmentedLog::open(&directory, TINY);
+    assert!(!matches!(opened, Err(OpenError::Locked { .. })), "the lock is given back");
+}
