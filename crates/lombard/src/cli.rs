@@ -79,6 +79,9 @@ pub(crate) enum Command {
     /// Manage OAuth clients
     #[command(subcommand)]
     Client(ClientCommand),
+    /// Check, back up, restore and repair the roles' logs, while the platform is stopped
+    #[command(subcommand)]
+    Log(LogCommand),
     /// Print an access token, for scripts
     Token(TokenArguments),
     /// Explain an error by the last part of its type, such as insufficient-funds
@@ -202,4 +205,34 @@ pub(crate) struct TokenArguments {
     /// What the token is for, as the gateway serves it, such as /v1/ledger
     #[arg(default_value = "/v1/ledger")]
     pub(crate) resource: String,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum LogCommand {
+    /// Read every record and say whether all is as it was written; changes nothing
+    Check {
+        /// The role whose log is checked [default: all]
+        role: Option<Role>,
+    },
+    /// Copy all logs into a new directory, and read the copies back
+    Backup {
+        /// Where to; must not be there yet
+        target: PathBuf,
+    },
+    /// Copy the logs of a backup into the data directory, and read them back
+    Restore {
+        /// The backup
+        backup: PathBuf,
+    },
+    /// Cut a damaged log off before its damage: loses records, asks first
+    Repair {
+        /// The role whose log is damaged
+        role: Role,
+        /// The first record to lose
+        #[arg(long, value_name = "POSITION")]
+        truncate_at: u64,
+        /// Do not ask
+        #[arg(long)]
+        yes: bool,
+    },
 }

@@ -7,6 +7,7 @@ mod commands;
 mod data_directory;
 mod exit;
 mod explain_error;
+mod log_commands;
 mod operator;
 mod role;
 mod run_role;
@@ -44,6 +45,7 @@ fn run(command: Command, common: cli::CommonArguments) -> anyhow::Result<()> {
         Command::Transfer(command) => block_on(commands::transfer(&common, command)),
         Command::Account(command) => block_on(commands::account(&common, command)),
         Command::Client(command) => block_on(commands::client(&common, command)),
+        Command::Log(command) => log_commands::run(&common, command),
         Command::Token(arguments) => block_on(commands::token(&common, &arguments)),
         Command::ExplainError { error } => explain_error::run(error.as_deref()),
         Command::Completions { shell } => {

@@ -219,6 +219,59 @@ fn errors_are_explained_offline() {
     assert_eq!(unknown.status.code(), Some(1));
 }
 
+/// A stopped platform's logs are backed up, damaged, found damaged, restored, and serve again.
+#[test]
+fn logs_are_checked_backed_up_and_restored() {
+    let platform = start();
+    let transfer =
+        ["transfer", "create", "7.00", "EUR", "--from", "demo/bank", "--to", "demo/bob", "--open"];
+    for _ in 0..3 {
+        succeed(platform.run(&transfer).unwrap());
+    }
+    let while_running = platform.run(&["log", "check"]).unwrap();
+    assert!(said(&while_running).contains("need the platform stopped"), "{}", said(&while_running));
+    let place = platform.stop().unwrap();
+    let (data, backup) = (place.path().join("data"), place.path().join("backup"));
+    let run = |arguments: &[&str]| {
+        Command::new(LOMBARD)
+            .args(arguments)
+            .env("LOMBARD_DATA_DIR", &data)
+            .stdin(Stdio::null())
+            .output()
+            .unwrap()
+    };
+    succeed(run(&["log", "check"]));
+    succeed(run(&["log", "backup", backup.to_str().unwrap()]));
+
+    // One byte of the ledger's first record, which everything after it proves to have been durable.
+    let log = data.join("ledger/log");
+    let segment = log.join("0000000001.seg");
+    let mut bytes = std::fs::read(&segment).unwrap();
+    if let Some(byte) = bytes.get_mut(64 + 40) {
+        *byte = !*byte;
+    }
+    std::fs::write(&segment, bytes).unwrap();
+    let damaged = run(&["log", "check"]);
+    assert_eq!(damaged.status.code(), Some(7), "{}", said(&damaged));
+    assert!(
+        said(&damaged).contains("lombard log repair ledger --truncate-at 0"),
+        "{}",
+        said(&damaged)
+    );
+    let unasked = run(&["log", "repair", "ledger", "--truncate-at", "0"]);
+    assert!(said(&unasked).contains("--yes"), "{}", said(&unasked));
+
+    let onto_itself = run(&["log", "restore", backup.to_str().unwrap()]);
+    assert!(said(&onto_itself).contains("move it away first"), "{}", said(&onto_itself));
+    for role in ["registry", "auth", "eventstore", "ledger"] {
+        std::fs::remove_dir_all(data.join(role).join("log")).unwrap();
+    }
+    succeed(run(&["log", "restore", backup.to_str().unwrap()]));
+    let platform = Platform::start_in(Path::new(LOMBARD), place).unwrap();
+    let account = succeed(platform.run(&["account", "get", "demo/bob"]).unwrap());
+    assert!(account.contains("21.00 EUR"), "{account}");
+}
+
 /// What the documents tell people to type is typed here: every `sh` block, with the program of this build instead of one
 /// built anew. Blocks that start the platform, or need what an earlier command printed, are the test's own business.
 #[test]
