@@ -10,7 +10,7 @@ use super::{
 use crate::{
     Batch, Log, RECORD_OVERHEAD_BYTES, SegmentedConfig, SegmentedLog,
     disk::{Disk, Real},
-    merkle::{LEAVES_FILE, LeafFile, Tree, TreeHash},
+    merkle::{LEAVES_FILE, LeafFile, TILES_FILE, Tree, TreeHash},
     segmented::segment_files,
 };
 
@@ -68,6 +68,7 @@ pub async fn backup(
     let root = at(&partial, tree.root(end.get()))?;
     at(&partial, tree.sync())?;
     drop(copy);
+    at(&partial, Real.sync_directory(&partial))?;
     finish_target(&Real, &partial, target)?;
     Ok(BackupReport { records: end.get(), payload_bytes, root })
 }
@@ -122,9 +123,10 @@ pub fn restore(
     let files = at(backup, segment_files(disk, backup))?;
     let total = super::total_bytes(disk, backup)?;
     let mut done = 0;
-    let leaves = backup.join(LEAVES_FILE);
-    let has_leaves = at(backup, disk.list(backup))?.contains(&leaves);
-    for path in files.into_iter().map(|(_, path)| path).chain(has_leaves.then_some(leaves)) {
+    let there = at(backup, disk.list(backup))?;
+    let caches = [LEAVES_FILE, TILES_FILE].map(|name| backup.join(name));
+    let caches = caches.into_iter().filter(|path| there.contains(path));
+    for path in files.into_iter().map(|(_, path)| path).chain(caches) {
         let Some(name) = path.file_name() else { continue };
         let file = at(&path, copy_file(disk, &path, &partial.join(name)))?;
         done += at(&path, file.bytes())?;

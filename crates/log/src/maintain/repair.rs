@@ -10,7 +10,7 @@ use lombard_types::Position;
 use super::{MaintainError, Progress, at, lock, total_bytes};
 use crate::{
     disk::{Disk, Real, SharedFile},
-    merkle::LEAVES_FILE,
+    merkle::{LEAVES_FILE, TILES_FILE},
     segmented::{FIRST_RECORD_OFFSET, clear_from, read_all, scan, segment_files},
 };
 
@@ -61,9 +61,10 @@ pub(super) fn repair_locked(
             kept.push(cut);
         }
     }
-    let leaves = directory.join(LEAVES_FILE);
-    if at(directory, disk.list(directory))?.contains(&leaves) {
-        at(&leaves, disk.remove(&leaves))?;
+    for cache in [LEAVES_FILE, TILES_FILE].map(|name| directory.join(name)) {
+        if at(directory, disk.list(directory))?.contains(&cache) {
+            at(&cache, disk.remove(&cache))?;
+        }
     }
     at(directory, clear_from(disk, directory, number, offset))?;
     kept.reverse();

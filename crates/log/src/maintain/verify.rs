@@ -94,6 +94,9 @@ fn trusted_leaves(
         return Ok(None);
     }
     let tree = at(directory, Tree::load(leaves, checkpoint.size))?;
+    if tree.size() < checkpoint.size {
+        return Ok(None);
+    }
     let root = at(directory, tree.root(checkpoint.size))?;
     let is_trusted = root == checkpoint.root;
     let trusted = || Trusted {

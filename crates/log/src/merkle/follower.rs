@@ -179,8 +179,10 @@ impl Shared {
     ) -> Result<(), MerkleError> {
         let mut durable = self.log.durable();
         let tree = self.load(leaves).await?;
-        size.send_replace(tree.size());
+        let tree_size = tree.size();
+        // Who hears of the size finds the tree.
         *self.tree.write() = Some(tree);
+        size.send_replace(tree_size);
         loop {
             while *size.borrow() < durable.borrow_and_update().get() {
                 if *stopped.borrow() {
@@ -216,8 +218,17 @@ impl Shared {
             tracing::warn!("the leaf hashes do not fit the log: they are made again");
             leaves.truncate(0)?;
         }
-        let size = leaves.count();
-        Ok(Tree::load(leaves, size)?)
+        let count = leaves.count();
+        let mut tree = Tree::load(leaves, count)?;
+        let size = tree.size();
+        if size < count {
+            tracing::warn!(
+                size,
+                "leaf hashes are not what was written: they are made again from there"
+            );
+            tree.leaves_mut().truncate(size)?;
+        }
+        Ok(tree)
     }
 
     async fn fits(&self, leaves: &LeafFile, count: u64) -> Result<bool, MerkleError> {

@@ -10,11 +10,12 @@
 //!
 //! [`Tree`] answers roots and proofs for any size it has had; [`verify_inclusion`] and [`verify_consistency`] need no
 //! tree. [`MerkleFollower`] keeps a tree behind a running log. Its leaf hashes stand in the file `leaves.merkle`
-//! beside the segments, 32 bytes each, nothing else; all above them is recomputed when it starts.
+//! beside the segments, 32 bytes each, nothing else, and the roots over each 1024 of them in `tiles.merkle`; all else
+//! is recomputed when it starts.
 //!
-//! The file is a cache: whoever deletes it loses time. It is believed only as far as it is looked at: the last
-//! leaves are compared with the log at the start, and each leaf that is proved with its record. It is not held up as
-//! evidence: a checkpoint that somebody else keeps is.
+//! The files are a cache: whoever deletes them loses time. They are believed only as far as they are looked at: when
+//! loaded each tile must fit its root, the last leaves are compared with the log, and each leaf that is proved with its
+//! record. They are not held up as evidence: a checkpoint that somebody else keeps is.
 
 use std::fmt;
 
@@ -27,7 +28,7 @@ mod proof;
 mod tree;
 
 pub use follower::{Inclusion, MerkleError, MerkleFollower};
-pub use leaves::{LEAVES_FILE, LeafFile, Leaves};
+pub use leaves::{LEAVES_FILE, LeafFile, Leaves, TILES_FILE};
 pub use proof::{verify_consistency, verify_inclusion};
 pub use tree::{RootOnly, Tree};
 

@@ -39,13 +39,17 @@ impl<L: Leaves> Tree<L> {
         Self { leaves, size: 0, open: Vec::new(), levels: Vec::new() }
     }
 
-    /// The tree over the first `size` leaves.
+    /// The tree over the first `size` leaves, or over fewer: as far as they are what was kept.
     pub fn load(leaves: L, size: u64) -> io::Result<Self> {
         let mut tree = Self::empty_on(leaves);
         while tree.size < size {
             let count = usize::try_from((size - tree.size).min(TILE_LEAVES)).unwrap_or(0);
             let hashes = tree.leaves.read(tree.size, count)?;
-            tree.grow(&hashes);
+            let is_whole = hashes.len() == 1 << TILE_LEVEL;
+            if is_whole && !tree.leaves.tile_fits(tree.size / TILE_LEAVES, &fold(&hashes))? {
+                break;
+            }
+            tree.add(&hashes);
         }
         Ok(tree)
     }
@@ -61,7 +65,7 @@ impl<L: Leaves> Tree<L> {
         for part in hashes.chunks(PART_LEAVES) {
             self.leaves.append(part)?;
             let tiles = self.size / TILE_LEAVES;
-            self.grow(part);
+            self.grow(part)?;
             if self.size / TILE_LEAVES > tiles {
                 self.leaves.sync()?;
             }
@@ -74,12 +78,23 @@ impl<L: Leaves> Tree<L> {
         self.leaves.sync()
     }
 
+    pub(super) fn leaves_mut(&mut self) -> &mut L {
+        &mut self.leaves
+    }
+
     /// The leaves without the tree.
     pub fn into_leaves(self) -> L {
         self.leaves
     }
 
-    fn grow(&mut self, hashes: &[TreeHash]) {
+    fn grow(&mut self, hashes: &[TreeHash]) -> io::Result<()> {
+        let tiles = self.size / TILE_LEAVES..;
+        tiles.zip(self.add(hashes)).try_for_each(|(tile, root)| self.leaves.tile_done(tile, &root))
+    }
+
+    /// Adds to what is in memory. Answers the roots of the tiles that became whole.
+    fn add(&mut self, hashes: &[TreeHash]) -> Vec<TreeHash> {
+        let mut tiles = Vec::new();
         for hash in hashes {
             self.open.push(*hash);
             self.size += 1;
@@ -87,8 +102,10 @@ impl<L: Leaves> Tree<L> {
                 let tile = fold(&self.open);
                 self.open.clear();
                 self.add_node(0, tile);
+                tiles.push(tile);
             }
         }
+        tiles
     }
 
     fn add_node(&mut self, level: usize, node: TreeHash) {
