@@ -1,19 +1,30 @@
-//! What a caller asks for: an append to one or more streams.
+//! What a caller asks for.
 
 use std::{fmt, str::FromStr};
 
 use lombard_types::{EventId, Revision, StreamName};
 
-use crate::Evidence;
+use crate::{Condition, Evidence, PutDocument, Tag};
+
+/// What the store is asked to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Command {
+    /// Add events to streams.
+    Append(Append),
+    /// Store what is kept beside the events.
+    Put(PutDocument),
+}
 
 /// Adds events to streams: all of them, or none.
 ///
-/// The events get positions in the order in which they stand here. The same append again (the same ids in the same
-/// order, each with the same digest) is answered as the first time, whatever is expected of the streams.
+/// The events get positions in the order in which they stand here. The same append again (the same events in the same
+/// order) is answered as the first time, whatever is expected of the streams.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Append {
     /// What to add to which stream; each stream once.
     pub streams: Vec<StreamAppend>,
+    /// What must not have happened.
+    pub condition: Option<Condition>,
     /// Who asked.
     pub evidence: Evidence,
 }
@@ -79,8 +90,8 @@ pub struct NewEvent {
     pub id: EventId,
     /// What kind of event it is.
     pub event_type: EventType,
-    /// Tells whether a retry is about the same event.
-    pub digest: ContentDigest,
+    /// What it can be found by beside its stream and type. Sorted, each once.
+    pub tags: Box<[Tag]>,
     /// Everything else about it; the rules do not look inside.
     pub content: Content,
 }
@@ -122,13 +133,6 @@ impl FromStr for EventType {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("an event's type is 1 to 255 bytes without control characters")]
 pub struct ParseEventTypeError;
-
-/// The first 128 bits of a SHA-256 over the stream's name, the event's type and its content, made by the shell.
-///
-/// Half of the digest is enough: a second event with the digest of a given one takes 2^128 tries to find, and whoever
-/// makes a pair of his own (2^64 tries) has only told himself that one is a retry of the other.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ContentDigest(pub [u8; 16]);
 
 /// The content of an event as the shell wrote it.
 #[derive(Clone, PartialEq, Eq)]

@@ -1,14 +1,15 @@
-//! Why an append has no effect.
+//! Why a command has no effect.
 
 use lombard_types::{EventId, Revision, StreamName};
 
-use crate::Expected;
+use crate::{DocumentKey, EventPosition, Expected, Unreadable};
 
-/// An append was rejected; nothing changed.
+/// A command was rejected; nothing changed.
 ///
-/// Where several apply, the first of this order is answered: the append's own form (from [`Self::NoEvents`] to
-/// [`Self::EventIdRepeated`]), then [`Self::EventIdReused`], so that a retry is told apart before anything is said about
-/// a stream that the first try has changed, then [`Self::WrongExpectedRevision`] for the first stream that it is true of.
+/// Where several apply to an append, the first of this order is answered: the append's own form (from
+/// [`Self::NoEvents`] to [`Self::EventIdRepeated`]), then [`Self::EventIdReused`], so that a retry is told apart before
+/// anything is said about a stream that the first try has changed, then [`Self::WrongExpectedRevision`] for the first
+/// stream that it is true of, then [`Self::ConditionFailed`].
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Rejection {
     /// The append, or one of its streams, has no event.
@@ -60,6 +61,25 @@ pub enum Rejection {
         /// Its last revision; `None` where it does not exist.
         actual: Option<Revision>,
     },
+    /// Something has happened that the append is conditional on not having happened.
+    #[error("the event at position {position} meets the append's condition")]
+    ConditionFailed {
+        /// Where one such event stands.
+        position: EventPosition,
+    },
+    /// The document is not at the expected revision.
+    #[error("the document is at another revision than expected: {expected}")]
+    WrongDocumentRevision {
+        /// Which.
+        key: DocumentKey,
+        /// What was expected.
+        expected: Expected,
+        /// Its revision; `None` where it was never stored.
+        actual: Option<Revision>,
+    },
+    /// What the decision depends on cannot be read.
+    #[error("the past cannot be looked at: {0}")]
+    Unreadable(#[from] Unreadable),
 }
 
 /// How an append differs from the one that spent an event id.

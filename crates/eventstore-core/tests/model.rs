@@ -2,10 +2,11 @@
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 use lombard_eventstore_core::{
-    Append, Content, ContentDigest, Decision, EventPosition, Evidence, Expected, Limits, NewEvent,
-    Recorded, Rejection, Reuse, Store, StreamAppend,
+    Append, Appended, Command, Condition, Content, Criterion, Decision, DocumentKey, DocumentKind,
+    Event, EventPosition, Evidence, Expected, Limits, MemoryPast, NewEvent, Past as _, PutDocument,
+    Query, Rejection, Reply, Reuse, StreamAppend, StreamRange, Tag, decide,
 };
-use lombard_types::{EventId, Position, Revision, StreamName, Timestamp};
+use lombard_types::{EventId, Position, Revision, StreamName};
 use proptest::prelude::*;
 
 const LIMITS: Limits = Limits { append_streams_max: 2, append_events_max: 3 };
@@ -18,20 +19,22 @@ fn id(number: u128) -> EventId {
     EventId::from_u128(number).unwrap()
 }
 
-/// The digest covers the stream, as the shell's does.
-fn event(number: u128, stream: u8, content: u8) -> NewEvent {
-    let mut digest = [0; 16];
-    digest[..2].copy_from_slice(&[stream, content]);
+fn tag(number: u8) -> Tag {
+    format!("tag-{number}").parse().unwrap()
+}
+
+/// Its type and tags follow from its id.
+fn event(number: u128, content: u8) -> NewEvent {
     NewEvent {
         id: id(number),
-        event_type: "happened".parse().unwrap(),
-        digest: ContentDigest(digest),
+        event_type: format!("type-{}", number % 3).parse().unwrap(),
+        tags: (0..number % 4).map(|number| tag(number as u8)).collect(),
         content: Content(vec![content].into()),
     }
 }
 
 fn part(number: u8, expected: Expected, events: &[(u128, u8)]) -> StreamAppend {
-    let events = events.iter().map(|&(id, content)| event(id, number, content)).collect();
+    let events = events.iter().map(|&(id, content)| event(id, content)).collect();
     StreamAppend { stream: stream(number), expected, events }
 }
 
@@ -43,11 +46,45 @@ fn append(streams: Vec<StreamAppend>) -> Append {
         request_id: "request".parse().unwrap(),
         traceparent: None,
     };
-    Append { streams, evidence }
+    Append { streams, condition: None, evidence }
 }
 
-fn recorded(position: u64) -> Recorded {
-    Recorded { position: Position::new(position), time: Timestamp::from_unix_nanos(position + 1) }
+/// The store as its shell runs it: the log, and the past that follows from it.
+#[derive(Default)]
+struct Store {
+    past: MemoryPast,
+    records: Vec<Event>,
+}
+
+#[derive(Debug, PartialEq)]
+enum Answer {
+    Committed(Vec<StreamRange>),
+    Repeated(Vec<StreamRange>),
+}
+
+impl Store {
+    fn append(&mut self, append: Append) -> Result<Answer, Rejection> {
+        match decide(&self.past, LIMITS, Command::Append(append))? {
+            Decision::Commit(event, Reply::Appended(ranges)) => {
+                let record = Position::new(self.records.len() as u64);
+                self.past.apply(&event, record);
+                self.records.push(event);
+                Ok(Answer::Committed(ranges))
+            }
+            Decision::Commit(_, Reply::Stored(_)) => panic!("an append stored a document"),
+            Decision::Recorded(record, append) => {
+                let appended = self.appended(record);
+                appended.repeated_by(&append, |a, b| a == b).map(Answer::Repeated)
+            }
+        }
+    }
+
+    fn appended(&self, record: Position) -> &Appended {
+        match &self.records[record.get() as usize] {
+            Event::Appended(appended) => appended,
+            Event::Stored(_) => panic!("the record of an event is a document"),
+        }
+    }
 }
 
 /// Everything that happened, in order.
@@ -58,9 +95,8 @@ struct Model {
 
 #[derive(Clone, PartialEq)]
 struct ModelEvent {
-    id: EventId,
     stream: StreamName,
-    digest: ContentDigest,
+    event: NewEvent,
 }
 
 /// What the model expects the store to say.
@@ -71,6 +107,7 @@ enum Outcome {
     Answered(usize),
     Reused,
     WrongRevision(StreamName, Option<Revision>),
+    ConditionFailed,
 }
 
 impl Model {
@@ -87,7 +124,7 @@ impl Model {
         if let Some(index) = self.appends.iter().position(|earlier| earlier == events) {
             return Outcome::Answered(index);
         }
-        if self.events().any(|event| events.iter().any(|new| new.id == event.id)) {
+        if self.events().any(|known| events.iter().any(|new| new.event.id == known.event.id)) {
             return Outcome::Reused;
         }
         for part in &append.streams {
@@ -102,8 +139,35 @@ impl Model {
                 return Outcome::WrongRevision(part.stream.clone(), actual);
             }
         }
+        if let Some(Condition { query, after }) = &append.condition {
+            let known = after.map_or(0, |after| after.get() as usize + 1);
+            let is_meant = |event: &NewEvent| {
+                query.0.iter().any(|criterion| {
+                    let has_type = criterion.types.contains(&event.event_type);
+                    (criterion.types.is_empty() || has_type)
+                        && criterion.tags.iter().all(|tag| event.tags.contains(tag))
+                })
+            };
+            if self.events().skip(known).any(|known| is_meant(&known.event)) {
+                return Outcome::ConditionFailed;
+            }
+        }
         Outcome::Committed
     }
+}
+
+fn condition_strategy() -> impl Strategy<Value = Option<Condition>> {
+    let criterion = (
+        prop::collection::vec((0u8..4).prop_map(|n| format!("type-{n}").parse().unwrap()), 0..3),
+        prop::collection::vec((0u8..4).prop_map(tag), 0..3),
+    )
+        .prop_map(|(types, tags)| Criterion { types, tags });
+    let condition = (
+        prop::collection::vec(criterion, 0..3),
+        prop::option::of((0u64..60).prop_map(EventPosition::new)),
+    )
+        .prop_map(|(criteria, after)| Condition { query: Query(criteria), after });
+    prop::option::of(condition)
 }
 
 fn expected_strategy() -> impl Strategy<Value = Expected> {
@@ -125,7 +189,10 @@ fn append_strategy() -> impl Strategy<Value = Append> {
             vec![part(0, first, &first_events), part(1, second, &second_events)]
         },
     );
-    prop_oneof![2 => one, 1 => two].prop_map(append).prop_filter("ids repeat", |append| {
+    let streams = prop_oneof![2 => one, 1 => two];
+    let conditional = (streams, condition_strategy())
+        .prop_map(|(streams, condition)| Append { condition, ..append(streams) });
+    conditional.prop_filter("ids repeat", |append| {
         let mut ids: Vec<_> = append.events().map(|event| event.id).collect();
         ids.sort();
         ids.windows(2).all(|pair| pair[0] != pair[1])
@@ -139,10 +206,9 @@ proptest! {
         // Half of the time, an earlier append is asked for again instead.
         repeats in prop::collection::vec(prop::option::of(any::<prop::sample::Index>()), 40),
     ) {
-        let mut store = Store::new(LIMITS);
+        let mut store = Store::default();
         let mut model = Model::default();
-        let mut replies = Vec::new();
-        let mut log = Vec::new();
+        let mut first_answers = Vec::new();
         let mut asked: Vec<Append> = Vec::new();
         for (fresh, repeat) in appends.into_iter().zip(repeats) {
             let append = match repeat {
@@ -154,68 +220,55 @@ proptest! {
                 .streams
                 .iter()
                 .flat_map(|part| part.events.iter().map(|event| ModelEvent {
-                    id: event.id,
                     stream: part.stream.clone(),
-                    digest: event.digest,
+                    event: event.clone(),
                 }))
                 .collect();
             let expected = model.expect(&append, &events);
-            match store.decide(append) {
-                Ok(Decision::Commit(appended, reply)) => {
+            let before: Vec<_> =
+                append.streams.iter().map(|part| model.last_revision(&part.stream)).collect();
+            let next_position = store.past.next_position();
+            match store.append(append) {
+                Ok(Answer::Committed(ranges)) => {
                     prop_assert_eq!(&expected, &Outcome::Committed);
-                    prop_assert_eq!(reply.earlier, None);
-                    let count = model.events().count() as u64;
-                    prop_assert_eq!(appended.first_position, EventPosition::new(count));
-                    for range in &reply.streams {
-                        let before = model.last_revision(&range.stream);
-                        prop_assert_eq!(range.first_revision.previous(), before);
-                    }
-                    let recorded = recorded(log.len() as u64);
-                    store.apply(&appended, recorded);
+                    prop_assert_eq!(next_position.get(), model.events().count() as u64);
                     model.appends.push(events);
-                    for range in &reply.streams {
+                    for (range, before) in ranges.iter().zip(before) {
+                        prop_assert_eq!(range.first_revision.previous(), before);
                         let after = model.last_revision(&range.stream);
                         prop_assert_eq!(Some(range.last_revision), after);
                     }
-                    log.push((appended, recorded));
-                    replies.push(reply);
+                    first_answers.push(ranges);
                 }
-                Ok(Decision::Answer(reply)) => {
+                Ok(Answer::Repeated(ranges)) => {
                     let Outcome::Answered(index) = expected else {
                         return Err(TestCaseError::fail(format!("answered, not {expected:?}")));
                     };
-                    prop_assert_eq!(reply.earlier, Some(recorded(index as u64)));
-                    prop_assert_eq!(&reply.streams, &replies[index].streams, "the first answer");
+                    prop_assert_eq!(&ranges, &first_answers[index], "the first answer");
                 }
                 Err(Rejection::EventIdReused { .. }) => prop_assert_eq!(expected, Outcome::Reused),
                 Err(Rejection::WrongExpectedRevision { stream, actual, .. }) => {
                     prop_assert_eq!(expected, Outcome::WrongRevision(stream, actual));
                 }
+                Err(Rejection::ConditionFailed { .. }) => {
+                    prop_assert_eq!(expected, Outcome::ConditionFailed);
+                }
                 Err(other) => return Err(TestCaseError::fail(other.to_string())),
             }
         }
         // Replaying what was recorded gives a store that knows the same.
-        let mut replayed = Store::new(LIMITS);
-        for (appended, recorded) in &log {
-            replayed.apply(appended, *recorded);
+        let mut replayed = MemoryPast::default();
+        for (record, event) in (0..).zip(&store.records) {
+            replayed.apply(event, Position::new(record));
         }
-        prop_assert_eq!(replayed.next_position(), store.next_position());
-        prop_assert_eq!(replayed.stream_count(), store.stream_count());
-        for append in asked {
-            prop_assert_eq!(replayed.decide(append.clone()), store.decide(append));
-        }
+        prop_assert_eq!(replayed, store.past);
     }
 }
 
 #[test]
 fn rejections_and_their_precedence() {
-    let mut store = Store::new(LIMITS);
-    let Ok(Decision::Commit(first, _)) =
-        store.decide(append(vec![part(0, Expected::NoStream, &[(1, 0), (2, 0)])]))
-    else {
-        panic!("an append to a new store");
-    };
-    store.apply(&first, recorded(0));
+    let mut store = Store::default();
+    store.append(append(vec![part(0, Expected::NoStream, &[(1, 0), (2, 0)])])).unwrap();
     let reused = |number, how| Rejection::EventIdReused { id: id(number), how };
     let wrong = |number, expected, actual: Option<u64>| Rejection::WrongExpectedRevision {
         stream: stream(number),
@@ -262,25 +315,58 @@ fn rejections_and_their_precedence() {
             wrong(1, exactly_7, None),
         ),
     ] {
-        assert_eq!(store.decide(append(streams.clone())), Err(expected), "{streams:?}");
+        assert_eq!(store.append(append(streams.clone())), Err(expected), "{streams:?}");
     }
-    assert_eq!(store.next_position(), EventPosition::new(2), "nothing changed");
+    assert_eq!(store.past.next_position(), EventPosition::new(2), "nothing changed");
 }
 
 #[test]
 fn a_retry_is_answered_whatever_it_expects() {
-    let mut store = Store::new(LIMITS);
+    let mut store = Store::default();
     let parts =
         |expected| append(vec![part(0, expected, &[(1, 0), (2, 0)]), part(1, expected, &[(3, 0)])]);
-    let Ok(Decision::Commit(first, reply)) = store.decide(parts(Expected::NoStream)) else {
+    let Ok(Answer::Committed(first)) = store.append(parts(Expected::NoStream)) else {
         panic!("an append to a new store");
     };
-    store.apply(&first, recorded(0));
     for expected in [Expected::NoStream, Expected::Any, Expected::Exactly(Revision::new(9))] {
-        let Ok(Decision::Answer(again)) = store.decide(parts(expected)) else {
-            panic!("a retry that expects {expected}");
-        };
-        assert_eq!(again.streams, reply.streams);
-        assert_eq!(again.earlier, Some(recorded(0)));
+        assert_eq!(store.append(parts(expected)), Ok(Answer::Repeated(first.clone())));
+    }
+    let everything = Query(vec![Criterion::default()]);
+    let condition = Some(Condition { query: everything, after: None });
+    let again = Append { condition, ..parts(Expected::Any) };
+    assert_eq!(store.append(again), Ok(Answer::Repeated(first)));
+}
+
+#[test]
+fn documents_count_their_revisions() {
+    let mut past = MemoryPast::default();
+    let key = DocumentKey { kind: DocumentKind::StreamSnapshot, name: "stream-0".into() };
+    let put = |expected| {
+        Command::Put(PutDocument {
+            key: key.clone(),
+            expected,
+            content: Content(Box::default()),
+            evidence: append(vec![]).evidence,
+        })
+    };
+    for (expected, wanted) in [
+        (Expected::Exactly(Revision::START), None),
+        (Expected::NoStream, Some(0)),
+        (Expected::NoStream, None),
+        (Expected::Exactly(Revision::START), Some(1)),
+        (Expected::Exactly(Revision::START), None),
+        (Expected::Any, Some(2)),
+        (Expected::StreamExists, Some(3)),
+    ] {
+        match decide(&past, LIMITS, put(expected)) {
+            Ok(Decision::Commit(event, Reply::Stored(revision))) => {
+                assert_eq!(Some(revision.get()), wanted, "{expected:?}");
+                past.apply(&event, Position::START);
+            }
+            Err(Rejection::WrongDocumentRevision { .. }) => {
+                assert_eq!(wanted, None, "{expected:?}")
+            }
+            other => panic!("{other:?}"),
+        }
     }
 }

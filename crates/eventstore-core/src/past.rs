@@ -1,0 +1,33 @@
+//! What deciding needs to know of the past.
+
+use lombard_types::{EventId, Position, Revision, StreamName};
+
+use crate::{Criterion, DocumentKey, EventPosition};
+
+/// What has happened, as far as a decision depends on it. Kept by the shell, which may have more of it than fits in
+/// memory; [`crate::MemoryPast`] is the plain definition.
+pub trait Past {
+    /// The position that the next event gets, which is also how many there are.
+    fn next_position(&self) -> EventPosition;
+
+    /// The record that holds the event with this id.
+    fn record_of(&self, id: EventId) -> Result<Option<Position>, Unreadable>;
+
+    /// The revision of a stream's last event; `None` where it does not exist.
+    fn last_revision(&self, stream: &StreamName) -> Result<Option<Revision>, Unreadable>;
+
+    /// Where an event stands that meets the criterion, at `from` or later; any of them.
+    fn find(
+        &self,
+        criterion: &Criterion,
+        from: EventPosition,
+    ) -> Result<Option<EventPosition>, Unreadable>;
+
+    /// The revision of a document; `None` where it was never stored.
+    fn document(&self, key: &DocumentKey) -> Result<Option<Revision>, Unreadable>;
+}
+
+/// The past cannot be looked at, or not within what one decision may cost. Nothing is decided on a guess.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct Unreadable(pub Box<str>);
