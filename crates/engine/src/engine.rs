@@ -222,7 +222,7 @@ where
             for record in &records {
                 let machine = &mut self.machine;
                 self.last_time =
-                    record::decode(&self.codec, record, |event, at| machine.apply(&event, at))
+                    record::decode_record(&self.codec, record, |event, at| machine.apply(&event, at))
                         .map_err(|source| StartError::Decode {
                             name,
                             position: record.position,

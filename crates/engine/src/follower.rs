@@ -160,7 +160,7 @@ where
             let reached = last.position.next();
             let mut events = Vec::new();
             for record in &records {
-                record::decode(&self.codec, record, |event, at| events.push((event, at)))
+                record::decode_record(&self.codec, record, |event, at| events.push((event, at)))
                     .map_err(|error| format!("record {}: {error}", record.position))?;
             }
             let mut view = self.view.write();

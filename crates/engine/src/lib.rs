@@ -36,3 +36,4 @@ pub use follower::{Follower, Lagging, View};
 pub use handle::{Committed, Handle, QueryError, SubmitError};
 pub use limits::Limits;
 pub use machine::{At, Decision, Machine};
+pub use record::decode_record;

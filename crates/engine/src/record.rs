@@ -36,17 +36,15 @@ fn length(bytes: usize) -> u32 {
     u32::try_from(bytes).unwrap_or(u32::MAX)
 }
 
-/// Calls `each` with every event of the record, in order, and returns when the record was decided.
-pub(crate) fn decode<C: Codec>(
+/// Reads a record as the engine wrote it: calls `each` with every event, in order, and answers when the record was
+/// decided. Where it answers an error, `each` may have seen the events before the faulty one.
+pub fn decode_record<C: Codec>(
     codec: &C,
     record: &Record,
     mut each: impl FnMut(C::Event, At),
 ) -> Result<Timestamp, DecodeError> {
     let mut bytes = Bytes(&record.payload);
-    if bytes.take::<1>()? != [VERSION] {
-        return Err(DecodeError("unknown version of the record's frame"));
-    }
-    let time = Timestamp::from_unix_nanos(u64::from_le_bytes(bytes.take()?));
+    let time = bytes.time()?;
     let count = u32::from_le_bytes(bytes.take()?);
     for index in 0..count {
         let length = u32::from_le_bytes(bytes.take()?);
@@ -59,9 +57,22 @@ pub(crate) fn decode<C: Codec>(
     Ok(time)
 }
 
+/// When the record was decided, without looking at its events.
+pub(crate) fn decode_time(record: &Record) -> Result<Timestamp, DecodeError> {
+    Bytes(&record.payload).time()
+}
+
 struct Bytes<'a>(&'a [u8]);
 
 impl<'a> Bytes<'a> {
+    /// The version, which is checked, and the time.
+    fn time(&mut self) -> Result<Timestamp, DecodeError> {
+        if self.take::<1>()? != [VERSION] {
+            return Err(DecodeError("unknown version of the record's frame"));
+        }
+        Ok(Timestamp::from_unix_nanos(u64::from_le_bytes(self.take()?)))
+    }
+
     fn take<const N: usize>(&mut self) -> Result<[u8; N], DecodeError> {
         let (head, rest) = self.0.split_first_chunk().ok_or(DecodeError("record cut short"))?;
         self.0 = rest;
@@ -123,7 +134,7 @@ mod tests {
             let time = Timestamp::from_unix_nanos(nanos);
             encode(&Raw, time, &events, &mut out);
             let mut seen = Vec::new();
-            let decoded = decode(&Raw, &record(out), |event, at| {
+            let decoded = decode_record(&Raw, &record(out), |event, at| {
                 assert_eq!(at.index as usize, seen.len());
                 seen.push(event);
             });
@@ -133,7 +144,7 @@ mod tests {
 
         #[test]
         fn any_bytes_are_read_or_refused(payload: Vec<u8>) {
-            drop(decode(&Raw, &record(payload), |_, _| {}));
+            drop(decode_record(&Raw, &record(payload), |_, _| {}));
         }
     }
 }
