@@ -14,6 +14,7 @@ use serde_json::Value;
 const MAY_DEPEND_ON: &[(&str, &[&str])] = &[
     ("lombard-types", &[]),
     ("lombard-log", &["types"]),
+    ("lombard-index", &["types"]),
     ("lombard-engine", &["types", "log"]),
     ("lombard-token", &["types"]),
     ("lombard-chassis", &["types", "token"]),
@@ -26,7 +27,10 @@ const MAY_DEPEND_ON: &[(&str, &[&str])] = &[
     ("lombard-ledger", &["types", "log", "engine", "token", "chassis", "ledger-core"]),
     ("lombard-auth", &["types", "log", "engine", "token", "chassis", "auth-core"]),
     ("lombard-registry", &["types", "log", "engine", "token", "chassis", "registry-core"]),
-    ("lombard-eventstore", &["types", "log", "engine", "token", "chassis", "eventstore-core"]),
+    (
+        "lombard-eventstore",
+        &["types", "log", "index", "engine", "token", "chassis", "eventstore-core"],
+    ),
     ("lombard-gateway", &["types", "token", "chassis", "client", "gateway-core"]),
     ("lombard-console", &["types", "token", "chassis", "client"]),
     ("lombard-testkit", &["types", "token", "client"]),

@@ -27,7 +27,19 @@ pub trait Past {
     fn document(&self, key: &DocumentKey) -> Result<Option<Revision>, Unreadable>;
 }
 
-/// The past cannot be looked at, or not within what one decision may cost. Nothing is decided on a guess.
+/// The past cannot be looked at. Nothing is decided on a guess.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct Unreadable(pub Box<str>);
+pub enum Unreadable {
+    /// What is stored of it does not give an answer.
+    #[error("the index of the store cannot be read: {cause}")]
+    Storage {
+        /// What went wrong.
+        cause: Box<str>,
+    },
+    /// The answer takes more steps than one decision may.
+    #[error("a condition on several tags that are seldom together takes over {steps_max} steps to check")]
+    TooCostly {
+        /// The limit.
+        steps_max: usize,
+    },
+}

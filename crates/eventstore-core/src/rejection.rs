@@ -78,7 +78,7 @@ pub enum Rejection {
         actual: Option<Revision>,
     },
     /// What the decision depends on cannot be read.
-    #[error("the past cannot be looked at: {0}")]
+    #[error(transparent)]
     Unreadable(#[from] Unreadable),
 }
 

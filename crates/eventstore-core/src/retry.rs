@@ -38,9 +38,9 @@ impl Appended {
         match common {
             _ if is_equal => Ok(self.ranges()),
             Some(id) => Err(Rejection::EventIdReused { id, how: Reuse::OtherAppend }),
-            None => Err(Rejection::Unreadable(Unreadable(
-                "the record of an event id does not hold it".into(),
-            ))),
+            None => Err(Rejection::Unreadable(Unreadable::Storage {
+                cause: "the record of an event id does not hold it".into(),
+            })),
         }
     }
 }

@@ -16,6 +16,12 @@ pub struct Config {
     pub event_bytes_max: usize,
     /// Events of one append.
     pub batch_events_max: usize,
+    /// Streams of one append.
+    pub append_streams_max: usize,
+    /// Tags of one event.
+    pub event_tags_max: usize,
+    /// Longest snapshot or metadata of a stream, and longest schema.
+    pub document_bytes_max: usize,
     /// Extension attributes of one event.
     pub event_extensions_max: usize,
     /// Longest value of one attribute.
@@ -26,6 +32,8 @@ pub struct Config {
     pub page_events_max: usize,
     /// After this much a page of events ends early, with a link to the next; at least one event is always in it.
     pub page_bytes_max: usize,
+    /// Events that are looked at for a page of those that a filter lets through.
+    pub page_examined_max: usize,
     /// How long a read with `at_least` waits for the read side.
     pub wait_ms_max: u64,
     /// How long a write waits before its outcome is reported as unknown.
@@ -42,11 +50,15 @@ impl Default for Config {
             body_bytes_max: 2 << 20,
             event_bytes_max: 256 << 10,
             batch_events_max: 1000,
+            append_streams_max: 100,
+            event_tags_max: 32,
+            document_bytes_max: 1 << 20,
             event_extensions_max: 32,
             attribute_bytes_max: 2048,
             page_events_default: 100,
             page_events_max: 1000,
             page_bytes_max: 4 << 20,
+            page_examined_max: 100_000,
             wait_ms_max: 2000,
             submit_ms_max: 10_000,
             queue_commands_max: 8192,
@@ -83,6 +95,15 @@ impl Config {
             "event_bytes_max is over body_bytes_max",
         );
         expect(self.batch_events_max > 0, "batch_events_max is 0");
+        expect(
+            self.document_bytes_max <= self.body_bytes_max,
+            "document_bytes_max is over body_bytes_max",
+        );
+        expect(self.append_streams_max > 0, "append_streams_max is 0");
+        expect(
+            self.page_examined_max >= self.page_events_max,
+            "page_examined_max is below page_events_max",
+        );
         expect(self.attribute_bytes_max > 0, "attribute_bytes_max is 0");
         expect(self.page_events_default > 0, "page_events_default is 0");
         expect(
@@ -100,8 +121,10 @@ impl Config {
     }
 
     pub(crate) fn store_limits(&self) -> core::Limits {
-        // One request names one stream.
-        core::Limits { append_streams_max: 1, append_events_max: self.batch_events_max }
+        core::Limits {
+            append_streams_max: self.append_streams_max,
+            append_events_max: self.batch_events_max,
+        }
     }
 
     pub(crate) fn engine_limits(&self) -> Limits {

@@ -1,10 +1,9 @@
 //! The event store role: streams of CloudEvents over HTTP.
 //!
-//! - `machine.rs` runs the rules of `lombard-eventstore-core` on the engine: the write side. `codec/` is how an append
-//!   is stored.
+//! - `machine.rs` runs the rules of `lombard-eventstore-core` on the engine: the write side. `codec/` is how what happened
+//!   is stored, `index/` what both sides know of it: where each event, stream, tag and type stands in the log.
 //! - `cloud_event/` reads and writes CloudEvents 1.0 in their JSON form; nothing else knows that form.
-//! - [`query`] is the read side: an index that follows the log on a thread of its own. It knows where events stand; the
-//!   events themselves are read from the log.
+//! - `query/` is the read side: it looks up in the index where events stand, and reads them from the log.
 //! - `rest/` is the HTTP interface; [`problem`] its table of problems.
 //!
 //! **Invariants**
@@ -22,14 +21,15 @@
 mod cloud_event;
 mod codec;
 mod config;
+mod index;
 mod machine;
 mod metrics;
 pub mod problem;
-pub mod query;
+mod query;
 mod rest;
 mod service;
 
-pub use codec::AppendCodec;
+pub use codec::EventCodec;
 pub use config::Config;
-pub use machine::EventStoreMachine;
+pub use machine::{EventStoreMachine, Reply};
 pub use service::{Deps, EventStore, NewError};

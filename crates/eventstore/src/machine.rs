@@ -2,43 +2,63 @@
 
 use lombard_engine::{At, Decision, Machine};
 use lombard_eventstore_core::{
-    self as core, Append, AppendReply, Appended, Recorded, Rejection, Store,
+    self as core, Append, Command, Event, Limits, Rejection, StreamRange,
 };
-use lombard_types::Timestamp;
+use lombard_types::{Position, Revision, Timestamp};
 
-/// The write side: one store, decided by one thread.
+use crate::index::EventIndex;
+
+/// The write side: one store, decided by one thread. Its state is the index.
 #[derive(Debug)]
 pub struct EventStoreMachine {
-    store: Store,
+    index: EventIndex,
+    limits: Limits,
+}
+
+/// What the writer answers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reply {
+    /// Where the events of an append stand: one for each stream, in the append's order.
+    Appended(Vec<StreamRange>),
+    /// An event of the append is in this record already: whether it is a retry, the record tells.
+    Recorded(Position, Append),
+    /// The revision of the document that was stored.
+    Stored(Revision),
 }
 
 impl EventStoreMachine {
-    pub(crate) const fn new(store: Store) -> Self {
-        Self { store }
+    pub(crate) const fn new(index: EventIndex, limits: Limits) -> Self {
+        Self { index, limits }
     }
 }
 
 impl Machine for EventStoreMachine {
-    type Command = Append;
-    type Event = Appended;
-    type Reply = AppendReply;
+    type Command = Command;
+    type Event = Event;
+    type Reply = Reply;
     type Rejection = Rejection;
 
     /// No rule of the store depends on the time; the engine records it.
     fn decide(
         &self,
-        append: Append,
+        command: Command,
         _now: Timestamp,
-    ) -> Result<Decision<Appended, AppendReply>, Rejection> {
-        Ok(match self.store.decide(append)? {
-            core::Decision::Commit(appended, reply) => {
-                Decision::Commit { events: vec![appended], reply }
+    ) -> Result<Decision<Event, Reply>, Rejection> {
+        Ok(match core::decide(&self.index, self.limits, command)? {
+            core::Decision::Commit(event, reply) => {
+                let reply = match reply {
+                    core::Reply::Appended(ranges) => Reply::Appended(ranges),
+                    core::Reply::Stored(revision) => Reply::Stored(revision),
+                };
+                Decision::Commit { events: vec![event], reply }
             }
-            core::Decision::Answer(reply) => Decision::Answer(reply),
+            core::Decision::Recorded(record, append) => {
+                Decision::Answer(Reply::Recorded(record, append))
+            }
         })
     }
 
-    fn apply(&mut self, appended: &Appended, at: At) {
-        self.store.apply(appended, Recorded { position: at.position, time: at.time });
+    fn apply(&mut self, event: &Event, at: At) {
+        self.index.apply(event, at.position);
     }
 }

@@ -1,14 +1,15 @@
 //! What the event store counts.
 
 use lombard_chassis::Metrics;
-use lombard_engine::{Follower, Handle};
+use lombard_engine::Handle;
+use lombard_eventstore_core::Past as _;
 use prometheus_client::{
     collector::Collector,
     encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric},
     metrics::{counter::Counter, family::Family, gauge::ConstGauge},
 };
 
-use crate::{machine::EventStoreMachine, query::EventIndex};
+use crate::{machine::EventStoreMachine, index::EventIndex};
 
 /// The event store's counters. Cheap to clone.
 #[derive(Clone, Debug, Default)]
@@ -52,7 +53,7 @@ impl EventStoreMetrics {
     pub(crate) fn register(
         metrics: &Metrics,
         writer: Handle<EventStoreMachine>,
-        index: Follower<EventIndex>,
+        index: EventIndex,
     ) -> Self {
         let counters = Self::default();
         // Made now, so that a scrape shows every result from the start, at zero.
@@ -86,23 +87,20 @@ impl EventStoreMetrics {
 #[derive(Debug)]
 struct Gauges {
     writer: Handle<EventStoreMachine>,
-    index: Follower<EventIndex>,
+    index: EventIndex,
 }
 
 impl Collector for Gauges {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
         let durable = *self.writer.log().durable().borrow();
-        let (streams, events) =
-            self.index.read(|index| (index.stream_count(), index.next_position().get()));
         let gauges = [
-            ("streams", "Streams", signed(streams)),
-            ("events", "Events of all streams", signed(events)),
+            ("events", "Events of all streams", signed(self.index.next_position().get())),
             ("queue_commands", "Commands waiting", signed(self.writer.queue_length())),
             ("durable_records", "Records of the log that are durable", signed(durable.get())),
             (
-                "view_lag_records",
-                "Durable records that the read side has not applied",
-                signed(durable.since(self.index.position())),
+                "index_unsealed_records",
+                "Durable records that a restart would read again to make the index",
+                signed(durable.since(self.index.sealed())),
             ),
         ];
         for (name, help, value) in gauges {

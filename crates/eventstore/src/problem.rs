@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use lombard_chassis::{Problem, ProblemType, problems};
-use lombard_engine::{QueryError, SubmitError};
-use lombard_eventstore_core::Rejection;
+use lombard_engine::{DecodeError, SubmitError};
+use lombard_eventstore_core::{DocumentKey, Rejection, Unreadable};
 use lombard_types::{Position, StreamName};
 
-use crate::{cloud_event::InvalidEvent, query::PageError};
+use crate::{cloud_event::InvalidEvent, query::QueryError};
 
 // === what is wrong with the request ===
 
@@ -21,6 +21,18 @@ pub const NO_EVENTS: ProblemType = ProblemType::new(400, "no-events", "No events
 /// The append has more events than the limit.
 pub const TOO_MANY_EVENTS: ProblemType =
     ProblemType::new(413, "too-many-events", "Too many events");
+/// The append has more streams than the limit.
+pub const TOO_MANY_STREAMS: ProblemType =
+    ProblemType::new(413, "too-many-streams", "Too many streams");
+/// The append names a stream twice.
+pub const STREAM_REPEATED: ProblemType =
+    ProblemType::new(400, "stream-repeated", "Stream repeated");
+/// A condition would take the writer too long to check.
+pub const CONDITION_TOO_COSTLY: ProblemType =
+    ProblemType::new(422, "condition-too-costly", "Condition too costly");
+/// A snapshot, metadata or a schema is larger than the limit.
+pub const DOCUMENT_TOO_LARGE: ProblemType =
+    ProblemType::new(413, "document-too-large", "Document too large");
 /// One event is larger than the limit.
 pub const EVENT_TOO_LARGE: ProblemType =
     ProblemType::new(413, "event-too-large", "Event too large");
@@ -30,6 +42,9 @@ pub const EVENT_TOO_LARGE: ProblemType =
 /// The stream that is read does not exist.
 pub const STREAM_NOT_FOUND: ProblemType =
     ProblemType::new(404, "stream-not-found", "Stream not found");
+/// There is no snapshot, metadata or schema of that name.
+pub const DOCUMENT_NOT_FOUND: ProblemType =
+    ProblemType::new(404, "document-not-found", "Document not found");
 /// An event's id was spent by an append that is not this one.
 pub const EVENT_ID_REUSED: ProblemType =
     ProblemType::new(409, "event-id-reused", "Event id reused");
@@ -37,16 +52,30 @@ pub const EVENT_ID_REUSED: ProblemType =
 pub const WRONG_EXPECTED_REVISION: ProblemType =
     ProblemType::new(412, "wrong-expected-revision", "Wrong expected revision");
 
+/// An event that meets the append's condition has been recorded.
+pub const CONDITION_FAILED: ProblemType =
+    ProblemType::new(412, "condition-failed", "Condition failed");
+/// The document is not at the revision that the request expects.
+pub const WRONG_DOCUMENT_REVISION: ProblemType =
+    ProblemType::new(412, "wrong-document-revision", "Wrong document revision");
+
 /// All of the event store's own, for documentation and its test.
 pub const ALL: &[ProblemType] = &[
     INVALID_EVENT,
     EVENT_ID_REPEATED,
     NO_EVENTS,
     TOO_MANY_EVENTS,
+    TOO_MANY_STREAMS,
+    STREAM_REPEATED,
+    CONDITION_TOO_COSTLY,
+    DOCUMENT_TOO_LARGE,
     EVENT_TOO_LARGE,
     STREAM_NOT_FOUND,
+    DOCUMENT_NOT_FOUND,
     EVENT_ID_REUSED,
     WRONG_EXPECTED_REVISION,
+    CONDITION_FAILED,
+    WRONG_DOCUMENT_REVISION,
 ];
 
 /// An append without known effect.
@@ -69,24 +98,22 @@ pub(crate) fn from_submit_error(error: SubmitError<Rejection>) -> Problem {
     }
 }
 
-/// A question that the writer did not answer.
-pub(crate) fn from_query_error(error: QueryError) -> Problem {
-    let kind = match error {
-        QueryError::Overloaded => &problems::OVERLOADED,
-        QueryError::Unavailable => &problems::STOPPING,
-    };
-    Problem::new(kind).detail(error.to_string()).retry_after(SOON)
-}
-
 /// The answer to trouble that passes by itself.
 const SOON: Duration = Duration::from_secs(1);
 
-fn from_rejection(rejection: Rejection, position: Option<Position>) -> Problem {
+/// A command that was rejected; `position` is the last record that the rejection depends on.
+pub(crate) fn from_rejection(rejection: Rejection, position: Option<Position>) -> Problem {
     let detail = rejection.to_string();
     let problem = match rejection {
         Rejection::NoEvents => Problem::new(&NO_EVENTS),
         Rejection::TooManyEvents { count, count_max } => {
             Problem::new(&TOO_MANY_EVENTS).with("count", count).with("limit", count_max)
+        }
+        Rejection::TooManyStreams { count, count_max } => {
+            Problem::new(&TOO_MANY_STREAMS).with("count", count).with("limit", count_max)
+        }
+        Rejection::StreamRepeated { stream } => {
+            Problem::new(&STREAM_REPEATED).with("stream", stream.as_str())
         }
         Rejection::EventIdRepeated { id } => {
             Problem::new(&EVENT_ID_REPEATED).with("id", id.to_string())
@@ -100,8 +127,17 @@ fn from_rejection(rejection: Rejection, position: Option<Position>) -> Problem {
                 .with("expected", expected.to_string())
                 .with("actual", actual.map(|revision| revision.to_string()))
         }
-        Rejection::TooManyStreams { .. } | Rejection::StreamRepeated { .. } => {
-            tracing::error!(%detail, "an append to one stream was taken for one to several");
+        Rejection::ConditionFailed { position } => {
+            Problem::new(&CONDITION_FAILED).with("event_position", position.to_string())
+        }
+        Rejection::WrongDocumentRevision { expected, actual, .. } => {
+            Problem::new(&WRONG_DOCUMENT_REVISION)
+                .with("expected", expected.to_string())
+                .with("actual", actual.map(|revision| revision.to_string()))
+        }
+        Rejection::Unreadable(Unreadable::TooCostly { .. }) => Problem::new(&CONDITION_TOO_COSTLY),
+        Rejection::Unreadable(Unreadable::Storage { cause }) => {
+            tracing::error!(%cause, "a command was not decided: the index cannot be read");
             return Problem::new(&problems::INTERNAL);
         }
     };
@@ -138,11 +174,40 @@ pub(crate) fn stream_not_found(stream: &StreamName) -> Problem {
         .with("stream", stream.as_str())
 }
 
-/// A page that the log did not give: a defect or damage, for the log of the role.
-pub(crate) fn from_page_error(error: &PageError) -> Problem {
+pub(crate) fn document_not_found(key: &DocumentKey) -> Problem {
+    Problem::new(&DOCUMENT_NOT_FOUND)
+        .detail(format!("nothing was stored for {}", key.name))
+        .with("name", &*key.name)
+}
+
+/// A document that is over the limit.
+pub(crate) fn document_too_large(bytes: usize, bytes_max: usize) -> Problem {
+    Problem::new(&DOCUMENT_TOO_LARGE)
+        .detail(format!("a document of {bytes} bytes is over the limit of {bytes_max}"))
+        .with("limit_bytes", bytes_max)
+}
+
+/// Events that the log did not give: a defect or damage, for the log of the role.
+pub(crate) fn from_query_error(error: &QueryError) -> Problem {
     let cause = std::error::Error::source(error).map(ToString::to_string);
-    tracing::error!(%error, cause, "failed to read a page of events");
+    tracing::error!(%error, cause, "failed to read events");
     Problem::new(&problems::INTERNAL)
+}
+
+/// A record that holds something else than the index says.
+pub(crate) fn not_where_indexed(record: Position) -> Problem {
+    from_query_error(&QueryError::Missing { record })
+}
+
+/// An event whose stored content is not understood: a defect, for the log of the role.
+pub(crate) fn from_decode_error(error: DecodeError) -> Problem {
+    tracing::error!(%error, "failed to decode the content of an event");
+    Problem::new(&problems::INTERNAL)
+}
+
+/// A member of the body whose value is not of its grammar.
+pub(crate) fn invalid_member(name: &'static str, error: impl std::fmt::Display) -> Problem {
+    Problem::new(&problems::INVALID_BODY).detail(format!("{name}: {error}")).with("field", name)
 }
 
 /// A header whose value is not of its grammar.

@@ -7,11 +7,11 @@ mod write;
 
 use std::collections::BTreeMap;
 
-use lombard_eventstore_core::EventType;
+use lombard_eventstore_core::{EventType, Tag};
 use lombard_types::EventId;
 
 pub(crate) use read::{InvalidEvent, Limits, Members, read};
-pub(crate) use write::{Stored, write};
+pub(crate) use write::write;
 
 /// The media type of one event.
 pub(crate) const STRUCTURED: &str = "application/cloudevents+json";
@@ -23,6 +23,7 @@ pub(crate) const BATCH: &str = "application/cloudevents-batch+json";
 pub(crate) struct CloudEvent {
     pub(crate) id: EventId,
     pub(crate) event_type: EventType,
+    pub(crate) tags: Box<[Tag]>,
     pub(crate) content: EventContent,
 }
 
@@ -62,8 +63,10 @@ pub(crate) enum Data {
 }
 
 /// Extension attributes that the store adds when an event is read, beside those that begin with [`OWN_PREFIX`]. A client
-/// cannot set them. `tags` is kept for append conditions.
-const OWN_ATTRIBUTES: [&str; 5] = ["stream", "revision", "position", "storetime", "tags"];
+/// cannot set them.
+const OWN_ATTRIBUTES: [&str; 4] = ["stream", "revision", "position", "storetime"];
+/// The extension attribute of tags, separated by commas.
+const TAGS: &str = "tags";
 const OWN_PREFIX: &str = "lombard";
 /// The extension "Distributed Tracing": the client's where it set it, else that of its HTTP request.
 const TRACEPARENT: &str = "traceparent";

@@ -1,8 +1,12 @@
 //! Reads an event that a client sent, strictly.
 
-use std::{collections::BTreeMap, fmt};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
+use lombard_eventstore_core::Tag;
 use serde::{
     Deserialize, Deserializer,
     de::{self, MapAccess, Visitor},
@@ -10,7 +14,7 @@ use serde::{
 use serde_json::{Value, value::RawValue};
 
 use super::{
-    CloudEvent, Data, EventContent, Extension, attribute, is_own_attribute, json::compact,
+    CloudEvent, Data, EventContent, Extension, TAGS, attribute, is_own_attribute, json::compact,
 };
 
 /// The members of an event as JSON texts. Reading them refuses a member that is said twice.
@@ -49,6 +53,7 @@ impl<'de> Visitor<'de> for MembersVisitor {
 pub(crate) struct Limits {
     pub(crate) extensions_max: usize,
     pub(crate) attribute_bytes_max: usize,
+    pub(crate) tags_max: usize,
 }
 
 /// An event is not a CloudEvent, or not one that the store takes.
@@ -82,11 +87,12 @@ pub(crate) fn read(members: Members, limits: Limits) -> Result<CloudEvent, Inval
     let data_content_type =
         members.optional("datacontenttype", "must be a media type", attribute::is_media_type)?;
     let data_schema = members.optional("dataschema", "must be a URI", attribute::is_uri)?;
+    let tags = members.tags()?;
     let data = members.data()?;
     let extensions = members.extensions()?;
     let content =
         EventContent { source, subject, time, data_content_type, data_schema, extensions, data };
-    Ok(CloudEvent { id, event_type, content })
+    Ok(CloudEvent { id, event_type, tags, content })
 }
 
 /// Members that are not read yet.
@@ -140,6 +146,19 @@ impl Attributes {
             return Err(invalid(name, "must not have control characters"));
         }
         Ok(())
+    }
+
+    fn tags(&mut self) -> Result<Box<[Tag]>, InvalidEvent> {
+        let Some(text) = self.optional(TAGS, "", |_| true)? else {
+            return Ok(Box::default());
+        };
+        let tags: Result<BTreeSet<Tag>, _> = text.split(',').map(str::parse).collect();
+        let tags = tags.map_err(|error| invalid(TAGS, error.to_string()))?;
+        let tags_max = self.limits.tags_max;
+        if tags.len() > tags_max {
+            return Err(invalid(TAGS, format!("{} are over the limit of {tags_max}", tags.len())));
+        }
+        Ok(tags.into_iter().collect())
     }
 
     fn data(&mut self) -> Result<Data, InvalidEvent> {

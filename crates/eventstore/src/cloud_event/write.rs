@@ -1,26 +1,18 @@
 //! Writes an event as clients read it: what was appended, and what the store knows of it.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use lombard_eventstore_core::{EventPosition, Evidence, NewEvent, Recorded};
-use lombard_types::{Revision, StreamName};
+use lombard_engine::DecodeError;
+use lombard_eventstore_core::{Placed, Tag};
 
-use super::{Data, EventContent, Extension, TRACEPARENT, json::ObjectWriter};
-
-/// A stored event and where it stands.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Stored<'a> {
-    pub(crate) stream: &'a StreamName,
-    pub(crate) revision: Revision,
-    pub(crate) position: EventPosition,
-    pub(crate) recorded: Recorded,
-    pub(crate) evidence: &'a Evidence,
-    pub(crate) event: &'a NewEvent,
-}
+use super::{Data, Extension, TAGS, TRACEPARENT, json::ObjectWriter};
+use crate::{codec, query::Stored};
 
 /// Appends the event as a JSON object to `out`. Revision and position are strings: CloudEvents integers end at 2^31, and
 /// many programs round larger ones.
-pub(crate) fn write(stored: Stored<'_>, content: &EventContent, out: &mut String) {
-    let Stored { stream, revision, position, recorded, evidence, event } = stored;
+pub(crate) fn write(stored: Stored<'_>, out: &mut String) -> Result<(), DecodeError> {
+    let Stored { placed, recorded, evidence } = stored;
+    let Placed { stream, revision, position, event } = placed;
+    let content = codec::decode_content(&event.content)?;
     let mut object = ObjectWriter::begin(out);
     object.text("specversion", "1.0");
     object.text("id", &event.id.to_string());
@@ -29,6 +21,10 @@ pub(crate) fn write(stored: Stored<'_>, content: &EventContent, out: &mut String
     object.optional("subject", content.subject.as_deref());
     object.optional("time", content.time.as_deref());
     object.optional("dataschema", content.data_schema.as_deref());
+    if !event.tags.is_empty() {
+        let tags: Vec<&str> = event.tags.iter().map(Tag::as_str).collect();
+        object.text(TAGS, &tags.join(","));
+    }
     object.text("stream", stream.as_str());
     object.text("revision", &revision.to_string());
     object.text("position", &position.to_string());
@@ -55,4 +51,5 @@ pub(crate) fn write(stored: Stored<'_>, content: &EventContent, out: &mut String
         Data::Binary(data) => object.text("data_base64", &STANDARD.encode(data)),
     }
     object.end();
+    Ok(())
 }

@@ -31,7 +31,7 @@ mod content;
 mod frame;
 
 pub(crate) use content::{decode as decode_content, encode as encode_content};
-pub(crate) use frame::{StoredRecord, decode_record};
+pub(crate) use frame::{Recorded, StoredRecord, decode_record};
 
 use bytes::{Reader, Writer};
 use lombard_engine::{Codec, DecodeError};

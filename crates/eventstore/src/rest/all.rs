@@ -3,39 +3,81 @@
 use axum::{extract::State, response::Response};
 use lombard_chassis::{Problem, Query};
 use lombard_eventstore_core::EventPosition;
-use lombard_types::Position;
 use serde::Deserialize;
 
-use super::{Api, answer::Answer, authority::Caller, paging};
+use super::{Api, answer::Answer, authority::Caller, page::Page, paging, selection::Selection};
+use crate::{
+    problem,
+    query::{AllReading, Direction},
+};
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Reading {
     after: Option<String>,
+    before: Option<String>,
     limit: Option<String>,
+    #[serde(default)]
+    direction: Direction,
+    prefix: Option<String>,
+    types: Option<String>,
+    tags: Option<String>,
+    query: Option<String>,
+    until: Option<String>,
+    as_of: Option<String>,
     at_least: Option<String>,
 }
 
-/// The events of all streams in their common order, without gaps, after a position or from the first. `Link` says where
-/// the next page is, where there is one now. Needs `events:read` without a stream.
+/// The events of all streams in their common order, without gaps, after a position or from the first; backwards, before
+/// a position or from the last. `Link` says where the next page is, where there is one now. With a filter that little
+/// meets, a page may be short, even empty, and have a next one. Needs `events:read` without a stream, or for the prefix.
 pub(super) async fn list(
     State(api): State<Api>,
     caller: Caller,
     Query(reading): Query<Reading>,
 ) -> Result<Response, Problem> {
-    caller.read_all()?;
-    let limit = paging::limit(reading.limit.as_deref(), &api.config)?;
-    let after: Option<EventPosition> = paging::parameter("after", reading.after.as_deref())?;
-    let at_least: Option<Position> = paging::parameter("at_least", reading.at_least.as_deref())?;
-    api.reach(at_least).await?;
-    let from = after.map_or(EventPosition::START, EventPosition::next);
-    let ((events, end), position) =
-        api.read(|index| (index.all(from, limit), index.next_position()));
-    let page = api.page(&events).await?;
-    let last = page.count.checked_sub(1).and_then(|last| events.get(last));
-    let next = last.filter(|last| last.position.next() < end).map(|last| {
-        let limit = reading.limit.map_or(String::new(), |limit| format!("&limit={limit}"));
-        format!("/v1/eventstore/events?after={}{limit}", last.position)
+    let Reading { after, before, limit, direction, .. } = reading;
+    let Reading { prefix, types, tags, query, until, as_of, at_least, .. } = reading;
+    let selection = Selection { prefix, types, tags, query, until, as_of, at_least };
+    let filter = selection.filter()?;
+    caller.read_prefix(filter.stream_prefix.as_deref())?;
+    let limit = paging::limit(limit.as_deref(), &api.config)?;
+    let after: Option<EventPosition> = paging::parameter("after", after.as_deref())?;
+    let before: Option<EventPosition> = paging::parameter("before", before.as_deref())?;
+    let horizon = selection.horizon(&api).await?;
+    let from = match (direction, after, before) {
+        (Direction::Forwards, after, None) => after.map_or(EventPosition::START, EventPosition::next),
+        (Direction::Backwards, None, None) => EventPosition::new(u64::MAX),
+        (Direction::Backwards, None, Some(before)) => match before.get().checked_sub(1) {
+            Some(from) => EventPosition::new(from),
+            None => return Ok(api.answer(Page::default(), horizon)?.into_response()),
+        },
+        (Direction::Forwards, _, Some(_)) => {
+            return Err(problem::invalid_parameter("before", "goes with direction=backwards"));
+        }
+        (Direction::Backwards, Some(_), _) => {
+            return Err(problem::invalid_parameter("after", "goes with direction=forwards"));
+        }
+    };
+    let mut page = Page::new(limit, api.config.page_bytes_max);
+    let reading = AllReading { from, direction, filter: &filter, horizon };
+    let examined_max = api.config.page_examined_max;
+    let next = api
+        .reader
+        .read_all(reading, examined_max, |stored| page.add(stored))
+        .await
+        .map_err(|error| problem::from_query_error(&error))?;
+    let next = next.filter(|next| horizon.until.is_none_or(|until| *next <= until));
+    let next = next.map(|next| {
+        let place = match direction {
+            Direction::Forwards => match next.get().checked_sub(1) {
+                Some(after) => format!("after={after}&"),
+                None => String::new(),
+            },
+            Direction::Backwards => format!("direction=backwards&before={}&", next.next()),
+        };
+        format!("/v1/eventstore/events?{place}limit={limit}{}", selection.link())
     });
-    Ok(Answer::events(page.json).position(position).next(next).into_response())
+    api.metrics.events_read(page.count());
+    Ok(api.answer(page, horizon)?.next(next).into_response())
 }

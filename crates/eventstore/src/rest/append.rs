@@ -1,6 +1,5 @@
 //! `POST /v1/eventstore/streams/{stream}/events`.
 
-use aws_lc_rs::digest;
 use axum::{
     extract::{FromRequest as _, Request, State},
     response::Response,
@@ -13,17 +12,17 @@ use lombard_chassis::{
 };
 use lombard_engine::{Committed, SubmitError};
 use lombard_eventstore_core::{
-    Append, AppendReply, Content, ContentDigest, EventType, NewEvent, Recorded, StreamAppend,
-    StreamRange,
+    Append, Command, Event, NewEvent, StreamAppend, StreamRange,
 };
-use lombard_types::StreamName;
+use lombard_types::{Position, StreamName};
 use serde::Serialize;
 
 use super::{Api, answer::Answer, authority::Caller, precondition};
 use crate::{
     Config,
     cloud_event::{self, CloudEvent, Members},
-    codec,
+    codec::{self, Recorded},
+    machine::Reply,
     metrics::AppendResult,
     problem,
 };
@@ -45,28 +44,84 @@ pub(super) async fn append(
     let expected = precondition::expected(request.headers())?;
     let form = Form::of(request.headers())?;
     let RawBody(body) = RawBody::from_request(request, &()).await?;
-    let events = form.parse(&body)?;
-    let events = read_events(events, &stream, &api.config)?;
-    let event_count = events.len();
+    let events = read_events(form.parse(&body)?, &api.config)?;
     let evidence = caller.evidence(context)?;
-    let append = Append { streams: vec![StreamAppend { stream, expected, events }], evidence };
-    match api.writer.submit(append).await {
-        Ok(committed) => {
-            if committed.written {
-                api.metrics.append(AppendResult::Appended);
-                api.metrics.events_appended(event_count);
-            } else {
-                api.metrics.append(AppendResult::Replayed);
+    let streams = vec![StreamAppend { stream, expected, events }];
+    let outcome = api.append(Append { streams, condition: None, evidence }).await?;
+    answer(outcome)
+}
+
+/// Where the events of an append stand, now or since the first time it was asked for.
+pub(super) struct Outcome {
+    pub(super) streams: Vec<StreamRange>,
+    pub(super) recorded: Recorded,
+    /// Whether this is the answer to a retry.
+    pub(super) is_replayed: bool,
+}
+
+impl Api {
+    pub(super) async fn append(&self, append: Append) -> Result<Outcome, Problem> {
+        let event_count = append.events().count();
+        let outcome = match self.writer.submit(Command::Append(append)).await {
+            Ok(committed) => self.outcome(committed).await,
+            Err(error) => {
+                let result = match error {
+                    SubmitError::Rejected { .. } => AppendResult::Rejected,
+                    _ => AppendResult::Failed,
+                };
+                Err((result, problem::from_submit_error(error)))
             }
-            answer(committed)
+        };
+        match outcome {
+            Ok(outcome) if outcome.is_replayed => {
+                self.metrics.append(AppendResult::Replayed);
+                Ok(outcome)
+            }
+            Ok(outcome) => {
+                self.metrics.append(AppendResult::Appended);
+                self.metrics.events_appended(event_count);
+                Ok(outcome)
+            }
+            Err((result, problem)) => {
+                self.metrics.append(result);
+                Err(problem)
+            }
         }
-        Err(error) => {
-            api.metrics.append(match error {
-                SubmitError::Rejected { .. } => AppendResult::Rejected,
-                _ => AppendResult::Failed,
-            });
-            Err(problem::from_submit_error(error))
+    }
+
+    async fn outcome(&self, committed: Committed<Reply>) -> Result<Outcome, (AppendResult, Problem)> {
+        let Committed { position, time, reply, .. } = committed;
+        match reply {
+            Reply::Appended(streams) => {
+                let recorded = Recorded { position, time };
+                Ok(Outcome { streams, recorded, is_replayed: false })
+            }
+            Reply::Recorded(record, append) => self.earlier(record, &append, position).await,
+            Reply::Stored(_) => {
+                tracing::error!("an append was answered as a document");
+                Err((AppendResult::Failed, Problem::new(&problems::INTERNAL)))
+            }
         }
+    }
+
+    /// The first answer to an append that has been recorded, or what differs from it.
+    async fn earlier(
+        &self,
+        record: Position,
+        append: &Append,
+        position: Position,
+    ) -> Result<Outcome, (AppendResult, Problem)> {
+        let stored = self.reader.record(record).await;
+        let stored =
+            stored.map_err(|error| (AppendResult::Failed, problem::from_query_error(&error)))?;
+        let Event::Appended(appended) = &stored.event else {
+            return Err((AppendResult::Failed, problem::not_where_indexed(record)));
+        };
+        let streams = appended.repeated_by(append, |recorded, asked| recorded == asked);
+        let streams = streams.map_err(|rejection| {
+            (AppendResult::Rejected, problem::from_rejection(rejection, Some(position)))
+        })?;
+        Ok(Outcome { streams, recorded: stored.recorded, is_replayed: true })
     }
 }
 
@@ -100,83 +155,78 @@ impl Form {
     }
 }
 
-fn read_events(
-    events: Vec<Members>,
-    stream: &StreamName,
-    config: &Config,
-) -> Result<Vec<NewEvent>, Problem> {
+pub(super) fn read_events(events: Vec<Members>, config: &Config) -> Result<Vec<NewEvent>, Problem> {
     let limits = cloud_event::Limits {
         extensions_max: config.event_extensions_max,
         attribute_bytes_max: config.attribute_bytes_max,
+        tags_max: config.event_tags_max,
     };
     let bytes_max = config.event_bytes_max;
     let mut read = Vec::with_capacity(events.len());
     for (index, members) in events.into_iter().enumerate() {
         let event = cloud_event::read(members, limits)
             .map_err(|error| problem::from_invalid_event(index, &error))?;
-        let CloudEvent { id, event_type, content } = event;
+        let CloudEvent { id, event_type, tags, content } = event;
         let content = codec::encode_content(&content);
         let bytes = content.0.len() + event_type.as_str().len();
         if bytes > bytes_max {
             return Err(problem::event_too_large(index, bytes, bytes_max));
         }
-        let digest = digest_of(stream, &event_type, &content);
-        read.push(NewEvent { id, event_type, digest, content });
+        read.push(NewEvent { id, event_type, tags, content });
     }
     Ok(read)
-}
-
-/// Each part after its length, so that no two different events are the same bytes.
-fn digest_of(stream: &StreamName, event_type: &EventType, content: &Content) -> ContentDigest {
-    let mut hash = digest::Context::new(&digest::SHA256);
-    for part in [stream.as_str().as_bytes(), event_type.as_str().as_bytes(), &content.0] {
-        hash.update(&part.len().to_le_bytes());
-        hash.update(part);
-    }
-    let mut half = [0; 16];
-    for (to, from) in half.iter_mut().zip(hash.finish().as_ref()) {
-        *to = *from;
-    }
-    ContentDigest(half)
 }
 
 /// Where the events stand; both ends are included. Numbers are strings, since many programs round large ones.
 #[derive(Debug, Serialize)]
 struct Appended {
-    stream: String,
-    first_revision: String,
-    last_revision: String,
-    first_position: String,
-    last_position: String,
+    #[serde(flatten)]
+    range: Range,
     /// The record of the log that holds them.
     log_position: String,
     recorded_at: String,
 }
 
-fn answer(committed: Committed<AppendReply>) -> Result<Response, Problem> {
-    let Committed { position, time, reply: AppendReply { streams, earlier }, .. } = committed;
-    let Some(range) = streams.into_iter().next() else {
+/// Where the events of one stream stand.
+#[derive(Debug, Serialize)]
+pub(super) struct Range {
+    stream: String,
+    first_revision: String,
+    last_revision: String,
+    first_position: String,
+    last_position: String,
+}
+
+impl From<&StreamRange> for Range {
+    fn from(range: &StreamRange) -> Self {
+        Self {
+            stream: range.stream.to_string(),
+            first_revision: range.first_revision.to_string(),
+            last_revision: range.last_revision.to_string(),
+            first_position: range.first_position.to_string(),
+            last_position: range.last_position.to_string(),
+        }
+    }
+}
+
+fn answer(outcome: Outcome) -> Result<Response, Problem> {
+    let Outcome { streams, recorded, is_replayed } = outcome;
+    let Some(range) = streams.first() else {
         tracing::error!("an append to one stream was answered with none");
         return Err(Problem::new(&problems::INTERNAL));
     };
-    let recorded = earlier.unwrap_or(Recorded { position, time });
-    let StreamRange { stream, first_revision, last_revision, first_position, last_position } =
-        range;
     let body = Appended {
-        stream: stream.to_string(),
-        first_revision: first_revision.to_string(),
-        last_revision: last_revision.to_string(),
-        first_position: first_position.to_string(),
-        last_position: last_position.to_string(),
+        range: Range::from(range),
         log_position: recorded.position.to_string(),
         recorded_at: recorded.time.to_string(),
     };
-    let count = last_revision.since(first_revision) + 1;
+    let StreamRange { stream, first_revision, last_revision, .. } = range;
+    let count = last_revision.since(*first_revision) + 1;
     let location =
         format!("/v1/eventstore/streams/{stream}/events?from={first_revision}&limit={count}");
     let answer = Answer::new((StatusCode::CREATED, Json(body)))
         .position(Some(recorded.position))
-        .revision(last_revision)
+        .revision(*last_revision)
         .location(&location);
-    Ok(if earlier.is_some() { answer.replayed() } else { answer }.into_response())
+    Ok(if is_replayed { answer.replayed() } else { answer }.into_response())
 }

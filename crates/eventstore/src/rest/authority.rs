@@ -35,8 +35,20 @@ impl Caller {
     }
 
     /// Must be permitted to read everything.
-    pub(super) fn read_all(&self) -> Result<(), Problem> {
+    fn read_all(&self) -> Result<(), Problem> {
         self.0.require(FAMILY, READ, None).map(drop)
+    }
+
+    /// Must be permitted to read every stream whose name begins so, whatever else it is named.
+    pub(super) fn read_prefix(&self, prefix: Option<&str>) -> Result<(), Problem> {
+        match prefix {
+            // A pattern that ends in a star permits a prefix where it permits every name that the prefix begins.
+            Some(prefix) => {
+                let any = format!("{prefix}*");
+                self.0.require(FAMILY, READ, Some(&any)).map(drop)
+            }
+            None => self.read_all(),
+        }
     }
 
     /// Must be permitted to read something, whatever it is.

@@ -6,32 +6,41 @@
 mod all;
 mod answer;
 mod append;
+mod appends;
 mod authority;
+mod documents;
 mod events;
+mod page;
 mod paging;
 mod precondition;
+mod selection;
 mod streams;
 
 use std::sync::Arc;
 
-use axum::{Extension, Router, routing::get};
+use axum::{
+    Extension, Router,
+    routing::{get, post},
+};
 use lombard_chassis::{Problem, extract::BodyLimit, problems};
-use lombard_engine::{Follower, Handle};
-use lombard_types::{Position, Revision, StreamName};
+use lombard_engine::Handle;
+use lombard_types::{Position, StreamName};
 
+use self::{answer::Answer, page::Page};
 use crate::{
     Config,
+    index::Chunk,
     machine::EventStoreMachine,
     metrics::EventStoreMetrics,
     problem,
-    query::{EventIndex, EventPage, Located, read_page},
+    query::{Horizon, Reader},
 };
 
 /// What the handlers share.
 #[derive(Clone, Debug)]
 pub(crate) struct Api {
     pub(crate) writer: Handle<EventStoreMachine>,
-    pub(crate) index: Follower<EventIndex>,
+    pub(crate) reader: Reader,
     pub(crate) metrics: EventStoreMetrics,
     pub(crate) config: Arc<Config>,
 }
@@ -42,49 +51,49 @@ pub(crate) fn router(api: Api) -> Router {
     let routes = Router::new()
         .route("/streams", get(streams::list))
         .route("/streams/{stream}/events", get(events::list).post(append::append))
+        .route(
+            "/streams/{stream}/snapshot",
+            get(documents::read_snapshot).put(documents::write_snapshot),
+        )
+        .route(
+            "/streams/{stream}/metadata",
+            get(documents::read_metadata).put(documents::write_metadata),
+        )
         .route("/events", get(all::list))
+        .route("/appends", post(appends::append))
         .with_state(api);
     Router::new().nest("/v1/eventstore", routes).layer(Extension(body_limit))
 }
 
 impl Api {
-    /// Waits until the read side has applied the record at `at_least`.
+    /// Waits until the record at `at_least` is durable.
     async fn reach(&self, at_least: Option<Position>) -> Result<(), Problem> {
         let Some(wanted) = at_least else {
             return Ok(());
         };
         let wait = self.config.wait();
-        self.index.wait_for(wanted.next(), wait).await.map_err(|lagging| {
-            let problem = Problem::new(&problems::POSITION_NOT_REACHED)
-                .detail(format!("record {wanted} was not reached in {} ms", wait.as_millis()))
-                .retry_after(std::time::Duration::from_secs(1));
-            problem::with_position(problem, lagging.reached.previous())
-        })
-    }
-
-    /// A stream's last revision. That it does not exist is said only after everything that was answered to anybody
-    /// before now has been looked at.
-    async fn last_revision(&self, stream: &StreamName) -> Result<Revision, Problem> {
-        let look = || self.index.read(|index| index.last_revision(stream));
-        if let Some(revision) = look() {
-            return Ok(revision);
+        let mut durable = self.reader.log.durable();
+        let reached = durable.wait_for(|durable| *durable > wanted);
+        if matches!(tokio::time::timeout(wait, reached).await, Ok(Ok(_))) {
+            return Ok(());
         }
-        let asked = self.writer.query(|_| ()).await;
-        let ((), position) = asked.map_err(problem::from_query_error)?;
-        self.reach(position).await?;
-        look().ok_or_else(|| problem::stream_not_found(stream))
+        let problem = Problem::new(&problems::POSITION_NOT_REACHED)
+            .detail(format!("record {wanted} was not reached in {} ms", wait.as_millis()))
+            .retry_after(std::time::Duration::from_secs(1));
+        Err(problem::with_position(problem, self.reader.durable().previous()))
     }
 
-    /// Reads the index, and says the last record that it includes.
-    fn read<R>(&self, read: impl FnOnce(&EventIndex) -> R) -> (R, Option<Position>) {
-        let (result, end) = self.index.read_at(read);
-        (result, end.previous())
+    /// What was last added to a stream before record `end`.
+    fn last_chunk(&self, stream: &StreamName, end: Position) -> Result<Chunk, Problem> {
+        let chunk = self.reader.index.last_chunk(stream, end);
+        let chunk = chunk.map_err(|error| problem::from_query_error(&error.into()))?;
+        chunk.ok_or_else(|| problem::stream_not_found(stream))
     }
 
-    async fn page(&self, events: &[Located]) -> Result<EventPage, Problem> {
-        let page = read_page(&**self.writer.log(), events, self.config.page_bytes_max).await;
-        let page = page.map_err(|error| problem::from_page_error(&error))?;
-        self.metrics.events_read(page.count);
-        Ok(page)
+    /// A page, and the last record that it depends on.
+    #[expect(clippy::unused_self, reason = "an answer of this interface")]
+    fn answer(&self, page: Page, horizon: Horizon) -> Result<Answer, Problem> {
+        let json = page.into_json().map_err(problem::from_decode_error)?;
+        Ok(Answer::events(json).position(horizon.end.previous()))
     }
 }

@@ -1,12 +1,17 @@
 //! `GET /v1/eventstore/streams`.
 
 use axum::{extract::State, response::Response};
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use lombard_chassis::{Json, Problem, Query};
+use lombard_eventstore_core::Event;
 use lombard_types::{Position, StreamName};
 use serde::{Deserialize, Serialize};
 
 use super::{Api, answer::Answer, authority::Caller, paging};
-use crate::query::{EventIndex, StreamSummary};
+use crate::{
+    index::{Listed, NameKey},
+    problem,
+};
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -35,8 +40,8 @@ struct Stream {
 /// Streams looked at for one page, most of which the caller may not be permitted to see.
 const EXAMINED_MAX: usize = 10_000;
 
-/// The streams whose name begins with `prefix`, in order of name. Leaves out those that the caller may not read, so a
-/// page can be short and have a next one. Needs `events:read` for anything.
+/// The streams whose name begins with `prefix`, in the order of the first 32 bytes of their names. Leaves out those that
+/// the caller may not read, so a page can be short and have a next one. Needs `events:read` for anything.
 pub(super) async fn list(
     State(api): State<Api>,
     caller: Caller,
@@ -44,47 +49,78 @@ pub(super) async fn list(
 ) -> Result<Response, Problem> {
     caller.read_anything()?;
     let limit = paging::limit(listing.limit.as_deref(), &api.config)?;
-    let after: Option<StreamName> = paging::parameter("after", listing.after.as_deref())?;
+    let after = listing.after.as_deref().map(read_cursor).transpose()?;
     let at_least: Option<Position> = paging::parameter("at_least", listing.at_least.as_deref())?;
     api.reach(at_least).await?;
-    let after = after.as_ref().map(StreamName::as_str);
-    let (page, position) = api.read(|index| page(index, &caller, &listing.prefix, after, limit));
-    Ok(Answer::new(Json(page)).position(position).into_response())
+    let end = api.reader.durable();
+    let page = page(&api, &caller, &listing.prefix, after, limit, end).await?;
+    Ok(Answer::new(Json(page)).position(end.previous()).into_response())
 }
 
-fn page(
-    index: &EventIndex,
+async fn page(
+    api: &Api,
     caller: &Caller,
     prefix: &str,
-    after: Option<&str>,
+    mut after: Option<NameKey>,
     limit: usize,
-) -> Page {
-    let mut streams = index.streams(prefix, after).peekable();
+    end: Position,
+) -> Result<Page, Problem> {
     let mut items = Vec::new();
-    let mut last = None;
-    for _ in 0..EXAMINED_MAX {
-        if items.len() == limit {
-            break;
+    let mut examined = 0;
+    while examined < EXAMINED_MAX {
+        let wanted = limit + 1;
+        let listed = api
+            .reader
+            .index
+            .streams(prefix, after, wanted, end)
+            .map_err(|error| problem::from_query_error(&error.into()))?;
+        let is_last = listed.len() < wanted;
+        for listed in listed {
+            if items.len() == limit {
+                return Ok(Page { items, next: after.map(|cursor| write_cursor(&cursor)) });
+            }
+            examined += 1;
+            after = Some(listed.cursor);
+            let stream = name(api, &listed).await?;
+            if stream.as_str().starts_with(prefix) && caller.may_read(&stream) {
+                items.push(Stream {
+                    stream: stream.to_string(),
+                    last_revision: listed.last.last_revision().to_string(),
+                    last_position: listed.last.last_position().to_string(),
+                });
+            }
         }
-        let Some(summary) = streams.next() else {
-            return Page { items, next: None };
-        };
-        last = Some(summary.stream.to_string());
-        if caller.may_read(&summary.stream) {
-            items.push(Stream::from(summary));
+        if is_last {
+            return Ok(Page { items, next: None });
         }
     }
-    let next = if streams.peek().is_some() { last } else { None };
-    Page { items, next }
+    Ok(Page { items, next: after.map(|cursor| write_cursor(&cursor)) })
 }
 
-impl From<StreamSummary> for Stream {
-    fn from(summary: StreamSummary) -> Self {
-        let StreamSummary { stream, last_revision, last_position } = summary;
-        Self {
-            stream: stream.to_string(),
-            last_revision: last_revision.to_string(),
-            last_position: last_position.to_string(),
-        }
+/// The whole name of a stream, of which the index has the beginning.
+async fn name(api: &Api, listed: &Listed) -> Result<StreamName, Problem> {
+    if listed.is_whole()
+        && let Ok(name) = listed.name_start.parse()
+    {
+        return Ok(name);
     }
+    let record = api.reader.record(listed.first_record).await;
+    let record = record.map_err(|error| problem::from_query_error(&error))?;
+    let Event::Appended(appended) = &record.event else {
+        return Err(problem::not_where_indexed(listed.first_record));
+    };
+    let part = appended.streams.iter().find(|part| listed.is_named(&part.stream));
+    part.map(|part| part.stream.clone())
+        .ok_or_else(|| problem::not_where_indexed(listed.first_record))
+}
+
+fn write_cursor(cursor: &NameKey) -> String {
+    URL_SAFE_NO_PAD.encode(cursor)
+}
+
+fn read_cursor(text: &str) -> Result<NameKey, Problem> {
+    let bytes = URL_SAFE_NO_PAD.decode(text).ok();
+    bytes.and_then(|bytes| bytes.try_into().ok()).ok_or_else(|| {
+        problem::invalid_parameter("after", "must be the `next` of the page before")
+    })
 }

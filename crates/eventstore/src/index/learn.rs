@@ -1,0 +1,111 @@
+//! The writer's side: makes what happened part of the index.
+
+use std::collections::HashMap;
+
+use lombard_eventstore_core::{Appended, DocumentStored, Event, EventType, StreamAppended};
+use lombard_types::{Position, Revision};
+
+use super::{
+    EventIndex,
+    key::{
+        Hash, POSITIONS_MAX, document_key, hash, id_key, join, name_key, six, stream_key, tag_key,
+        type_hash, type_key,
+    },
+};
+
+/// Events after which what is in memory is made ready to be sealed.
+const FREEZE_EVENTS: u64 = 256 << 10;
+/// Records between two of which the first position is noted: what a reader goes through to find a position.
+const START_RECORDS: u64 = 64;
+/// Types whose hashes are kept.
+const TYPES_KEPT: usize = 1024;
+
+/// What only the writer needs.
+#[derive(Debug, Default)]
+pub(super) struct Learning {
+    /// Most appends have a type that was seen just before.
+    type_hashes: HashMap<EventType, Hash>,
+    events_since_freeze: u64,
+}
+
+impl EventIndex {
+    /// Makes what a record holds part of the index. Records come in their order.
+    pub(crate) fn apply(&self, event: &Event, record: Position) {
+        let mut learning = self.maps.learning.lock();
+        match event {
+            Event::Appended(appended) => self.append(&mut learning, appended, record),
+            Event::Stored(stored) => self.store(stored, record),
+        }
+        learning.events_since_freeze += match event {
+            Event::Appended(appended) => appended.event_count(),
+            Event::Stored(_) => 1,
+        };
+        if learning.events_since_freeze >= FREEZE_EVENTS {
+            learning.events_since_freeze = 0;
+            self.maps.index.freeze(record.next());
+        }
+    }
+
+    fn append(&self, learning: &mut Learning, appended: &Appended, record: Position) {
+        debug_assert!(appended.end().get() < POSITIONS_MAX, "positions fit in 48 bits");
+        let record_six = six(record.get());
+        let first = appended.first_position;
+        if record.get().is_multiple_of(START_RECORDS) || first.get() == 0 {
+            self.maps.starts.insert(six(first.get()), record_six);
+        }
+        let mut position = first.get();
+        // For each type its last event.
+        let mut types: Vec<(Hash, u64)> = Vec::new();
+        let mut part_position = position;
+        for part in &appended.streams {
+            self.extend(part, part_position, record_six);
+            part_position += part.event_count();
+            for event in &part.events {
+                self.maps.ids.insert(id_key(event.id), record_six);
+                let event_type = learning.hash_of(&event.event_type);
+                match types.iter_mut().find(|(known, _)| *known == event_type) {
+                    Some((_, last)) => *last = position,
+                    None => types.push((event_type, position)),
+                }
+                for tag in &event.tags {
+                    let key = tag_key(hash(tag.as_str()), type_hash(event_type), position);
+                    self.maps.tags.insert(key, record_six);
+                }
+                position += 1;
+            }
+        }
+        for (event_type, last) in types {
+            self.maps.types.insert(type_key(event_type, last), record_six);
+        }
+        self.maps.next_position.send_replace(appended.end());
+    }
+
+    fn extend(&self, part: &StreamAppended, position: u64, record: [u8; 6]) {
+        let stream = hash(part.stream.as_str());
+        let count = u32::try_from(part.events.len()).unwrap_or(u32::MAX).to_be_bytes();
+        let value = join(&[&record, &six(position), &count]);
+        self.maps.streams.insert(stream_key(stream, part.first_revision), value);
+        if part.first_revision == Revision::START {
+            self.maps.names.insert(name_key(&part.stream, stream), record);
+        }
+    }
+
+    fn store(&self, stored: &DocumentStored, record: Position) {
+        let value = join(&[&six(record.get()), &stored.revision.get().to_be_bytes()]);
+        self.maps.documents.insert(document_key(&stored.key), value);
+    }
+}
+
+impl Learning {
+    fn hash_of(&mut self, event_type: &EventType) -> Hash {
+        if let Some(known) = self.type_hashes.get(event_type) {
+            return *known;
+        }
+        if self.type_hashes.len() >= TYPES_KEPT {
+            self.type_hashes.clear();
+        }
+        let hash = hash(event_type.as_str());
+        self.type_hashes.insert(event_type.clone(), hash);
+        hash
+    }
+}

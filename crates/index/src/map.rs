@@ -1,0 +1,368 @@
+//! One map: its tables in memory and its sealed runs.
+
+use std::{collections::BTreeMap, fmt, mem, path::Path, sync::Arc};
+
+use parking_lot::{Mutex, RwLock};
+
+use crate::{
+    Range, RangeBack, ReadError,
+    manifest::MapEntry,
+    run::{self, Entry, Run},
+};
+
+/// Runs of one size that are merged into one of the next.
+const MERGED_RUNS: usize = 8;
+
+/// A map of an index.
+#[derive(Clone, Copy, Debug)]
+pub struct MapSpec {
+    /// Names its files; small letters.
+    pub name: &'static str,
+    /// What lookups of absent keys are answered from without reading.
+    pub filter: FilterOn,
+}
+
+/// What the filter of a map's runs is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FilterOn {
+    /// There is none: lookups are of keys that exist, or of ranges.
+    Nothing,
+    /// So many bytes at the beginning of a key; a lookup of a range whose ends have them in common uses it too.
+    First(usize),
+}
+
+impl FilterOn {
+    pub(crate) const fn bytes(self) -> usize {
+        match self {
+            Self::Nothing => 0,
+            Self::First(bytes) => bytes,
+        }
+    }
+}
+
+/// An ordered map. Cheap to clone; one writer, many readers.
+pub struct Map<const K: usize, const V: usize> {
+    shared: Arc<Shared<K, V>>,
+}
+
+impl<const K: usize, const V: usize> Clone for Map<K, V> {
+    fn clone(&self) -> Self {
+        Self { shared: Arc::clone(&self.shared) }
+    }
+}
+
+impl<const K: usize, const V: usize> fmt::Debug for Map<K, V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Map").field("name", &self.shared.spec.name).finish_non_exhaustive()
+    }
+}
+
+pub(crate) type Table<const K: usize, const V: usize> = BTreeMap<[u8; K], [u8; V]>;
+pub(crate) type Runs<const K: usize, const V: usize> = Vec<Arc<Run<K, V>>>;
+
+struct Shared<const K: usize, const V: usize> {
+    spec: MapSpec,
+    tables: RwLock<Tables<K, V>>,
+    /// What the runs will be when the manifest says so.
+    staged: Mutex<Option<Staged<K, V>>>,
+}
+
+/// All of them from the oldest to the newest: of equal keys the newest counts.
+pub(crate) struct Tables<const K: usize, const V: usize> {
+    pub(crate) active: Table<K, V>,
+    /// With the number of the freeze.
+    pub(crate) frozen: Vec<(u64, Arc<Table<K, V>>)>,
+    pub(crate) runs: Arc<Runs<K, V>>,
+}
+
+struct Staged<const K: usize, const V: usize> {
+    runs: Runs<K, V>,
+    /// Tables frozen up to this are in the runs.
+    sealed: Option<u64>,
+}
+
+impl<const K: usize, const V: usize> Map<K, V> {
+    pub(crate) fn new(spec: MapSpec, runs: Runs<K, V>) -> Self {
+        let tables = Tables { active: Table::new(), frozen: Vec::new(), runs: Arc::new(runs) };
+        let shared = Shared { spec, tables: RwLock::new(tables), staged: Mutex::new(None) };
+        Self { shared: Arc::new(shared) }
+    }
+
+    /// Adds an entry; of two with one key the later counts.
+    pub fn insert(&self, key: [u8; K], value: [u8; V]) {
+        self.shared.tables.write().active.insert(key, value);
+    }
+
+    /// The value of a key.
+    pub fn get(&self, key: &[u8; K]) -> Result<Option<[u8; V]>, ReadError> {
+        let runs = {
+            let tables = self.shared.tables.read();
+            if let Some(value) = tables.active.get(key) {
+                return Ok(Some(*value));
+            }
+            let frozen = tables.frozen.iter().rev().find_map(|(_, table)| table.get(key));
+            if let Some(value) = frozen {
+                return Ok(Some(*value));
+            }
+            if tables.runs.is_empty() {
+                return Ok(None);
+            }
+            Arc::clone(&tables.runs)
+        };
+        for run in runs.iter().rev().filter(|run| run.may_have(key, key)) {
+            let block = run.block(run.block_of(key))?;
+            if let Ok(at) = block.binary_search_by(|(known, _)| known.cmp(key)) {
+                return Ok(block.get(at).map(|(_, value)| *value));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The entries from one key to another, both included, in order. Sees entries that are inserted meanwhile or not.
+    pub fn range(&self, from: &[u8; K], to: &[u8; K]) -> Range<K, V> {
+        Range::new(self.clone(), *from, *to)
+    }
+
+    /// The entries of [`Self::range`] from the last to the first.
+    pub fn range_back(&self, from: &[u8; K], to: &[u8; K]) -> RangeBack<K, V> {
+        RangeBack::new(self.clone(), *from, *to)
+    }
+
+    /// The last entry from one key to another, both included.
+    pub fn last_in(&self, from: &[u8; K], to: &[u8; K]) -> Result<Option<Entry<K, V>>, ReadError> {
+        self.range_back(from, to).next().transpose()
+    }
+
+    pub(crate) fn read<R>(&self, read: impl FnOnce(&Tables<K, V>) -> R) -> R {
+        read(&self.shared.tables.read())
+    }
+}
+
+/// What the sealer does with a map, whatever its sizes.
+pub(crate) trait Sealable: Send + Sync {
+    /// Closes the active table.
+    fn freeze(&self, freeze: u64);
+    /// Writes the tables frozen up to a freeze as runs, and stages them.
+    fn seal(&self, freeze: u64, files: &mut Files<'_>) -> Result<(), ReadError>;
+    /// Merges runs where there are many of one size, and stages the outcome. Answers whether there was anything to do.
+    fn merge(&self, files: &mut Files<'_>) -> Result<bool, ReadError>;
+    /// The map as it is with what is staged.
+    fn entry(&self) -> MapEntry;
+    /// Makes what is staged take effect; answers the files that are no longer used.
+    fn commit(&self) -> Vec<std::path::PathBuf>;
+    /// Forgets what is staged.
+    fn abandon(&self);
+}
+
+/// Where new files go.
+pub(crate) struct Files<'a> {
+    pub(crate) directory: &'a Path,
+    pub(crate) next: &'a mut u64,
+}
+
+impl Files<'_> {
+    fn next(&mut self) -> u64 {
+        let number = *self.next;
+        *self.next += 1;
+        number
+    }
+}
+
+/// The file of a run.
+pub(crate) fn file_name(map: &str, number: u64) -> String {
+    format!("{map}-{number:016x}.run")
+}
+
+impl<const K: usize, const V: usize> Map<K, V> {
+    /// The runs as they are with what is staged.
+    fn runs(&self) -> Runs<K, V> {
+        match &*self.shared.staged.lock() {
+            Some(staged) => staged.runs.clone(),
+            None => self.shared.tables.read().runs.to_vec(),
+        }
+    }
+
+    fn stage(&self, runs: Runs<K, V>, sealed: Option<u64>) {
+        let mut staged = self.shared.staged.lock();
+        let before = staged.as_ref().and_then(|staged| staged.sealed);
+        *staged = Some(Staged { runs, sealed: sealed.max(before) });
+    }
+}
+
+impl<const K: usize, const V: usize> Sealable for Map<K, V> {
+    fn freeze(&self, freeze: u64) {
+        let mut tables = self.shared.tables.write();
+        if !tables.active.is_empty() {
+            let table = Arc::new(mem::take(&mut tables.active));
+            tables.frozen.push((freeze, table));
+        }
+    }
+
+    fn seal(&self, freeze: u64, files: &mut Files<'_>) -> Result<(), ReadError> {
+        let mut runs = self.runs();
+        let frozen = self.shared.tables.read().frozen.clone();
+        for (_, table) in frozen.iter().filter(|(number, _)| *number <= freeze) {
+            let filter = self.shared.spec.filter.bytes();
+            let distinct = distinct(table.keys(), filter);
+            let entries = table.iter().map(|(key, value)| Ok((*key, *value)));
+            let number = files.next();
+            let path = files.directory.join(file_name(self.shared.spec.name, number));
+            runs.push(Arc::new(run::write(&path, number, filter, distinct, entries)?));
+        }
+        self.stage(runs, Some(freeze));
+        Ok(())
+    }
+
+    fn merge(&self, files: &mut Files<'_>) -> Result<bool, ReadError> {
+        let mut runs = self.runs();
+        let Some(count) = merged_count(runs.iter().map(|run| run.entries)) else {
+            return Ok(false);
+        };
+        let merged = runs.split_off(runs.len() - count);
+        let filter = self.shared.spec.filter.bytes();
+        let distinct = merged.iter().map(|run| run.distinct).sum();
+        let number = files.next();
+        let path = files.directory.join(file_name(self.shared.spec.name, number));
+        let entries = merge(&merged);
+        runs.push(Arc::new(run::write(&path, number, filter, distinct, entries)?));
+        self.stage(runs, None);
+        Ok(true)
+    }
+
+    fn entry(&self) -> MapEntry {
+        let runs = self.runs().iter().map(|run| run.number).collect();
+        let spec = self.shared.spec;
+        MapEntry {
+            name: spec.name.to_owned(),
+            key_bytes: K,
+            value_bytes: V,
+            filter_bytes: spec.filter.bytes(),
+            runs,
+        }
+    }
+
+    fn commit(&self) -> Vec<std::path::PathBuf> {
+        let Some(Staged { runs, sealed }) = self.shared.staged.lock().take() else {
+            return Vec::new();
+        };
+        let mut tables = self.shared.tables.write();
+        let before = mem::replace(&mut tables.runs, Arc::new(runs));
+        if let Some(sealed) = sealed {
+            tables.frozen.retain(|(number, _)| *number > sealed);
+        }
+        let is_gone =
+            |run: &&Arc<Run<K, V>>| !tables.runs.iter().any(|kept| kept.number == run.number);
+        before.iter().filter(is_gone).map(|run| run.path().to_owned()).collect()
+    }
+
+    fn abandon(&self) {
+        self.shared.staged.lock().take();
+    }
+}
+
+/// How many different beginnings the keys have.
+fn distinct<'a, const K: usize>(keys: impl Iterator<Item = &'a [u8; K]>, bytes: usize) -> u64 {
+    let mut last: Option<&[u8]> = None;
+    let mut count = 0;
+    for key in keys {
+        let beginning = key.get(..bytes).unwrap_or(key);
+        if last != Some(beginning) {
+            count += 1;
+        }
+        last = Some(beginning);
+    }
+    count
+}
+
+/// How many of the newest runs to merge: where there are many of one size behind larger ones, these and the smaller
+/// ones between.
+fn merged_count(entries: impl DoubleEndedIterator<Item = u64>) -> Option<usize> {
+    let base = u64::try_from(MERGED_RUNS).unwrap_or(u64::MAX);
+    let sizes: Vec<u32> = entries.rev().map(|entries| entries.max(1).ilog(base)).collect();
+    let largest = sizes.iter().copied().max()?;
+    (0..=largest).find_map(|size| {
+        let newest = sizes.iter().take_while(|of| **of <= size);
+        let alike = newest.clone().filter(|of| **of == size).count();
+        (alike >= MERGED_RUNS).then(|| newest.count())
+    })
+}
+
+/// The entries of several runs in order; of equal keys the newest run's.
+struct Merge<'a, const K: usize, const V: usize> {
+    sources: Vec<Source<'a, K, V>>,
+}
+
+struct Source<'a, const K: usize, const V: usize> {
+    run: &'a Run<K, V>,
+    next_block: usize,
+    block: std::vec::IntoIter<Entry<K, V>>,
+    head: Option<Entry<K, V>>,
+}
+
+impl<const K: usize, const V: usize> Source<'_, K, V> {
+    fn advance(&mut self) -> Result<(), ReadError> {
+        loop {
+            self.head = self.block.next();
+            if self.head.is_some() || self.next_block == self.run.blocks() {
+                return Ok(());
+            }
+            self.block = self.run.block(self.next_block)?.into_iter();
+            self.next_block += 1;
+        }
+    }
+}
+
+fn merge<'a, const K: usize, const V: usize>(
+    runs: &'a [Arc<Run<K, V>>],
+) -> impl Iterator<Item = Result<Entry<K, V>, ReadError>> + 'a {
+    let source = |run: &'a Arc<Run<K, V>>| Source {
+        run,
+        next_block: 0,
+        block: Vec::new().into_iter(),
+        head: None,
+    };
+    let mut merge = Merge { sources: runs.iter().map(source).collect() };
+    let mut failed = merge.sources.iter_mut().try_for_each(Source::advance).err();
+    std::iter::from_fn(move || match failed.take() {
+        Some(error) => Some(Err(error)),
+        None => merge.next().transpose(),
+    })
+}
+
+impl<const K: usize, const V: usize> Merge<'_, K, V> {
+    fn next(&mut self) -> Result<Option<Entry<K, V>>, ReadError> {
+        let heads = self.sources.iter().filter_map(|source| source.head);
+        let Some(least) = heads.map(|(key, _)| key).min() else {
+            return Ok(None);
+        };
+        let mut found = None;
+        for source in &mut self.sources {
+            if let Some(entry) = source.head.filter(|(key, _)| *key == least) {
+                found = Some(entry);
+                source.advance()?;
+            }
+        }
+        Ok(found)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn runs_of_one_size_are_merged() {
+        for (entries, merged) in [
+            (vec![], None),
+            (vec![100; 7], None),
+            (vec![100; 8], Some(8)),
+            (vec![5000, 100, 100, 100, 100, 100, 100, 100], None),
+            (vec![5000, 1, 2, 3, 4, 5, 6, 7, 0], Some(8)),
+            ([vec![5000; 7], vec![100; 8]].concat(), Some(8)),
+            ([vec![5000; 7], vec![100; 7]].concat(), None),
+            ([vec![5000; 8], vec![100; 7]].concat(), Some(15)),
+        ] {
+            assert_eq!(merged_count(entries.clone().into_iter()), merged, "{entries:?}");
+        }
+    }
+}
