@@ -6,13 +6,16 @@
 #![expect(clippy::print_stdout, reason = "this is its output")]
 #![expect(clippy::unwrap_used, reason = "an example ends where anything fails")]
 
-use std::{fs, time::Instant};
+use std::{
+    fs,
+    time::{Duration, Instant},
+};
 
-use lombard_index::{FilterOn, MapSpec, Opening};
+use lombard_index::{FilterOn, Index, MapSpec, Opening};
 use lombard_types::Position;
 use tokio::sync::watch;
 
-const FREEZE_IDS: u64 = 256 << 10;
+const FREEZE_IDS: u64 = 128 << 10;
 
 fn main() {
     let millions: u64 = std::env::args().nth(1).map_or(10, |text| text.parse().unwrap());
@@ -27,13 +30,13 @@ fn main() {
         ids.insert(id(number), [1; 6]);
         if (number + 1) % FREEZE_IDS == 0 {
             index.freeze(Position::new(number + 1), 0);
+            // As a log would, which is slower than memory.
+            wait_until_sealed(&index, (number + 1).saturating_sub(2 * FREEZE_IDS));
         }
     }
     let inserted = started.elapsed();
     index.freeze(Position::new(count), 0);
-    while index.sealed() < Position::new(count) {
-        std::thread::yield_now();
-    }
+    wait_until_sealed(&index, count);
     let per = |micros: u64| micros as f64 / count as f64;
     println!(
         "insert: {:.3} CPU-us each with sealing and merging, {inserted:?} in all",
@@ -65,11 +68,17 @@ fn main() {
     fs::remove_dir_all(directory).unwrap();
 }
 
+fn wait_until_sealed(index: &Index, position: u64) {
+    while index.sealed() < Position::new(position) {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
 /// Every second one random, the others in order of time.
 fn id(number: u64) -> [u8; 16] {
     let mut mixed = (number + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15);
     mixed = (mixed ^ (mixed >> 31)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-    let first = if number % 2 == 0 { mixed } else { number << 16 };
+    let first = if number.is_multiple_of(2) { mixed } else { number << 16 };
     let mut id = [0; 16];
     id[..8].copy_from_slice(&first.to_be_bytes());
     id[8..].copy_from_slice(&mixed.rotate_left(29).to_be_bytes());

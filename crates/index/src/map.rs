@@ -7,7 +7,7 @@ use parking_lot::{Mutex, RwLock};
 use crate::{
     Range, RangeBack, ReadError,
     manifest::MapEntry,
-    run::{self, Entry, Run},
+    run::{self, Block, Entry, Run},
 };
 
 /// Runs of one size that are merged into one of the next.
@@ -111,8 +111,9 @@ impl<const K: usize, const V: usize> Map<K, V> {
         };
         for run in runs.iter().rev().filter(|run| run.may_have(key, key)) {
             let block = run.block(run.block_of(key))?;
-            if let Ok(at) = block.binary_search_by(|(known, _)| known.cmp(key)) {
-                return Ok(block.get(at).map(|(_, value)| *value));
+            let at = block.entry(block.at_or_after(key));
+            if let Some((_, value)) = at.filter(|(known, _)| known == key) {
+                return Ok(Some(value));
             }
         }
         Ok(None)
@@ -295,18 +296,22 @@ struct Merge<'a, const K: usize, const V: usize> {
 struct Source<'a, const K: usize, const V: usize> {
     run: &'a Run<K, V>,
     next_block: usize,
-    block: std::vec::IntoIter<Entry<K, V>>,
+    block: Block<K, V>,
+    /// Which entry of the block comes after the head.
+    next: usize,
     head: Option<Entry<K, V>>,
 }
 
 impl<const K: usize, const V: usize> Source<'_, K, V> {
     fn advance(&mut self) -> Result<(), ReadError> {
         loop {
-            self.head = self.block.next();
+            self.head = self.block.entry(self.next);
+            self.next += 1;
             if self.head.is_some() || self.next_block == self.run.blocks() {
                 return Ok(());
             }
-            self.block = self.run.block(self.next_block)?.into_iter();
+            self.block = self.run.block(self.next_block)?;
+            self.next = 0;
             self.next_block += 1;
         }
     }
@@ -318,7 +323,8 @@ fn merge<'a, const K: usize, const V: usize>(
     let source = |run: &'a Arc<Run<K, V>>| Source {
         run,
         next_block: 0,
-        block: Vec::new().into_iter(),
+        block: Block::default(),
+        next: 0,
         head: None,
     };
     let mut merge = Merge { sources: runs.iter().map(source).collect() };

@@ -146,13 +146,15 @@ fn first_of<const K: usize, const V: usize>(
 ) -> Result<Vec<Entry<K, V>>, ReadError> {
     let mut found = Vec::new();
     for number in run.block_of(from)..run.blocks() {
-        for entry in run.block(number)? {
+        let block = run.block(number)?;
+        for entry in (block.at_or_after(from)..block.len()).filter_map(|at| block.entry(at)) {
             if entry.0 > *to || found.len() == size {
                 return Ok(found);
             }
-            if entry.0 >= *from {
-                found.push(entry);
-            }
+            found.push(entry);
+        }
+        if found.len() == size {
+            break;
         }
     }
     Ok(found)
@@ -167,13 +169,19 @@ fn last_of<const K: usize, const V: usize>(
     let mut found = Vec::new();
     let last = if run.blocks() == 0 { 0 } else { run.block_of(to) + 1 };
     for number in (0..last).rev() {
-        for entry in run.block(number)?.into_iter().rev() {
+        let block = run.block(number)?;
+        let end = match block.at_or_after(to) {
+            at if block.key(at) == Some(to) => at + 1,
+            at => at,
+        };
+        for entry in (0..end).rev().filter_map(|at| block.entry(at)) {
             if entry.0 < *from || found.len() == size {
                 return Ok(found);
             }
-            if entry.0 <= *to {
-                found.push(entry);
-            }
+            found.push(entry);
+        }
+        if found.len() == size {
+            break;
         }
     }
     Ok(found)

@@ -222,7 +222,7 @@ impl<const K: usize, const V: usize> Run<K, V> {
     }
 
     /// The entries of a block.
-    pub(crate) fn block(&self, number: usize) -> Result<Vec<Entry<K, V>>, ReadError> {
+    pub(crate) fn block(&self, number: usize) -> Result<Block<K, V>, ReadError> {
         let wrong = |cause: &str| ReadError { file: self.path.clone(), cause: cause.into() };
         let per_block = block_entries(K + V);
         let full_bytes = per_block * (K + V) + CRC_BYTES;
@@ -236,8 +236,41 @@ impl<const K: usize, const V: usize> Run<K, V> {
         if crc32c::crc32c(content) != u32::from_le_bytes(*crc) {
             return Err(damaged());
         }
-        let entry = |bytes: &[u8]| (array(bytes), array(bytes.get(K..).unwrap_or_default()));
-        Ok(content.chunks_exact(K + V).map(entry).collect())
+        bytes.truncate(bytes.len() - CRC_BYTES);
+        Ok(Block(bytes))
+    }
+}
+
+/// The entries of a block, in order of key.
+#[derive(Debug, Default)]
+pub(crate) struct Block<const K: usize, const V: usize>(Vec<u8>);
+
+impl<const K: usize, const V: usize> Block<K, V> {
+    pub(crate) fn len(&self) -> usize {
+        self.0.len() / (K + V)
+    }
+
+    pub(crate) fn key(&self, number: usize) -> Option<&[u8; K]> {
+        self.0.get(number * (K + V)..)?.first_chunk()
+    }
+
+    pub(crate) fn entry(&self, number: usize) -> Option<Entry<K, V>> {
+        let bytes = self.0.get(number * (K + V)..)?;
+        Some((*bytes.first_chunk()?, *bytes.get(K..)?.first_chunk()?))
+    }
+
+    /// The number of the first entry whose key is not below this one.
+    pub(crate) fn at_or_after(&self, key: &[u8; K]) -> usize {
+        let (mut first, mut end) = (0, self.len());
+        while first < end {
+            let middle = first + (end - first) / 2;
+            if self.key(middle).is_some_and(|known| known < key) {
+                first = middle + 1;
+            } else {
+                end = middle;
+            }
+        }
+        first
     }
 }
 

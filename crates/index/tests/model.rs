@@ -1,6 +1,7 @@
 //! The maps of an index against maps in memory, through freezes, seals, merges and restarts.
 
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![expect(clippy::cast_possible_truncation, reason = "the numbers are small")]
 
 use std::{collections::BTreeMap, fs, path::Path};
 

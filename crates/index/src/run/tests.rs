@@ -40,8 +40,12 @@ fn every_flipped_bit_is_noticed() {
     let sound = fs::read(&path).unwrap();
     let read = |path: &Path| -> Result<Vec<Pair>, ReadError> {
         let run = Run::<4, 2>::open(path, 7, 2)?;
-        let blocks = (0..run.blocks()).map(|number| run.block(number));
-        Ok(blocks.collect::<Result<Vec<_>, _>>()?.concat())
+        let mut entries = Vec::new();
+        for number in 0..run.blocks() {
+            let block = run.block(number)?;
+            entries.extend((0..block.len()).filter_map(|at| block.entry(at)));
+        }
+        Ok(entries)
     };
     assert_eq!(read(&path).unwrap(), entries);
     for at in (0..sound.len()).step_by(7).chain(sound.len() - 60..sound.len()) {
