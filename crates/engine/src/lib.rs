@@ -23,17 +23,27 @@
 
 mod codec;
 mod engine;
+mod error;
 pub mod fields;
 mod follower;
 mod handle;
 mod limits;
 mod machine;
 mod record;
+mod replay;
+mod snapshot;
+mod writer;
 
 pub use codec::{Codec, DecodeError};
-pub use engine::{Clock, Engine, StartError, StoppedError};
+pub use engine::{Clock, Engine};
+pub use error::{StartError, StoppedError};
 pub use follower::{Follower, Lagging, View};
 pub use handle::{Committed, Handle, QueryError, SubmitError};
 pub use limits::Limits;
 pub use machine::{At, Decision, Machine};
 pub use record::decode_record;
+pub use replay::StateAt;
+pub use snapshot::{
+    Snapshot, SnapshotMade, SnapshotPolicy, SnapshotStore, Snapshots, StateHash, StateReader,
+    StateWriter, state_hash,
+};
