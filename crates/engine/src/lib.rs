@@ -24,6 +24,7 @@
 mod codec;
 mod engine;
 mod error;
+mod feed;
 pub mod fields;
 mod follower;
 mod handle;
@@ -37,6 +38,7 @@ mod writer;
 pub use codec::{Codec, DecodeError};
 pub use engine::{Clock, Engine};
 pub use error::{StartError, StoppedError};
+pub use feed::{Fed, Feed, FeedError, FeedItem, FeedLimits, RingUsage, Subscription};
 pub use follower::{Follower, Lagging, View};
 pub use handle::{Committed, Handle, QueryError, SubmitError};
 pub use limits::Limits;
