@@ -78,11 +78,12 @@ impl Engine {
 
     /// [`Engine::start`] from the newest snapshot that can be used, or from the empty machine where there is none; and
     /// makes new ones behind the log from then on. A snapshot that cannot be used is never an error, as the log is the
-    /// truth: it is told in the program's log, and the one before it is tried.
+    /// truth: it is told in the program's log, and the one before it is tried. Without a place for snapshots everything
+    /// is replayed.
     pub fn start_with_snapshots<M, C>(
         name: &'static str,
         log: SharedLog,
-        snapshots: Snapshots,
+        snapshots: impl Into<Option<Snapshots>>,
         empty: impl Fn() -> M + Clone + Send + 'static,
         codec: C,
         limits: Limits,
@@ -91,18 +92,23 @@ impl Engine {
         M: Snapshot,
         C: Codec<Event = M::Event> + Clone,
     {
+        let Some(snapshots) = snapshots.into() else {
+            return Self::start(name, log, empty(), codec, limits);
+        };
         let (made_sender, made) = watch::channel(None);
-        let newest = {
-            let (log, store, empty) = (log.clone(), snapshots.store(name), empty.clone());
-            let codec = codec.clone();
-            move |runtime: &Runtime| {
-                runtime
-                    .block_on(store.newest(&log, &codec, &empty))
-                    .unwrap_or_else(|| empty().into())
+        let open = {
+            let (log, codec, empty) = (log.clone(), codec.clone(), empty.clone());
+            let (store, read) = (snapshots.store(name), made_sender.clone());
+            move |runtime: &Runtime| match runtime.block_on(store.newest(&log, &codec, &empty)) {
+                Some(opened) => {
+                    read.send_replace(Some(opened.info));
+                    opened.state
+                }
+                None => empty().into(),
             }
         };
         let clock = system_clock();
-        let (handle, stopped, from) = spawn(name, log, codec.clone(), limits, clock, made, newest)?;
+        let (handle, stopped, from) = spawn(name, log, codec.clone(), limits, clock, made, open)?;
         let since = Since { position: from, recorded_bytes: Arc::clone(&handle.recorded_bytes) };
         let log = handle.log.clone();
         let snapshotter =
@@ -130,7 +136,7 @@ fn spawn<M, C>(
     codec: C,
     limits: Limits,
     clock: Clock,
-    snapshots: watch::Receiver<Option<crate::SnapshotMade>>,
+    snapshots: watch::Receiver<Option<crate::SnapshotInfo>>,
     open: impl FnOnce(&Runtime) -> StateAt<M> + Send + 'static,
 ) -> Result<(Handle<M>, Stopped, Position), StartError>
 where

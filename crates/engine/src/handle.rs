@@ -10,7 +10,7 @@ use lombard_log::SharedLog;
 use lombard_types::{Position, Timestamp};
 use tokio::sync::{mpsc, oneshot, watch};
 
-use crate::{Limits, Machine, SnapshotMade};
+use crate::{Limits, Machine, SnapshotInfo};
 
 /// Speaks to one running engine. Cheap to clone; the engine stops when the last handle is gone.
 pub struct Handle<M: Machine> {
@@ -19,7 +19,7 @@ pub struct Handle<M: Machine> {
     pub(crate) limits: Limits,
     /// Payload bytes recorded since the state that the engine started from.
     pub(crate) recorded_bytes: Arc<AtomicU64>,
-    pub(crate) snapshots: watch::Receiver<Option<SnapshotMade>>,
+    pub(crate) snapshots: watch::Receiver<Option<SnapshotInfo>>,
 }
 
 impl<M: Machine> Clone for Handle<M> {
@@ -165,8 +165,8 @@ impl<M: Machine> Handle<M> {
         &self.log
     }
 
-    /// The newest snapshot that this engine has made; `None` where it has made none yet, or makes none.
-    pub fn last_snapshot(&self) -> Option<SnapshotMade> {
+    /// The newest snapshot that this engine has made, or else the one that it started from; `None` where there is none.
+    pub fn last_snapshot(&self) -> Option<SnapshotInfo> {
         self.snapshots.borrow().clone()
     }
 

@@ -46,6 +46,6 @@ pub use machine::{At, Decision, Machine};
 pub use record::decode_record;
 pub use replay::StateAt;
 pub use snapshot::{
-    Snapshot, SnapshotMade, SnapshotPolicy, SnapshotStore, Snapshots, StateHash, StateReader,
-    StateWriter, state_hash,
+    Snapshot, SnapshotInfo, SnapshotPolicy, Snapshots, StateHash, StateReader, StateWriter,
+    state_hash,
 };

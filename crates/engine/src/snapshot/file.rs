@@ -15,13 +15,13 @@
 //! Numbers are little endian. The header is written last, but what makes a file whole is its name: it gets it when
 //! everything is on the disk.
 
-use std::io;
+use std::{io, time::Duration};
 
 use aws_lc_rs::digest::{Context, SHA256};
 use lombard_log::disk::{File, SharedFile};
 use lombard_types::{Position, Timestamp};
 
-use super::{Snapshot, StateHash, StateReader, StateWriter};
+use super::{Snapshot, SnapshotInfo, StateHash, StateReader, StateWriter};
 use crate::DecodeError;
 
 const MAGIC: [u8; 8] = *b"LMBDSNAP";
@@ -103,8 +103,13 @@ impl Header {
         })
     }
 
-    pub(crate) fn file_bytes(&self) -> u64 {
+    fn file_bytes(&self) -> u64 {
         self.body_bytes.saturating_add(to_u64(HEADER_BYTES))
+    }
+
+    pub(crate) fn info(&self, took: Duration) -> SnapshotInfo {
+        let (position, state_hash, bytes) = (self.position, self.state_hash, self.file_bytes());
+        SnapshotInfo { position, state_hash, bytes, took }
     }
 }
 

@@ -15,6 +15,7 @@ mod store;
 mod stream;
 #[cfg(test)]
 mod tests;
+mod whole;
 
 use std::{fmt, path::PathBuf, sync::Arc, time::Duration};
 
@@ -25,8 +26,9 @@ use crate::{DecodeError, Machine};
 
 pub use hash::{StateHash, state_hash};
 pub(crate) use snapshotter::{Since, Snapshotter};
-pub use store::SnapshotStore;
+pub(crate) use store::SnapshotStore;
 pub use stream::{StateReader, StateWriter};
+pub use whole::{state_from_bytes, state_to_bytes};
 
 /// A machine whose state can be written down.
 ///
@@ -75,7 +77,7 @@ impl Snapshots {
     }
 
     /// The directory's files.
-    pub fn store(&self, name: &'static str) -> SnapshotStore {
+    pub(crate) fn store(&self, name: &'static str) -> SnapshotStore {
         SnapshotStore::new(name, Arc::clone(&self.disk), self.directory.clone())
     }
 }
@@ -95,15 +97,15 @@ impl Default for SnapshotPolicy {
     }
 }
 
-/// A snapshot that was made.
+/// A snapshot that was made or read.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SnapshotMade {
+pub struct SnapshotInfo {
     /// It holds the effect of everything before this position.
     pub position: Position,
     /// SHA-256 of the state.
     pub state_hash: StateHash,
     /// Bytes of the file.
     pub bytes: u64,
-    /// How long it took, with the replay.
+    /// How long it took: the making with its replay, or the reading.
     pub took: Duration,
 }

@@ -13,7 +13,7 @@ use lombard_log::SharedLog;
 use lombard_types::Position;
 use tokio::sync::watch;
 
-use super::{Snapshot, SnapshotMade, SnapshotPolicy, SnapshotStore, Snapshots};
+use super::{Snapshot, SnapshotInfo, SnapshotPolicy, SnapshotStore, Snapshots};
 use crate::{Codec, StartError, replay::Replay};
 
 /// A busy log becomes durable thousands of times a second; looking a few times is enough.
@@ -41,7 +41,7 @@ struct Run<F, C> {
     empty: F,
     codec: C,
     since: Since,
-    made: watch::Sender<Option<SnapshotMade>>,
+    made: watch::Sender<Option<SnapshotInfo>>,
     gone: watch::Receiver<()>,
 }
 
@@ -54,7 +54,7 @@ impl Snapshotter {
         empty: impl Fn() -> M + Send + 'static,
         codec: C,
         since: Since,
-        made: watch::Sender<Option<SnapshotMade>>,
+        made: watch::Sender<Option<SnapshotInfo>>,
     ) -> Result<Self, StartError>
     where
         M: Snapshot,
@@ -120,11 +120,11 @@ where
         let started = Instant::now();
         match self.try_make(position).await {
             Ok(header) => {
-                let (state_hash, bytes) = (header.state_hash, header.file_bytes());
-                let position = header.position;
-                let took = started.elapsed();
-                tracing::info!(machine = self.name, %position, %state_hash, bytes, ?took, "made a snapshot");
-                self.made.send_replace(Some(SnapshotMade { position, state_hash, bytes, took }));
+                let info = header.info(started.elapsed());
+                let SnapshotInfo { position, state_hash, bytes, took } = info;
+                let machine = self.name;
+                tracing::info!(machine, %position, %state_hash, bytes, ?took, "made a snapshot");
+                self.made.send_replace(Some(info));
             }
             Err(_) if !self.is_wanted() => {}
             Err(cause) => {
@@ -135,7 +135,7 @@ where
 
     async fn try_make(&self, position: Position) -> Result<super::file::Header, String> {
         let newest = self.store.newest(&self.log, &self.codec, &self.empty).await;
-        let from = newest.unwrap_or_else(|| (self.empty)().into());
+        let from = newest.map_or_else(|| (self.empty)().into(), |opened| opened.state);
         let replay = Replay { name: self.name, log: &self.log, codec: &self.codec };
         let state = replay.run(from, position, || self.is_wanted()).await;
         let state = state.map_err(|error| error.to_string())?;

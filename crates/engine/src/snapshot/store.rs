@@ -8,13 +8,14 @@
 use std::{
     io,
     path::{Path, PathBuf},
+    time::Instant,
 };
 
 use lombard_log::{ReadError, SharedLog, disk::SharedDisk};
 use lombard_types::{Position, Timestamp};
 
 use super::{
-    Snapshot,
+    Snapshot, SnapshotInfo,
     file::{self, Header, Unusable},
 };
 use crate::{Codec, StartError, StateAt, replay::Replay};
@@ -24,9 +25,15 @@ const KEPT: usize = 2;
 const PREFIX: &str = "snapshot-";
 const UNFINISHED: &str = ".new";
 
+/// A machine from a snapshot.
+pub(crate) struct Opened<M> {
+    pub(crate) state: StateAt<M>,
+    pub(crate) info: SnapshotInfo,
+}
+
 /// The snapshots of one machine.
 #[derive(Clone, Debug)]
-pub struct SnapshotStore {
+pub(crate) struct SnapshotStore {
     name: &'static str,
     disk: SharedDisk,
     directory: PathBuf,
@@ -39,21 +46,21 @@ impl SnapshotStore {
 
     /// The machine from the newest snapshot that belongs to `log` and can be used; `None` where there is none. `empty`
     /// makes the machine that the state is given to.
-    pub async fn newest<M, C>(
+    pub(crate) async fn newest<M, C>(
         &self,
         log: &SharedLog,
         codec: &C,
         empty: &impl Fn() -> M,
-    ) -> Option<StateAt<M>>
+    ) -> Option<Opened<M>>
     where
         M: Snapshot,
         C: Codec<Event = M::Event>,
     {
         for (position, path) in self.list() {
             match self.open(log, codec, (position, &path), empty).await {
-                Ok(state) => {
+                Ok(opened) => {
                     tracing::info!(machine = self.name, %position, "state read from a snapshot");
-                    return Some(state);
+                    return Some(opened);
                 }
                 Err(cause) => {
                     let snapshot = path.display();
@@ -71,11 +78,12 @@ impl SnapshotStore {
         codec: &C,
         (position, path): (Position, &Path),
         empty: &impl Fn() -> M,
-    ) -> Result<StateAt<M>, Unusable>
+    ) -> Result<Opened<M>, Unusable>
     where
         M: Snapshot,
         C: Codec<Event = M::Event>,
     {
+        let started = Instant::now();
         if position > *log.durable().borrow() {
             return Err(Unusable::OtherLog("the log ends before it"));
         }
@@ -95,7 +103,8 @@ impl SnapshotStore {
             Err(_) => return Err(Unusable::OtherLog("the record before it cannot be read")),
         }
         let machine = file::read(&file, &header, empty())?;
-        Ok(StateAt { machine, position, last_time: Some(header.last_time) })
+        let state = StateAt { machine, position, last_time: Some(header.last_time) };
+        Ok(Opened { state, info: header.info(started.elapsed()) })
     }
 
     /// What can never be used again goes away, so that it cannot be mistaken for the state of another history later.

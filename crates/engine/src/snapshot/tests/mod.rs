@@ -65,7 +65,7 @@ async fn take(disk: SharedDisk, log: &SharedLog, position: u64) -> Result<StateH
     let codec = Encoding::default();
     let store = SnapshotStore::new("words", disk, DIRECTORY.into());
     let from = store.newest(log, &codec, &Words::<1>::default).await;
-    let from = from.unwrap_or_else(|| Words::default().into());
+    let from = from.map_or_else(|| Words::default().into(), |opened| opened.state);
     let replay = Replay { name: "words", log, codec: &codec };
     let state = replay.run(from, Position::new(position), || true).await.unwrap();
     let at = (state.position, state.last_time);
