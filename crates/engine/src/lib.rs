@@ -47,5 +47,5 @@ pub use record::decode_record;
 pub use replay::StateAt;
 pub use snapshot::{
     Snapshot, SnapshotInfo, SnapshotPolicy, Snapshots, StateHash, StateReader, StateWriter,
-    state_hash,
+    state_from_bytes, state_hash, state_to_bytes,
 };

@@ -120,6 +120,8 @@ fn snapshots_are_made_behind_the_log_and_a_start_replays_the_tail_only() {
 
         let codec = Encoding::default();
         let (handle, _engine) = start(&log, snapshots(&disk, never()), &codec);
+        let read = handle.last_snapshot().unwrap();
+        assert_eq!(read.state_hash, newest.state_hash);
         assert_eq!(hash_of(&handle).await, hash);
         assert_eq!(codec.decoded.load(Ordering::SeqCst), 35 - newest.position.get());
         handle.submit("later".to_owned()).await.unwrap();

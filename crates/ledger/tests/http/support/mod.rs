@@ -75,6 +75,7 @@ impl Harness {
         let metrics = Metrics::new("ledger");
         let deps = Deps {
             log: Arc::clone(&log),
+            snapshot_directory: None,
             verifier: tokens.verifier().await,
             health: Health::starting(),
             metrics: metrics.clone(),
