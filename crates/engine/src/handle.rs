@@ -170,6 +170,11 @@ impl<M: Machine> Handle<M> {
         self.snapshots.borrow().clone()
     }
 
+    /// The same as it changes, for whoever waits for a snapshot.
+    pub fn watch_snapshots(&self) -> watch::Receiver<Option<SnapshotInfo>> {
+        self.snapshots.clone()
+    }
+
     /// How many commands wait, for a metric.
     pub fn queue_length(&self) -> usize {
         self.requests.max_capacity() - self.requests.capacity()
