@@ -56,6 +56,10 @@ impl SnapshotStore {
         M: Snapshot,
         C: Codec<Event = M::Event>,
     {
+        // Whoever made it is gone: there is one process on a log, and in it one thread that makes snapshots.
+        for left in self.paths().iter().filter(|path| is_unfinished(path)) {
+            self.remove(left);
+        }
         for (position, path) in self.list() {
             match self.open(log, codec, (position, &path), empty).await {
                 Ok(opened) => {
@@ -136,9 +140,6 @@ impl SnapshotStore {
         self.disk.sync_directory(&self.directory)?;
         for (_, old) in self.list().iter().skip(KEPT) {
             self.remove(old);
-        }
-        for left in self.paths().iter().filter(|path| is_unfinished(path)) {
-            self.remove(left);
         }
         Ok(header)
     }
