@@ -92,6 +92,14 @@ pub enum Rejection {
     HasNoSecret,
 }
 
+/// Why something is no part of any state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RestoreError {
+    /// There is a client with this id already.
+    #[error("two clients have one id")]
+    ClientExists,
+}
+
 /// A command's outcome.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Decision {
@@ -120,6 +128,24 @@ impl Clients {
     /// How many clients there are.
     pub fn count(&self) -> usize {
         self.by_id.len()
+    }
+
+    /// Whether anything ever happened here.
+    pub fn has_history(&self) -> bool {
+        self.has_history
+    }
+
+    /// No clients, as they were: with or without a history.
+    pub fn restored(has_history: bool) -> Self {
+        Self { by_id: BTreeMap::new(), has_history }
+    }
+
+    /// Adds a client as it was.
+    pub fn restore(&mut self, client: Client) -> Result<(), RestoreError> {
+        match self.by_id.insert(client.id.clone(), Arc::new(client)) {
+            None => Ok(()),
+            Some(_) => Err(RestoreError::ClientExists),
+        }
     }
 
     /// What would happen.

@@ -14,5 +14,5 @@ mod clients;
 mod grant;
 
 pub use client::{Authentication, Client, ClientName, InvalidClientName};
-pub use clients::{Clients, Command, Decision, Event, Rejection, Reply};
+pub use clients::{Clients, Command, Decision, Event, Rejection, Reply, RestoreError};
 pub use grant::{GrantError, Granted, grant, resource_of_family};

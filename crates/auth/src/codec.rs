@@ -9,6 +9,8 @@
 //!  authentication      0, SHA-256 of the secret, 32 bytes  |  1, public JWK as JSON text
 //! ```
 
+mod snapshot;
+
 use std::{str::FromStr, sync::Arc};
 
 use lombard_auth_core::{Authentication, Client, ClientName, Event};

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use lombard_engine::Limits;
+use lombard_engine::{Limits, SnapshotPolicy};
 use serde::{Deserialize, Serialize};
 
 /// How the authorization server is run.
@@ -25,6 +25,10 @@ pub struct Config {
     pub clock_skew_seconds: u64,
     /// How long a write waits before its outcome is reported as unknown.
     pub submit_ms_max: u64,
+    /// A snapshot of the state is made after this many records,
+    pub snapshot_records: u64,
+    /// or after this many bytes of records, whichever comes first.
+    pub snapshot_bytes: u64,
 }
 
 impl Default for Config {
@@ -38,6 +42,8 @@ impl Default for Config {
             assertions_max: 100_000,
             clock_skew_seconds: 10,
             submit_ms_max: 10_000,
+            snapshot_records: SnapshotPolicy::default().records,
+            snapshot_bytes: SnapshotPolicy::default().bytes,
         }
     }
 }
@@ -60,6 +66,8 @@ impl Config {
         expect(self.assertions_max > 0, "assertions_max is 0");
         expect(self.clock_skew_seconds <= 60, "clock_skew_seconds is over 60");
         expect(self.submit_ms_max > 0, "submit_ms_max is 0");
+        expect(self.snapshot_records > 0, "snapshot_records is 0");
+        expect(self.snapshot_bytes > 0, "snapshot_bytes is 0");
         mistakes
     }
 
@@ -73,6 +81,10 @@ impl Config {
 
     pub(crate) fn submit_timeout(&self) -> Duration {
         Duration::from_millis(self.submit_ms_max)
+    }
+
+    pub(crate) const fn snapshot_policy(&self) -> SnapshotPolicy {
+        SnapshotPolicy { records: self.snapshot_records, bytes: self.snapshot_bytes }
     }
 
     pub(crate) fn engine_limits(&self) -> Limits {

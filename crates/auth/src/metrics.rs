@@ -1,10 +1,14 @@
 //! What the authorization server counts.
 
 use lombard_chassis::Metrics;
+use lombard_engine::{Handle, SnapshotInfo};
 use prometheus_client::{
-    encoding::EncodeLabelSet,
-    metrics::{counter::Counter, family::Family},
+    collector::Collector,
+    encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric},
+    metrics::{counter::Counter, family::Family, gauge::ConstGauge},
 };
+
+use crate::AuthMachine;
 
 /// The counters. Cheap to clone.
 #[derive(Clone, Debug, Default)]
@@ -19,7 +23,7 @@ struct TokenLabels {
 }
 
 impl AuthMetrics {
-    pub(crate) fn register(metrics: &Metrics) -> Self {
+    pub(crate) fn register(metrics: &Metrics, writer: Handle<AuthMachine>) -> Self {
         let counters = Self::default();
         metrics.register(|registry| {
             registry.register(
@@ -27,6 +31,7 @@ impl AuthMetrics {
                 "Requests at the token endpoint, by result",
                 counters.token_requests.clone(),
             );
+            registry.register_collector(Box::new(Gauges { writer }));
         });
         counters
     }
@@ -34,4 +39,37 @@ impl AuthMetrics {
     pub(crate) fn token_request(&self, result: &'static str) {
         self.token_requests.get_or_create(&TokenLabels { result }).inc();
     }
+}
+
+/// Read when they are scraped.
+#[derive(Debug)]
+struct Gauges {
+    writer: Handle<AuthMachine>,
+}
+
+impl Collector for Gauges {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
+        for (name, help, value) in snapshot_gauges(&self.writer) {
+            let gauge = ConstGauge::new(value);
+            gauge.encode(encoder.encode_descriptor(name, help, None, gauge.metric_type())?)?;
+        }
+        Ok(())
+    }
+}
+
+/// About the newest snapshot; zeros where there is none.
+fn snapshot_gauges(writer: &Handle<AuthMachine>) -> [(&'static str, &'static str, i64); 3] {
+    let snapshot = writer.last_snapshot();
+    let of = |value: fn(&SnapshotInfo) -> u64| signed(snapshot.as_ref().map_or(0, value));
+    let took =
+        |snapshot: &SnapshotInfo| u64::try_from(snapshot.took.as_millis()).unwrap_or(u64::MAX);
+    [
+        ("snapshot_records", "Records that the newest snapshot holds", of(|s| s.position.get())),
+        ("snapshot_bytes", "Bytes of the newest snapshot", of(|s| s.bytes)),
+        ("snapshot_milliseconds", "How long making or reading the newest snapshot took", of(took)),
+    ]
+}
+
+fn signed(count: u64) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
 }

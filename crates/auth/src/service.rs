@@ -6,7 +6,7 @@ use axum::{Extension, Router};
 use futures_util::future::BoxFuture;
 use lombard_auth_core::Client;
 use lombard_chassis::{CancellationToken, Health, Metrics};
-use lombard_engine::{Engine, Follower, Handle, StartError, StoppedError};
+use lombard_engine::{Engine, Follower, Handle, Snapshots, StartError, StoppedError};
 use lombard_log::SharedLog;
 use lombard_token::{Jwks, KeySource, KeySourceError, SigningKey, Verifier};
 
@@ -24,6 +24,8 @@ use crate::{
 pub struct Deps {
     /// The role's log; nobody else writes to it.
     pub log: SharedLog,
+    /// Where snapshots of the state are kept; without it every start replays the whole log.
+    pub snapshot_directory: Option<PathBuf>,
     /// Who makes the tokens: the public URL of the gateway.
     pub issuer: String,
     /// Where the signing key is kept; it is made if it is not there.
@@ -109,22 +111,38 @@ impl KeySource for OwnKeys {
 }
 
 impl Auth {
-    /// Replays the log and reads the signing key. Blocks while it does.
+    /// Reads the newest snapshot, replays the log from there, and reads the signing key. Blocks while it does.
     pub fn new(config: Config, deps: Deps) -> Result<Self, NewError> {
         let mistakes = config.mistakes();
         if !mistakes.is_empty() {
             return Err(NewError::Config { mistakes });
         }
-        let Deps { log, issuer, signing_key_file, bootstrap_file, health, metrics } = deps;
+        let Deps {
+            log,
+            snapshot_directory,
+            issuer,
+            signing_key_file,
+            bootstrap_file,
+            health,
+            metrics,
+        } = deps;
         let signing_key = signing_key_file::read_or_create(&signing_key_file)?;
         let first_clients =
             bootstrap_file.as_deref().map(bootstrap::read).transpose()?.unwrap_or_default();
-        let limits = config.engine_limits();
-        let (writer, engine) =
-            Engine::start("auth", Arc::clone(&log), AuthMachine::default(), EventCodec, limits)?;
+        let snapshots =
+            snapshot_directory.map(|directory| Snapshots::new(directory, config.snapshot_policy()));
+        let (writer, engine) = Engine::start_with_snapshots(
+            "auth",
+            Arc::clone(&log),
+            snapshots,
+            AuthMachine::default,
+            EventCodec,
+            config.engine_limits(),
+        )?;
         let view = Follower::start("auth", log, EventCodec, AuthMachine::default())?;
         let own_keys = OwnKeys(Jwks { keys: vec![signing_key.public_jwk().clone()] });
         let verifier = Verifier::new(&issuer, format!("{issuer}/v1/auth"), Arc::new(own_keys));
+        let metrics = AuthMetrics::register(&metrics, writer.clone());
         let api = Api {
             writer,
             view,
@@ -132,7 +150,7 @@ impl Auth {
             config: Arc::new(config),
             issuer: issuer.into(),
             signing_key: Arc::new(signing_key),
-            metrics: AuthMetrics::register(&metrics),
+            metrics,
         };
         Ok(Self { api, engine, verifier, health, first_clients })
     }

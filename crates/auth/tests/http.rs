@@ -70,6 +70,7 @@ impl Role {
         let health = Health::starting();
         let deps = Deps {
             log: Arc::new(log.clone()),
+            snapshot_directory: None,
             issuer: ISSUER.to_owned(),
             signing_key_file: place.path().join("signing.key"),
             bootstrap_file: Some(place.path().join("clients.json")),

@@ -1,23 +1,36 @@
 //! The caller's side: submit a command, ask the writer.
 
-use std::{fmt, time::Instant};
+use std::{
+    fmt,
+    sync::{Arc, atomic::AtomicU64},
+    time::Instant,
+};
 
 use lombard_log::SharedLog;
 use lombard_types::{Position, Timestamp};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 
-use crate::{Limits, Machine};
+use crate::{Limits, Machine, SnapshotInfo};
 
 /// Speaks to one running engine. Cheap to clone; the engine stops when the last handle is gone.
 pub struct Handle<M: Machine> {
     pub(crate) requests: mpsc::Sender<Request<M>>,
     pub(crate) log: SharedLog,
     pub(crate) limits: Limits,
+    /// Payload bytes recorded since the state that the engine started from.
+    pub(crate) recorded_bytes: Arc<AtomicU64>,
+    pub(crate) snapshots: watch::Receiver<Option<SnapshotInfo>>,
 }
 
 impl<M: Machine> Clone for Handle<M> {
     fn clone(&self) -> Self {
-        Self { requests: self.requests.clone(), log: self.log.clone(), limits: self.limits }
+        Self {
+            requests: self.requests.clone(),
+            log: self.log.clone(),
+            limits: self.limits,
+            recorded_bytes: Arc::clone(&self.recorded_bytes),
+            snapshots: self.snapshots.clone(),
+        }
     }
 }
 
@@ -150,6 +163,16 @@ impl<M: Machine> Handle<M> {
     /// The log under the engine.
     pub fn log(&self) -> &SharedLog {
         &self.log
+    }
+
+    /// The newest snapshot that this engine has made, or else the one that it started from; `None` where there is none.
+    pub fn last_snapshot(&self) -> Option<SnapshotInfo> {
+        self.snapshots.borrow().clone()
+    }
+
+    /// The same as it changes, for whoever waits for a snapshot.
+    pub fn watch_snapshots(&self) -> watch::Receiver<Option<SnapshotInfo>> {
+        self.snapshots.clone()
     }
 
     /// How many commands wait, for a metric.

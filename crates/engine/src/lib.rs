@@ -1,7 +1,8 @@
 //! Runs one deterministic state machine on one log.
 //!
 //! A role that keeps state writes two pure functions, `decide` and `apply` ([`Machine`]), and an encoding for its
-//! events ([`Codec`]). [`Engine::start`] replays the log through `apply` and then serves commands:
+//! events ([`Codec`]). [`Engine::start`] replays the log through `apply`, from where the machine stands ([`StateAt`]), and
+//! then serves commands:
 //!
 //! ```text
 //!  submit -> bounded queue -> decide -> encode -> apply -> append (async, grouped) -> durable -> answer
@@ -15,25 +16,47 @@
 //! - A command is refused, not half done, when the log has no room for it.
 //! - After a failed append the engine stops for good; restarting recovers.
 //!
-//! What it is **not**: it knows no domain, no network and no file. Read models follow the durable log on their own
-//! thread ([`Follower`]), so that they can be slow, rebuilt, or run in another process.
+//! - A state is a function of the log: one from a snapshot and the tail has the same [`state_hash`] as one from the whole
+//!   log.
+//!
+//! Everything else follows the durable log on a thread of its own, and the writer waits for none of it:
+//!
+//! ```text
+//!  durable log ─┬─► Follower   a read model, which can be slow, rebuilt, or run in another process
+//!               ├─► Feed       history and live for thousands of subscribers, each only a position
+//!               └─► Snapshots  now and then, a state at a position: where the next start begins
+//! ```
+//!
+//! What it is **not**: it knows no domain, no network, and no file but its snapshots.
 //!
 //! Start reading at [`Machine`], then [`Engine::start`].
 #![warn(missing_docs)]
 
 mod codec;
 mod engine;
+mod error;
+mod feed;
 pub mod fields;
 mod follower;
 mod handle;
 mod limits;
 mod machine;
 mod record;
+mod replay;
+mod snapshot;
+mod writer;
 
 pub use codec::{Codec, DecodeError};
-pub use engine::{Clock, Engine, StartError, StoppedError};
+pub use engine::{Clock, Engine};
+pub use error::{StartError, StoppedError};
+pub use feed::{Fed, Feed, FeedError, FeedItem, FeedLimits, RingUsage, Subscription};
 pub use follower::{Follower, Lagging, View};
 pub use handle::{Committed, Handle, QueryError, SubmitError};
 pub use limits::Limits;
 pub use machine::{At, Decision, Machine};
 pub use record::decode_record;
+pub use replay::StateAt;
+pub use snapshot::{
+    Snapshot, SnapshotInfo, SnapshotPolicy, Snapshots, StateHash, StateReader, StateWriter,
+    state_from_bytes, state_hash, state_to_bytes,
+};

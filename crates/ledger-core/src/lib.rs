@@ -27,6 +27,7 @@ mod event;
 mod evidence;
 mod index;
 mod result;
+mod state;
 mod transfer;
 
 pub use account::{Account, NormalSide, Totals};
@@ -41,4 +42,5 @@ pub use index::{FixedState, HashSeed};
 pub use result::{
     AccountRejection, AssetRejection, Outcome, Rejection, TransferRefusal, TransferRejection,
 };
+pub use state::{AccountState, RestoreBook, RestoreError, SpentState};
 pub use transfer::{Transfer, UserData};

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use lombard_engine::Limits;
+use lombard_engine::{Limits, SnapshotPolicy};
 use lombard_ledger_core::Metadata;
 use serde::{Deserialize, Serialize};
 
@@ -26,6 +26,10 @@ pub struct Config {
     pub queue_commands_max: usize,
     /// Commands decided before their records are handed to the log together.
     pub group_commands_max: usize,
+    /// A snapshot of the state is made after this many records,
+    pub snapshot_records: u64,
+    /// or after this many bytes of records, whichever comes first.
+    pub snapshot_bytes: u64,
 }
 
 impl Default for Config {
@@ -39,6 +43,8 @@ impl Default for Config {
             submit_ms_max: 10_000,
             queue_commands_max: 8192,
             group_commands_max: 1024,
+            snapshot_records: SnapshotPolicy::default().records,
+            snapshot_bytes: SnapshotPolicy::default().bytes,
         }
     }
 }
@@ -65,11 +71,17 @@ impl Config {
         expect(self.submit_ms_max > 0, "submit_ms_max is 0");
         expect(self.queue_commands_max > 0, "queue_commands_max is 0");
         expect(self.group_commands_max > 0, "group_commands_max is 0");
+        expect(self.snapshot_records > 0, "snapshot_records is 0");
+        expect(self.snapshot_bytes > 0, "snapshot_bytes is 0");
         mistakes
     }
 
     pub(crate) fn wait(&self) -> Duration {
         Duration::from_millis(self.wait_ms_max)
+    }
+
+    pub(crate) const fn snapshot_policy(&self) -> SnapshotPolicy {
+        SnapshotPolicy { records: self.snapshot_records, bytes: self.snapshot_bytes }
     }
 
     pub(crate) fn engine_limits(&self) -> Limits {

@@ -1,18 +1,31 @@
 //! The book on the engine.
 
 use lombard_engine::{At, Decision, Machine};
-use lombard_ledger_core::{self as core, Book, Command, Event, Recorded, Rejection, Reply};
+use lombard_ledger_core::{
+    self as core, Book, Command, Event, HashSeed, Recorded, Rejection, Reply,
+};
 use lombard_types::Timestamp;
 
 /// The write side: one book, decided by one thread.
 #[derive(Debug)]
 pub struct LedgerMachine {
     book: Book,
+    seed: HashSeed,
 }
 
 impl LedgerMachine {
-    pub(crate) fn new(book: Book) -> Self {
-        Self { book }
+    /// A machine without history.
+    pub(crate) fn empty(seed: HashSeed) -> Self {
+        Self::new(Book::new(seed), seed)
+    }
+
+    /// A machine with a book that was made with this seed.
+    pub(crate) fn new(book: Book, seed: HashSeed) -> Self {
+        Self { book, seed }
+    }
+
+    pub(crate) fn seed(&self) -> HashSeed {
+        self.seed
     }
 
     /// The state, for linearizable questions.

@@ -1,11 +1,11 @@
 //! The role as a component: made from a configuration and what it depends on, then run until it is told to drain.
 
-use std::{sync::Arc, time::Duration};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use axum::{Extension, Router};
 use lombard_chassis::{CancellationToken, Health, Metrics};
-use lombard_engine::{Engine, Follower, Handle, StartError, StoppedError};
-use lombard_ledger_core::{Book, HashSeed};
+use lombard_engine::{Engine, Follower, Handle, Snapshots, StartError, StoppedError};
+use lombard_ledger_core::HashSeed;
 use lombard_log::SharedLog;
 use lombard_token::Verifier;
 use lombard_types::Position;
@@ -24,6 +24,8 @@ use crate::{
 pub struct Deps {
     /// The book's log; nobody else writes to it.
     pub log: SharedLog,
+    /// Where snapshots of the state are kept; without it every start replays the whole log.
+    pub snapshot_directory: Option<PathBuf>,
     /// Verifies tokens that are issued for this role.
     pub verifier: Verifier,
     /// Told when the role is ready, and what is in the way.
@@ -62,19 +64,26 @@ pub enum NewError {
 }
 
 impl Ledger {
-    /// Replays the log. Blocks while it does.
+    /// Reads the newest snapshot and replays the log from there. Blocks while it does.
     pub fn new(config: Config, deps: Deps) -> Result<Self, NewError> {
         let mistakes = config.mistakes();
         if !mistakes.is_empty() {
             return Err(NewError::Config { mistakes });
         }
-        let Deps { log, verifier, health, metrics } = deps;
+        let Deps { log, snapshot_directory, verifier, health, metrics } = deps;
         // Drawn anew at each start: nobody outside can choose ids that collide in the indexes.
         let seed = HashSeed(Uuid::new_v4().as_u128());
-        let machine = LedgerMachine::new(Book::new(seed));
-        let limits = config.engine_limits();
-        let (writer, engine) =
-            Engine::start("ledger", Arc::clone(&log), machine, EventCodec, limits)?;
+        let empty = move || LedgerMachine::empty(seed);
+        let snapshots =
+            snapshot_directory.map(|directory| Snapshots::new(directory, config.snapshot_policy()));
+        let (writer, engine) = Engine::start_with_snapshots(
+            "ledger",
+            Arc::clone(&log),
+            snapshots,
+            empty,
+            EventCodec,
+            config.engine_limits(),
+        )?;
         let view = Follower::start("ledger", log, EventCodec, LedgerView::new(seed))?;
         let metrics = LedgerMetrics::register(&metrics, writer.clone(), view.clone());
         let api = Api { writer, view, metrics, config: Arc::new(config) };

@@ -5,7 +5,7 @@
 //!   lock                      held while the platform runs
 //!   identity/<client>.key     private keys of the roles and of the operator (owner only)
 //!   run/state.json            addresses and pids of what runs now
-//!   auth/ registry/ eventstore/ ledger/     each role's own log and keys; no role reads another's
+//!   auth/ registry/ eventstore/ ledger/     each role's own log, snapshots and keys; no role reads another's
 //! ```
 
 use std::{

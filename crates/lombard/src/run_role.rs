@@ -101,6 +101,11 @@ impl Start {
         Ok(Arc::new(SegmentedLog::open(&directory, config)?))
     }
 
+    /// Beside the log, not in it: a snapshot is worth nothing without its log, and can always be made again.
+    fn snapshots(&self) -> PathBuf {
+        self.directory.role(self.role).join("snapshots")
+    }
+
     fn jwks_url(&self) -> String {
         format!("{}/oauth/jwks", self.addresses.url(Role::Auth))
     }
@@ -144,6 +149,7 @@ impl Start {
     async fn auth(self) -> anyhow::Result<()> {
         let deps = lombard_auth::Deps {
             log: self.log(SegmentedConfig::small())?,
+            snapshot_directory: Some(self.snapshots()),
             issuer: self.issuer.clone(),
             signing_key_file: self.directory.role(self.role).join("signing.key"),
             bootstrap_file: Some(self.directory.bootstrap()).filter(|path| path.exists()),
@@ -159,6 +165,7 @@ impl Start {
     async fn ledger(self) -> anyhow::Result<()> {
         let deps = lombard_ledger::Deps {
             log: self.log(SegmentedConfig::default())?,
+            snapshot_directory: Some(self.snapshots()),
             verifier: self.verifier(),
             health: self.health.clone(),
             metrics: self.metrics.clone(),
@@ -172,6 +179,7 @@ impl Start {
     async fn registry(self) -> anyhow::Result<()> {
         let deps = lombard_registry::Deps {
             log: self.log(SegmentedConfig::small())?,
+            snapshot_directory: Some(self.snapshots()),
             verifier: self.verifier(),
             health: self.health.clone(),
             metrics: self.metrics.clone(),

@@ -25,6 +25,7 @@ mod event;
 mod lease;
 mod leases;
 mod services;
+mod state;
 
 pub use address::{Address, ParseAddressError};
 pub use attributes::{AttributeLimits, Attributes, AttributesError};
@@ -34,3 +35,4 @@ pub use event::{Event, Evidence, Reason};
 pub use lease::{InstanceKey, Lease, LeaseId, ParseLeaseIdError, Ttl, TtlOutOfRange};
 pub use leases::{Leases, Uptime};
 pub use services::{Instance, Recorded, Service, Services};
+pub use state::RestoreError;

@@ -84,6 +84,17 @@ impl Services {
         }
     }
 
+    pub(crate) fn from_parts(services: BTreeMap<ServiceName, Service>, index: u64) -> Self {
+        let instance_count = services.values().map(Service::instance_count).sum();
+        Self { services, index, instance_count }
+    }
+
+    /// Adds a service whose name is new.
+    pub(crate) fn add(&mut self, name: ServiceName, service: Service) {
+        self.instance_count += service.instance_count();
+        self.services.insert(name, service);
+    }
+
     /// The index of the last change of anything; 0 where nothing was ever registered.
     pub const fn index(&self) -> u64 {
         self.index
@@ -116,6 +127,10 @@ impl Services {
 }
 
 impl Service {
+    pub(crate) fn from_parts(instances: BTreeMap<InstanceId, Instance>, index: u64) -> Self {
+        Self { instances, index }
+    }
+
     /// The index of the last change of this service.
     pub const fn index(&self) -> u64 {
         self.index

@@ -15,6 +15,8 @@
 //! ```
 //! Numbers are little endian.
 
+mod snapshot;
+
 use std::{str::FromStr, sync::Arc};
 
 use lombard_engine::{

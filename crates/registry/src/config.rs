@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use lombard_engine::Limits;
+use lombard_engine::{Limits, SnapshotPolicy};
 use lombard_registry_core::{self as core, AttributeLimits, Ttl};
 use serde::{Deserialize, Serialize};
 
@@ -38,6 +38,10 @@ pub struct Config {
     pub queue_commands_max: usize,
     /// Commands decided before their records are handed to the log together.
     pub group_commands_max: usize,
+    /// A snapshot of the state is made after this many records,
+    pub snapshot_records: u64,
+    /// or after this many bytes of records, whichever comes first.
+    pub snapshot_bytes: u64,
 }
 
 impl Default for Config {
@@ -57,6 +61,8 @@ impl Default for Config {
             submit_ms_max: 10_000,
             queue_commands_max: 8192,
             group_commands_max: 1024,
+            snapshot_records: SnapshotPolicy::default().records,
+            snapshot_bytes: SnapshotPolicy::default().bytes,
         }
     }
 }
@@ -97,6 +103,8 @@ impl Config {
         expect(self.submit_ms_max > 0, "submit_ms_max is 0");
         expect(self.queue_commands_max > 0, "queue_commands_max is 0");
         expect(self.group_commands_max > 0, "group_commands_max is 0");
+        expect(self.snapshot_records > 0, "snapshot_records is 0");
+        expect(self.snapshot_bytes > 0, "snapshot_bytes is 0");
         mistakes
     }
 
@@ -110,6 +118,10 @@ impl Config {
 
     pub(crate) const fn registration_limits(&self) -> core::Limits {
         core::Limits { services_max: self.services_max, instances_max: self.instances_max }
+    }
+
+    pub(crate) const fn snapshot_policy(&self) -> SnapshotPolicy {
+        SnapshotPolicy { records: self.snapshot_records, bytes: self.snapshot_bytes }
     }
 
     pub(crate) fn engine_limits(&self) -> Limits {
@@ -144,8 +156,10 @@ mod tests {
             queue_commands_max: 0,
             group_commands_max: 0,
             waiters_max: 0,
+            snapshot_records: 0,
+            snapshot_bytes: 0,
         };
-        assert_eq!(config.mistakes().len(), 13);
+        assert_eq!(config.mistakes().len(), 15);
         let config = Config { ttl_seconds_min: 11, ttl_seconds_max: 10, ..Config::default() };
         assert_eq!(config.mistakes(), ["ttl_seconds_min is over ttl_seconds_max"]);
     }

@@ -17,6 +17,16 @@ impl RegistryMachine {
     pub(crate) fn new(limits: Limits) -> Self {
         Self { services: Services::default(), limits }
     }
+
+    /// The state.
+    pub(crate) fn services(&self) -> &Services {
+        &self.services
+    }
+
+    /// This machine with another state.
+    pub(crate) fn with_services(self, services: Services) -> Self {
+        Self { services, ..self }
+    }
 }
 
 impl Machine for RegistryMachine {

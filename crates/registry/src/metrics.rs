@@ -1,7 +1,7 @@
 //! What the registry counts.
 
 use lombard_chassis::Metrics;
-use lombard_engine::{Follower, Handle};
+use lombard_engine::{Follower, Handle, SnapshotInfo};
 use prometheus_client::{
     collector::Collector,
     encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric},
@@ -78,12 +78,25 @@ impl Collector for Sources {
             ("durable_records", "Records of the log that are durable", signed(durable.get())),
             ("view_lag_records", "Durable records that the read side has not applied", signed(lag)),
         ];
-        for (name, help, value) in gauges {
+        for (name, help, value) in gauges.into_iter().chain(snapshot_gauges(&self.writer)) {
             let gauge = ConstGauge::new(value);
             gauge.encode(encoder.encode_descriptor(name, help, None, gauge.metric_type())?)?;
         }
         Ok(())
     }
+}
+
+/// About the newest snapshot; zeros where there is none.
+fn snapshot_gauges(writer: &Handle<RegistryMachine>) -> [(&'static str, &'static str, i64); 3] {
+    let snapshot = writer.last_snapshot();
+    let of = |value: fn(&SnapshotInfo) -> u64| signed(snapshot.as_ref().map_or(0, value));
+    let took =
+        |snapshot: &SnapshotInfo| u64::try_from(snapshot.took.as_millis()).unwrap_or(u64::MAX);
+    [
+        ("snapshot_records", "Records that the newest snapshot holds", of(|s| s.position.get())),
+        ("snapshot_bytes", "Bytes of the newest snapshot", of(|s| s.bytes)),
+        ("snapshot_milliseconds", "How long making or reading the newest snapshot took", of(took)),
+    ]
 }
 
 fn number(count: usize) -> i64 {

@@ -1,10 +1,10 @@
 //! The role as a component: made from a configuration and what it depends on, then run until it is told to drain.
 
-use std::{sync::Arc, time::Duration};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use axum::{Extension, Router};
 use lombard_chassis::{CancellationToken, Health, Metrics};
-use lombard_engine::{Engine, Follower, StartError, StoppedError};
+use lombard_engine::{Engine, Follower, Snapshots, StartError, StoppedError};
 use lombard_log::SharedLog;
 use lombard_token::Verifier;
 use lombard_types::Position;
@@ -25,6 +25,8 @@ use crate::{
 pub struct Deps {
     /// The registry's log; nobody else writes to it.
     pub log: SharedLog,
+    /// Where snapshots of the state are kept; without it every start replays the whole log.
+    pub snapshot_directory: Option<PathBuf>,
     /// Verifies tokens that are issued for this role.
     pub verifier: Verifier,
     /// Told when the role is ready, and what is in the way.
@@ -63,17 +65,25 @@ pub enum NewError {
 }
 
 impl Registry {
-    /// Replays the log. Blocks while it does.
+    /// Reads the newest snapshot and replays the log from there. Blocks while it does.
     pub fn new(config: Config, deps: Deps) -> Result<Self, NewError> {
         let mistakes = config.mistakes();
         if !mistakes.is_empty() {
             return Err(NewError::Config { mistakes });
         }
-        let Deps { log, verifier, health, metrics } = deps;
-        let machine = RegistryMachine::new(config.registration_limits());
-        let limits = config.engine_limits();
-        let (writer, engine) =
-            Engine::start("registry", Arc::clone(&log), machine, EventCodec, limits)?;
+        let Deps { log, snapshot_directory, verifier, health, metrics } = deps;
+        let limits = config.registration_limits();
+        let empty = move || RegistryMachine::new(limits);
+        let snapshots =
+            snapshot_directory.map(|directory| Snapshots::new(directory, config.snapshot_policy()));
+        let (writer, engine) = Engine::start_with_snapshots(
+            "registry",
+            Arc::clone(&log),
+            snapshots,
+            empty,
+            EventCodec,
+            config.engine_limits(),
+        )?;
         let start_tail = log.tail();
         let (lessor, watches) = (Lessor::new(), Watches::new(config.waiters_max));
         let view =

@@ -15,6 +15,7 @@
 //! ```
 //! Numbers are little endian. The transfer's 128 bytes are drawn in `transfer.rs`.
 
+mod snapshot;
 mod transfer;
 
 use std::{str::FromStr, sync::Arc};

@@ -1,6 +1,11 @@
 //! The ledger doing its job.
 
+use std::sync::Arc;
+
 use axum::http::StatusCode;
+use lombard_engine::SnapshotInfo;
+use lombard_ledger::Config;
+use lombard_log::{MemoryLog, SharedLog};
 use serde_json::{Value, json};
 
 use crate::support::{Harness, payment};
@@ -89,6 +94,35 @@ async fn a_retry_gets_the_first_answer_also_after_a_restart() {
 
     let seen = ledger.get(&format!("/transfers/{}", refused.text("/transfer_id"))).send().await;
     assert_eq!((seen.text("/status"), seen.text("/result")), ("refused", "exceeds_credits"));
+}
+
+#[tokio::test]
+async fn a_restart_from_a_snapshot_knows_balances_and_retries() {
+    let directory = tempfile::tempdir().unwrap();
+    let log: SharedLog = Arc::new(MemoryLog::new());
+    let start = |snapshot_records| {
+        let config = Config { snapshot_records, ..Config::default() };
+        Harness::with_snapshots(config, Arc::clone(&log), Some(directory.path().to_owned()))
+    };
+    let ledger = start(1).await;
+    ledger.open("world", "EUR", Value::Null).await;
+    ledger.open("customers/1/wallet", "EUR", "0".into()).await;
+    let first = ledger.pay("order-1", "world", "customers/1/wallet", "60").await;
+    let tail = ledger.log_tail();
+    let mut snapshots = ledger.ledger.handle().watch_snapshots();
+    let is_at_tail =
+        |info: &Option<SnapshotInfo>| info.as_ref().is_some_and(|info| info.position == tail);
+    snapshots.wait_for(is_at_tail).await.unwrap();
+    drop(ledger);
+
+    let ledger = start(u64::MAX).await;
+    assert_eq!(ledger.ledger.handle().last_snapshot().map(|info| info.position), Some(tail));
+    let again = ledger.pay("order-1", "world", "customers/1/wallet", "60").await;
+    assert_eq!((again.status, again.body), (first.status, first.body));
+    let refused = ledger.pay("order-2", "customers/1/wallet", "world", "61").await;
+    assert_eq!(refused.text("/available"), "60.00");
+    let metrics = ledger.metrics.encode().unwrap();
+    assert!(metrics.contains(&format!("lombard_ledger_snapshot_records {tail}")), "{metrics}");
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 //! A ledger in process: its router over a log in memory.
 
-use std::sync::Arc;
+use std::{path::PathBuf, sync::Arc};
 
 use axum::{
     Router,
@@ -71,10 +71,19 @@ impl Harness {
     }
 
     pub(crate) async fn with(config: Config, log: SharedLog) -> Self {
+        Self::with_snapshots(config, log, None).await
+    }
+
+    pub(crate) async fn with_snapshots(
+        config: Config,
+        log: SharedLog,
+        snapshot_directory: Option<PathBuf>,
+    ) -> Self {
         let tokens = Tokens;
         let metrics = Metrics::new("ledger");
         let deps = Deps {
             log: Arc::clone(&log),
+            snapshot_directory,
             verifier: tokens.verifier().await,
             health: Health::starting(),
             metrics: metrics.clone(),

@@ -79,6 +79,7 @@ impl Harness {
         let (metrics, health) = (Metrics::new("registry"), Health::starting());
         let deps = Deps {
             log: Arc::new(log.clone()),
+            snapshot_directory: None,
             verifier: Tokens.verifier().await,
             health: health.clone(),
             metrics: metrics.clone(),

@@ -1,0 +1,257 @@
+//! The writer's loop: decides, applies and appends, and answers what has become durable.
+
+use std::{
+    mem,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Instant,
+};
+
+use futures_util::{StreamExt, future::BoxFuture, stream::FuturesOrdered};
+use lombard_log::{AppendError, Batch, RECORD_OVERHEAD_BYTES, SharedLog};
+use lombard_types::{Position, Timestamp};
+use tokio::sync::{mpsc, oneshot};
+
+use crate::{
+    At, Clock, Codec, Committed, Decision, Limits, Machine, StoppedError, SubmitError,
+    handle::{Answer, Request},
+    record,
+    replay::Replayed,
+};
+
+pub(crate) struct Writer<M: Machine, C> {
+    name: &'static str,
+    log: SharedLog,
+    machine: M,
+    codec: C,
+    limits: Limits,
+    clock: Clock,
+    /// The position the next record gets.
+    tail: Position,
+    last_time: Timestamp,
+    /// Payload bytes of the records since the machine's first state, for whoever makes snapshots.
+    recorded_bytes: Arc<AtomicU64>,
+    group: Group<M>,
+    in_flight: FuturesOrdered<BoxFuture<'static, Finished<M>>>,
+}
+
+/// What was decided since the last append: the records, and who waits for them.
+struct Group<M: Machine> {
+    batch: Batch,
+    waiting: Vec<Waiting<M>>,
+}
+
+impl<M: Machine> Default for Group<M> {
+    fn default() -> Self {
+        Self { batch: Batch::new(), waiting: Vec::new() }
+    }
+}
+
+enum Waiting<M: Machine> {
+    Command { answer: oneshot::Sender<Answer<M>>, result: Answer<M> },
+    Query(Box<dyn FnOnce(bool) + Send>),
+}
+
+struct Finished<M: Machine> {
+    waiting: Vec<Waiting<M>>,
+    appended: Result<(), AppendError>,
+}
+
+impl<M, C> Writer<M, C>
+where
+    M: Machine,
+    C: Codec<Event = M::Event>,
+{
+    pub(crate) fn new(
+        name: &'static str,
+        log: SharedLog,
+        codec: C,
+        replayed: Replayed<M>,
+        limits: Limits,
+        clock: Clock,
+        recorded_bytes: Arc<AtomicU64>,
+    ) -> Self {
+        let Replayed { machine, position, last_time, .. } = replayed;
+        Self {
+            name,
+            log,
+            machine,
+            codec,
+            limits,
+            clock,
+            tail: position,
+            last_time,
+            recorded_bytes,
+            group: Group::default(),
+            in_flight: FuturesOrdered::new(),
+        }
+    }
+
+    pub(crate) async fn serve(
+        mut self,
+        mut queue: mpsc::Receiver<Request<M>>,
+    ) -> Result<(), StoppedError> {
+        let mut requests = Vec::with_capacity(self.limits.group_commands_max);
+        loop {
+            let may_decide = self.in_flight.len() < self.limits.groups_in_flight_max;
+            tokio::select! {
+                biased;
+                Some(finished) = self.in_flight.next(), if !self.in_flight.is_empty() => {
+                    self.finish(finished)?;
+                }
+                received = queue.recv_many(&mut requests, self.limits.group_commands_max), if may_decide => {
+                    if received == 0 {
+                        break;
+                    }
+                    self.decide_all(&mut requests).await?;
+                }
+            }
+        }
+        while let Some(finished) = self.in_flight.next().await {
+            self.finish(finished)?;
+        }
+        Ok(())
+    }
+
+    /// Decides the requests in groups, as the log has room.
+    async fn decide_all(&mut self, requests: &mut Vec<Request<M>>) -> Result<(), StoppedError> {
+        let now = Instant::now();
+        let mut requests = requests.drain(..).peekable();
+        while requests.peek().is_some() {
+            let mut room_bytes = self.wait_for_room().await?;
+            let enough_bytes = self.enough_bytes();
+            // Without room for the largest record each command is decided by what it needs itself.
+            let is_short = room_bytes < enough_bytes;
+            while let Some(request) = requests.next_if(|_| is_short || room_bytes >= enough_bytes) {
+                self.decide_one(request, now, &mut room_bytes);
+            }
+            self.append_group();
+        }
+        Ok(())
+    }
+
+    /// What any one record can need.
+    fn enough_bytes(&self) -> u64 {
+        u64::try_from(self.limits.record_bytes_max)
+            .unwrap_or(u64::MAX)
+            .saturating_add(RECORD_OVERHEAD_BYTES)
+    }
+
+    /// Waits until there is room for any record, or it is clear that there will be none, and answers what there is.
+    async fn wait_for_room(&mut self) -> Result<u64, StoppedError> {
+        let enough_bytes = self.enough_bytes();
+        let room_bytes = self.log.room_bytes();
+        if room_bytes >= enough_bytes {
+            return Ok(room_bytes);
+        }
+        let mut making = self.log.make_room(enough_bytes);
+        loop {
+            tokio::select! {
+                biased;
+                Some(finished) = self.in_flight.next(), if !self.in_flight.is_empty() => self.finish(finished)?,
+                // Refused or made: what there is now says all.
+                _made = &mut making => return Ok(self.log.room_bytes()),
+            }
+        }
+    }
+
+    fn decide_one(&mut self, request: Request<M>, now: Instant, room_bytes: &mut u64) {
+        let waiting = match request {
+            Request::Command { deadline, answer, .. } if deadline < now => {
+                Waiting::Command { answer, result: Err(SubmitError::Expired) }
+            }
+            Request::Command { command, answer, .. } => {
+                Waiting::Command { answer, result: self.decide(command, room_bytes) }
+            }
+            Request::Query(query) => Waiting::Query(query(&self.machine, self.tail.previous())),
+        };
+        self.group.waiting.push(waiting);
+    }
+
+    fn decide(&mut self, command: M::Command, room_bytes: &mut u64) -> Answer<M> {
+        let reading = (self.clock)();
+        let time = reading.max(Timestamp::from_unix_nanos(self.last_time.unix_nanos() + 1));
+        let decision = self.machine.decide(command, time).map_err(|rejection| {
+            SubmitError::Rejected { rejection, position: self.tail.previous() }
+        })?;
+        let (events, reply) = match decision {
+            Decision::Commit { events, reply } if !events.is_empty() => (events, reply),
+            Decision::Commit { reply, .. } | Decision::Answer(reply) => {
+                let position = self.tail.previous().unwrap_or_default();
+                return Ok(Committed { position, time, written: false, reply });
+            }
+        };
+        self.record(time, &events, room_bytes)?;
+        let position = self.tail;
+        for (index, event) in (0..).zip(&events) {
+            self.machine.apply(event, At { position, index, time });
+        }
+        self.tail = position.next();
+        self.last_time = time;
+        Ok(Committed { position, time, written: true, reply })
+    }
+
+    /// Adds the record to the group, unless it is too large or there is no room for it.
+    fn record(
+        &mut self,
+        time: Timestamp,
+        events: &[M::Event],
+        room_bytes: &mut u64,
+    ) -> Result<(), SubmitError<M::Rejection>> {
+        let before = self.group.batch.payload_bytes();
+        let codec = &self.codec;
+        self.group.batch.push_with(|out| record::encode(codec, time, events, out));
+        let bytes = self.group.batch.payload_bytes() - before;
+        let bytes_max = self.limits.record_bytes_max;
+        if bytes > bytes_max {
+            self.group.batch.pop();
+            return Err(SubmitError::TooLarge { bytes, bytes_max });
+        }
+        let needed = u64::try_from(bytes).unwrap_or(u64::MAX).saturating_add(RECORD_OVERHEAD_BYTES);
+        let Some(rest) = room_bytes.checked_sub(needed) else {
+            self.group.batch.pop();
+            return Err(SubmitError::DiskFull);
+        };
+        *room_bytes = rest;
+        Ok(())
+    }
+
+    /// Hands the group to the log. A group without records still waits for all appends before it: its answers may
+    /// depend on them.
+    fn append_group(&mut self) {
+        let Group { batch, waiting } = mem::take(&mut self.group);
+        if batch.is_empty() {
+            self.in_flight.push_back(Box::pin(async { Finished { waiting, appended: Ok(()) } }));
+            return;
+        }
+        let records = u64::try_from(batch.len()).unwrap_or(u64::MAX);
+        let bytes = u64::try_from(batch.payload_bytes()).unwrap_or(u64::MAX);
+        self.recorded_bytes.fetch_add(bytes, Ordering::Relaxed);
+        let expected = Position::new(self.tail.get() - records);
+        let appending = self.log.append(expected, batch);
+        self.in_flight.push_back(Box::pin(async move {
+            Finished { waiting, appended: appending.await.map(drop) }
+        }));
+    }
+
+    fn finish(&self, finished: Finished<M>) -> Result<(), StoppedError> {
+        let is_durable = finished.appended.is_ok();
+        for waiting in finished.waiting {
+            match waiting {
+                Waiting::Query(answer) => answer(is_durable),
+                // A caller that went away does not need its answer.
+                Waiting::Command { answer, result } if is_durable => drop(answer.send(result)),
+                Waiting::Command { answer, .. } => {
+                    drop(answer.send(Err(SubmitError::OutcomeUnknown)));
+                }
+            }
+        }
+        finished.appended.map_err(|source| {
+            let name = self.name;
+            tracing::error!(engine = name, error = %source, "stopping: the log refused an append");
+            StoppedError::Append { name, source }
+        })
+    }
+}

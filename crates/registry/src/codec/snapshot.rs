@@ -1,0 +1,107 @@
+//! What is registered, as a snapshot.
+//!
+//! ```text
+//!  items of the state, in this order
+//!  1 item          index u64 | count of services u64
+//!  each service    by name: name text | index u64 | count of instances u64, followed by
+//!  each instance   by id: id text | lease id u128 | ttl seconds u16 | url text | attributes | evidence |
+//!                  registered at u64
+//! ```
+//! The fields are those of the events (`codec.rs`).
+
+use std::collections::BTreeMap;
+
+use lombard_engine::{
+    DecodeError, Snapshot, StateReader, StateWriter,
+    fields::{Reader, Writer},
+};
+use lombard_registry_core::{Instance, RestoreError, Services};
+use lombard_types::{InstanceId, ServiceName, Timestamp};
+
+use super::{attributes, evidence, lease, parse, put_attributes, put_evidence};
+use crate::machine::RegistryMachine;
+
+impl Snapshot for RegistryMachine {
+    const VERSION: u16 = 1;
+
+    fn write_state(&self, state: &mut StateWriter<'_>) {
+        let services = self.services();
+        state.item(|fields| {
+            put_number(fields, services.index());
+            put_count(fields, services.count());
+        });
+        for (name, service) in services.iter() {
+            state.item(|fields| {
+                fields.text(name.as_str());
+                put_number(fields, service.index());
+                put_count(fields, service.instance_count());
+            });
+            for (id, instance) in service.instances() {
+                state.item(|fields| put_instance(fields, id, instance));
+            }
+        }
+    }
+
+    fn read_state(self, state: &mut StateReader<'_>) -> Result<Self, DecodeError> {
+        let (index, count) = state.item(|fields| Ok((number(fields)?, number(fields)?)))?;
+        let mut services = Services::restored(index);
+        for _ in 0..count {
+            let (name, index, count): (ServiceName, u64, u64) = state
+                .item(|fields| Ok((parse(fields.text()?)?, number(fields)?, number(fields)?)))?;
+            let mut instances = BTreeMap::new();
+            for _ in 0..count {
+                let (id, restored) = state.item(instance)?;
+                if instances.insert(id, restored).is_some() {
+                    return Err(DecodeError("two instances have one id"));
+                }
+            }
+            services.restore(name, index, instances).map_err(refuse)?;
+        }
+        Ok(self.with_services(services))
+    }
+}
+
+fn refuse(error: RestoreError) -> DecodeError {
+    DecodeError(match error {
+        RestoreError::ServiceExists => "two services have one name",
+        RestoreError::NoInstances => "a service has no instances",
+    })
+}
+
+fn put_number(fields: &mut Writer<'_>, number: u64) {
+    fields.put(&number.to_le_bytes());
+}
+
+fn put_count(fields: &mut Writer<'_>, count: usize) {
+    put_number(fields, u64::try_from(count).unwrap_or(u64::MAX));
+}
+
+fn number(fields: &mut Reader<'_>) -> Result<u64, DecodeError> {
+    fields.array().map(u64::from_le_bytes)
+}
+
+fn put_instance(fields: &mut Writer<'_>, id: &InstanceId, instance: &Instance) {
+    let Instance { address, attributes, lease, evidence, registered_at } = instance;
+    fields.text(id.as_str());
+    fields.put(&lease.id.as_u128().to_le_bytes());
+    fields.put(&lease.ttl.seconds().to_le_bytes());
+    fields.text(&address.to_string());
+    put_attributes(fields, attributes);
+    put_evidence(fields, evidence);
+    put_number(fields, registered_at.unix_nanos());
+}
+
+fn instance(fields: &mut Reader<'_>) -> Result<(InstanceId, Instance), DecodeError> {
+    let id = parse(fields.text()?)?;
+    let instance = Instance {
+        lease: lease(fields)?,
+        address: parse(fields.text()?)?,
+        attributes: attributes(fields)?,
+        evidence: evidence(fields)?,
+        registered_at: Timestamp::from_unix_nanos(number(fields)?),
+    };
+    Ok((id, instance))
+}
+
+#[cfg(test)]
+mod tests;
