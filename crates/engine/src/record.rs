@@ -58,7 +58,7 @@ pub fn decode_record<C: Codec>(
 }
 
 /// When the record was decided, without looking at its events.
-pub(crate) fn decode_time(record: &Record) -> Result<Timestamp, DecodeError> {
+pub fn decode_record_time(record: &Record) -> Result<Timestamp, DecodeError> {
     Bytes(&record.payload).time()
 }
 

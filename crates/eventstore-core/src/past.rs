@@ -37,7 +37,9 @@ pub enum Unreadable {
         cause: Box<str>,
     },
     /// The answer takes more steps than one decision may.
-    #[error("a condition on several tags that are seldom together takes over {steps_max} steps to check")]
+    #[error(
+        "a condition on several tags that are seldom together takes over {steps_max} steps to check"
+    )]
     TooCostly {
         /// The limit.
         steps_max: usize,

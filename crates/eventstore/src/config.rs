@@ -32,6 +32,9 @@ pub struct Config {
     pub page_events_max: usize,
     /// After this much a page of events ends early, with a link to the next; at least one event is always in it.
     pub page_bytes_max: usize,
+    /// Events after which what the index has in memory is sealed: about 200 bytes of memory each, and what a restart
+    /// reads again.
+    pub index_memory_events: u64,
     /// Events that are looked at for a page of those that a filter lets through.
     pub page_examined_max: usize,
     /// How long a read with `at_least` waits for the read side.
@@ -58,6 +61,7 @@ impl Default for Config {
             page_events_default: 100,
             page_events_max: 1000,
             page_bytes_max: 4 << 20,
+            index_memory_events: 128 << 10,
             page_examined_max: 100_000,
             wait_ms_max: 2000,
             submit_ms_max: 10_000,
@@ -99,6 +103,7 @@ impl Config {
             self.document_bytes_max <= self.body_bytes_max,
             "document_bytes_max is over body_bytes_max",
         );
+        expect(self.index_memory_events > 0, "index_memory_events is 0");
         expect(self.append_streams_max > 0, "append_streams_max is 0");
         expect(
             self.page_examined_max >= self.page_events_max,

@@ -31,5 +31,6 @@ mod service;
 
 pub use codec::EventCodec;
 pub use config::Config;
+pub use index::OpenError;
 pub use machine::{EventStoreMachine, Reply};
 pub use service::{Deps, EventStore, NewError};

@@ -59,6 +59,6 @@ impl Machine for EventStoreMachine {
     }
 
     fn apply(&mut self, event: &Event, at: At) {
-        self.index.apply(event, at.position);
+        self.index.apply(event, at);
     }
 }

@@ -9,7 +9,7 @@ use prometheus_client::{
     metrics::{counter::Counter, family::Family, gauge::ConstGauge},
 };
 
-use crate::{machine::EventStoreMachine, index::EventIndex};
+use crate::{index::EventIndex, machine::EventStoreMachine};
 
 /// The event store's counters. Cheap to clone.
 #[derive(Clone, Debug, Default)]

@@ -1,21 +1,20 @@
 //! The role as a component: made from a configuration and what it depends on, then run until it is told to drain.
 
-use std::{sync::Arc, time::Duration};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use axum::{Extension, Router};
 use lombard_chassis::{CancellationToken, Health, Metrics};
-use lombard_engine::{Engine, Follower, Handle, StartError, StoppedError};
-use lombard_eventstore_core::Store;
+use lombard_engine::{Engine, Handle, StartError, StateAt, StoppedError};
 use lombard_log::SharedLog;
 use lombard_token::Verifier;
-use lombard_types::Position;
 
 use crate::{
     Config,
-    codec::AppendCodec,
+    codec::EventCodec,
+    index::{EventIndex, OpenError},
     machine::EventStoreMachine,
     metrics::EventStoreMetrics,
-    query::EventIndex,
+    query::Reader,
     rest::{self, Api},
 };
 
@@ -23,6 +22,8 @@ use crate::{
 pub struct Deps {
     /// The store's log; nobody else writes to it.
     pub log: SharedLog,
+    /// Where the role keeps its index of the log. It can be deleted while the role does not run.
+    pub index_directory: PathBuf,
     /// Verifies tokens that are issued for this role.
     pub verifier: Verifier,
     /// Told when the role is ready, and what is in the way.
@@ -55,26 +56,36 @@ pub enum NewError {
         /// One line each.
         mistakes: Vec<String>,
     },
+    /// The index cannot be used, and could not be made again.
+    #[error("failed to open the index of the event store")]
+    Index(#[from] OpenError),
     /// The log could not be replayed.
     #[error("failed to start the event store")]
     Start(#[from] StartError),
 }
 
 impl EventStore {
-    /// Replays the log. Blocks while it does.
+    /// Opens the index and reads into it what it lacks of the log. Blocks while it does.
     pub fn new(config: Config, deps: Deps) -> Result<Self, NewError> {
         let mistakes = config.mistakes();
         if !mistakes.is_empty() {
             return Err(NewError::Config { mistakes });
         }
-        let Deps { log, verifier, health, metrics } = deps;
-        let machine = EventStoreMachine::new(Store::new(config.store_limits()));
-        let limits = config.engine_limits();
-        let (writer, engine) =
-            Engine::start("eventstore", Arc::clone(&log), machine, AppendCodec, limits)?;
-        let index = Follower::start("eventstore", log, AppendCodec, EventIndex::default())?;
+        let Deps { log, index_directory, verifier, health, metrics } = deps;
+        let (index, position) =
+            EventIndex::open(&index_directory, &log, config.index_memory_events)?;
+        let machine = EventStoreMachine::new(index.clone(), config.store_limits());
+        let state = StateAt::new(machine, position);
+        let (writer, engine) = Engine::start(
+            "eventstore",
+            Arc::clone(&log),
+            state,
+            EventCodec,
+            config.engine_limits(),
+        )?;
         let metrics = EventStoreMetrics::register(&metrics, writer.clone(), index.clone());
-        let api = Api { writer, index, metrics, config: Arc::new(config) };
+        let reader = Reader { index, log };
+        let api = Api { writer, reader, metrics, config: Arc::new(config) };
         Ok(Self { api, engine, verifier, health })
     }
 
@@ -88,17 +99,13 @@ impl EventStore {
         self.api.writer.clone()
     }
 
-    /// The read side, for callers in the same process.
-    pub fn index(&self) -> Follower<EventIndex> {
-        self.api.index.clone()
-    }
-
-    /// Serves until `drain` is cancelled. Becomes ready when the read side has caught up with the log.
+    /// Serves until `drain` is cancelled. It is ready at once: everything was read before.
     ///
     /// An error means that the process must end: the writer stopped, and only a restart recovers.
     pub async fn run(self, drain: CancellationToken) -> Result<(), StoppedError> {
         let Self { api, engine, health, .. } = self;
-        let watch = watch_index(api.index.clone(), api.writer.log().tail(), health);
+        health.ready();
+        let watch = watch_index(api.reader.index.clone(), health);
         // The writer stops when nobody can ask it any more.
         drop(api);
         tokio::select! {
@@ -109,15 +116,15 @@ impl EventStore {
     }
 }
 
-/// Tells the readiness of the read side. Never ends: without it, writes go on.
-async fn watch_index(index: Follower<EventIndex>, tail: Position, health: Health) {
-    /// Longer than any process runs.
-    const FOR_EVER: Duration = Duration::from_secs(1 << 32);
-    if index.wait_for(tail, FOR_EVER).await.is_ok() {
-        health.ready();
-        // Never reached: the wait ends when the index has stopped following.
-        while index.wait_for(Position::new(u64::MAX), FOR_EVER).await.is_ok() {}
+/// Tells what is in the way of the index. Never ends: without it, the index grows in memory.
+async fn watch_index(index: EventIndex, health: Health) {
+    const WHAT: &str = "index";
+    let mut every = tokio::time::interval(Duration::from_secs(1));
+    loop {
+        every.tick().await;
+        match index.obstacle() {
+            Some(cause) => health.obstacle(WHAT, &*cause),
+            None => health.clear(WHAT),
+        }
     }
-    health.obstacle("read side", "stopped following the log; see the log of the role");
-    std::future::pending().await
 }

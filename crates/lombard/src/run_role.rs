@@ -200,6 +200,7 @@ impl Start {
     async fn eventstore(self) -> anyhow::Result<()> {
         let deps = lombard_eventstore::Deps {
             log: self.log(SegmentedConfig::default())?,
+            index_directory: self.directory.role(self.role).join("index"),
             verifier: self.verifier(),
             health: self.health.clone(),
             metrics: self.metrics.clone(),

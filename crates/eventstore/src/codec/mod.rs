@@ -175,10 +175,7 @@ fn read_evidence(bytes: &mut Reader<'_>) -> Result<Evidence, DecodeError> {
     })
 }
 
-fn read_stream(
-    bytes: &mut Reader<'_>,
-    types: &[EventType],
-) -> Result<StreamAppended, DecodeError> {
+fn read_stream(bytes: &mut Reader<'_>, types: &[EventType]) -> Result<StreamAppended, DecodeError> {
     let stream = bytes.text()?.parse().map_err(|_| DecodeError("a stream's name is malformed"))?;
     let first_revision = Revision::new(bytes.number()?);
     let event_count = bytes.count()?;

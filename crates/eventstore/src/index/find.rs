@@ -5,7 +5,9 @@ use lombard_index::ReadError;
 
 use super::{
     Maps,
-    key::{Hash, POSITIONS_MAX, TagKey, TypeHash, hash, part, position, tag_key, type_hash, type_key},
+    key::{
+        Hash, POSITIONS_MAX, TagKey, TypeHash, hash, part, position, tag_key, type_hash, type_key,
+    },
 };
 
 /// Entries of the index that one search looks at. At well under a microsecond each where they are in memory, the writer
@@ -53,7 +55,11 @@ impl<'a> Search<'a> {
     }
 
     /// Any event of those from `from` to before `end`, which has at least one.
-    pub(super) fn any(mut self, from: EventPosition, end: EventPosition) -> Result<Found, ReadError> {
+    pub(super) fn any(
+        mut self,
+        from: EventPosition,
+        end: EventPosition,
+    ) -> Result<Found, ReadError> {
         let range = (from.get(), end.get() - 1);
         let found = match (self.types.is_empty(), self.tags.as_slice()) {
             (true, []) => Ok(Some(range.1)),
@@ -71,10 +77,10 @@ impl<'a> Search<'a> {
     fn of_types(&self, (first, last): (u64, u64)) -> Result<Option<u64>, Stop> {
         for event_type in &self.types {
             // The last position of a record is noted: where any event of it is in the range, that one is.
-            let found = self.maps.types.last_in(
-                &type_key(*event_type, first),
-                &type_key(*event_type, last),
-            )?;
+            let found = self
+                .maps
+                .types
+                .last_in(&type_key(*event_type, first), &type_key(*event_type, last))?;
             if let Some((key, _)) = found {
                 return Ok(Some(position(part(&key, 16)).get()));
             }

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use lombard_engine::At;
 use lombard_eventstore_core::{Appended, DocumentStored, Event, EventType, StreamAppended};
 use lombard_types::{Position, Revision};
 
@@ -13,24 +14,25 @@ use super::{
     },
 };
 
-/// Events after which what is in memory is made ready to be sealed.
-const FREEZE_EVENTS: u64 = 256 << 10;
 /// Records between two of which the first position is noted: what a reader goes through to find a position.
 const START_RECORDS: u64 = 64;
 /// Types whose hashes are kept.
 const TYPES_KEPT: usize = 1024;
 
 /// What only the writer needs.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Learning {
     /// Most appends have a type that was seen just before.
     type_hashes: HashMap<EventType, Hash>,
+    /// Events after which what is in memory is made ready to be sealed.
+    freeze_events: u64,
     events_since_freeze: u64,
 }
 
 impl EventIndex {
     /// Makes what a record holds part of the index. Records come in their order.
-    pub(crate) fn apply(&self, event: &Event, record: Position) {
+    pub(crate) fn apply(&self, event: &Event, at: At) {
+        let record = at.position;
         let mut learning = self.maps.learning.lock();
         match event {
             Event::Appended(appended) => self.append(&mut learning, appended, record),
@@ -40,9 +42,9 @@ impl EventIndex {
             Event::Appended(appended) => appended.event_count(),
             Event::Stored(_) => 1,
         };
-        if learning.events_since_freeze >= FREEZE_EVENTS {
+        if learning.events_since_freeze >= learning.freeze_events {
             learning.events_since_freeze = 0;
-            self.maps.index.freeze(record.next());
+            self.maps.index.freeze(record.next(), at.time.unix_nanos());
         }
     }
 
@@ -97,6 +99,10 @@ impl EventIndex {
 }
 
 impl Learning {
+    pub(super) fn new(freeze_events: u64) -> Self {
+        Self { type_hashes: HashMap::new(), freeze_events, events_since_freeze: 0 }
+    }
+
     fn hash_of(&mut self, event_type: &EventType) -> Hash {
         if let Some(known) = self.type_hashes.get(event_type) {
             return *known;

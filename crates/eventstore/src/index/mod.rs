@@ -15,6 +15,7 @@
 //! | starts    | first position of every 64th record    | record                      | next to nothing       |
 //! | documents | kind and name                          | record, revision            | 30 a document         |
 
+mod blocking;
 mod find;
 mod key;
 mod learn;
@@ -24,14 +25,14 @@ mod select;
 
 use std::{fmt, path::Path, sync::Arc};
 
-use lombard_eventstore_core::EventPosition;
-use lombard_index::{Index, Map};
-use lombard_log::{Log as _, ReadError, SharedLog};
+use lombard_eventstore_core::{Event, EventPosition};
+use lombard_index::{FilterOn, Index, Map, MapSpec, Opening};
+use lombard_log::{ReadError, SharedLog};
 use lombard_types::Position;
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
-pub(crate) use self::{key::NameKey, read::{Chunk, Listed}};
+pub(crate) use self::read::{Chunk, Listed};
 
 use self::{
     key::{
@@ -40,10 +41,11 @@ use self::{
     },
     learn::Learning,
 };
+use crate::codec;
 
 /// The index. Cheap to clone; one writer, many readers.
 #[derive(Clone)]
-pub struct EventIndex {
+pub(crate) struct EventIndex {
     maps: Arc<Maps>,
 }
 
@@ -68,3 +70,110 @@ impl fmt::Debug for EventIndex {
             .finish_non_exhaustive()
     }
 }
+
+/// Ids are looked up before anything is known of them, so most are absent; streams and tags are often new.
+const IDS: MapSpec = MapSpec { name: "ids", filter: FilterOn::First(16) };
+const STREAMS: MapSpec = MapSpec { name: "streams", filter: FilterOn::First(16) };
+const NAMES: MapSpec = MapSpec { name: "names", filter: FilterOn::Nothing };
+const TYPES: MapSpec = MapSpec { name: "types", filter: FilterOn::First(16) };
+const TAGS: MapSpec = MapSpec { name: "tags", filter: FilterOn::First(16) };
+const STARTS: MapSpec = MapSpec { name: "starts", filter: FilterOn::Nothing };
+const DOCUMENTS: MapSpec = MapSpec { name: "documents", filter: FilterOn::First(16) };
+
+impl EventIndex {
+    /// Opens the index of a log in a directory, and says from where on the log must be read into it. One that does not
+    /// fit the log is thrown away: the log is the truth. Blocks.
+    pub(crate) fn open(
+        directory: &Path,
+        log: &SharedLog,
+        freeze_events: u64,
+    ) -> Result<(Self, Position), OpenError> {
+        match Self::open_as_it_is(directory, log, freeze_events) {
+            Ok(opened) => return Ok(opened),
+            Err(reason) => {
+                let cause = std::error::Error::source(&reason).map(ToString::to_string);
+                tracing::warn!(%reason, cause, "the index is made again from the log");
+            }
+        }
+        Opening::discard(directory)?;
+        Self::open_as_it_is(directory, log, freeze_events)
+    }
+
+    fn open_as_it_is(
+        directory: &Path,
+        log: &SharedLog,
+        freeze_events: u64,
+    ) -> Result<(Self, Position), OpenError> {
+        let mut opening = Opening::new(directory)?;
+        let position = opening.position();
+        let next_position = match position.previous() {
+            None => EventPosition::START,
+            Some(last) => next_after(log, last, opening.mark())?,
+        };
+        let (ids, streams, names) = (opening.map(IDS)?, opening.map(STREAMS)?, opening.map(NAMES)?);
+        let (types, tags) = (opening.map(TYPES)?, opening.map(TAGS)?);
+        let (starts, documents) = (opening.map(STARTS)?, opening.map(DOCUMENTS)?);
+        let maps = Maps {
+            index: opening.start(log.durable())?,
+            ids,
+            streams,
+            names,
+            types,
+            tags,
+            starts,
+            documents,
+            next_position: watch::Sender::new(next_position),
+            learning: Mutex::new(Learning::new(freeze_events)),
+        };
+        Ok((Self { maps: Arc::new(maps) }, position))
+    }
+
+    /// Everything before this record is sealed: what is after it is read again at a restart.
+    pub(crate) fn sealed(&self) -> Position {
+        self.maps.index.sealed()
+    }
+
+    /// Why nothing can be sealed at the moment.
+    pub(crate) fn obstacle(&self) -> Option<Arc<str>> {
+        self.maps.index.obstacle()
+    }
+}
+
+/// An index cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// Its files.
+    #[error(transparent)]
+    Files(#[from] lombard_index::OpenError),
+    /// The log under it.
+    #[error("failed to read the last record that is in the index")]
+    Log(#[from] ReadError),
+    /// It was made from another log, or from a part of this log that is gone.
+    #[error("the index was not made from this log, or the log lost its end")]
+    OtherLog,
+}
+
+/// The position after the last event at or before a record, whose time is `mark`.
+fn next_after(log: &SharedLog, last: Position, mark: u64) -> Result<EventPosition, OpenError> {
+    let read = |position| {
+        let record = blocking::read(log, position)?.ok_or(OpenError::OtherLog)?;
+        codec::decode_record(&record).map_err(|_| OpenError::OtherLog)
+    };
+    let mut stored = read(last)?;
+    if stored.recorded.time.unix_nanos() != mark {
+        return Err(OpenError::OtherLog);
+    }
+    // A few documents may stand after it.
+    loop {
+        if let Event::Appended(appended) = &stored.event {
+            return Ok(appended.end());
+        }
+        match stored.recorded.position.previous() {
+            Some(before) => stored = read(before)?,
+            None => return Ok(EventPosition::START),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -10,8 +10,8 @@ use lombard_types::{Position, Revision, StreamName};
 use super::{
     EventIndex,
     key::{
-        Hash, NAME_BYTES, NameKey, StreamKey, StreamValue, document_key, hash, join, name_start,
-        part, position, record, six, stream_key,
+        Hash, NAME_BYTES, NameKey, StreamKey, StreamValue, document_key, hash, join, name_key,
+        name_start, part, position, record, six, stream_key,
     },
 };
 
@@ -50,8 +50,7 @@ impl Chunk {
 /// A stream in a listing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Listed {
-    /// Where in the order of the listing.
-    pub(crate) cursor: NameKey,
+    key: NameKey,
     /// The beginning of its name; all of it where it is short enough.
     pub(crate) name_start: Box<str>,
     /// The record of its first append, which has the whole name.
@@ -68,7 +67,7 @@ impl Listed {
 
     /// Whether this is the stream's name.
     pub(crate) fn is_named(&self, name: &StreamName) -> bool {
-        part::<16>(&self.cursor, NAME_BYTES) == hash(name.as_str())
+        part::<16>(&self.key, NAME_BYTES) == hash(name.as_str())
     }
 }
 
@@ -110,7 +109,12 @@ impl EventIndex {
         let chunks = self.maps.streams.range(&first, &last).map(|entry| entry.map(Chunk::read));
         let chunks = chunks
             .skip_while(|chunk| chunk.as_ref().is_ok_and(|chunk| chunk.last_revision() < from));
-        take(chunks, limit, |chunk| chunk.last_revision().since(from.max(chunk.first_revision)), end)
+        take(
+            chunks,
+            limit,
+            |chunk| chunk.last_revision().since(from.max(chunk.first_revision)),
+            end,
+        )
     }
 
     /// The appends to a stream that hold the revision `from` and those before it, up to `limit` events or a few more.
@@ -141,29 +145,30 @@ impl EventIndex {
     pub(crate) fn streams(
         &self,
         prefix: &str,
-        after: Option<NameKey>,
+        after: Option<&StreamName>,
         limit: usize,
         end: Position,
     ) -> Result<Vec<Listed>, ReadError> {
         let first: NameKey = join(&[&name_start(prefix), &[0; 16]]);
+        let after = after.map(|name| name_key(name, hash(name.as_str())));
         let first = after.map_or(first, |after| first.max(after));
         let kept = prefix.as_bytes().get(..NAME_BYTES).unwrap_or(prefix.as_bytes());
         let mut listed = Vec::new();
         for entry in self.maps.names.range(&first, &[u8::MAX; NAME_BYTES + 16]) {
-            let (cursor, value) = entry?;
-            if listed.len() == limit || !cursor.starts_with(kept) {
+            let (key, value) = entry?;
+            if listed.len() == limit || !key.starts_with(kept) {
                 break;
             }
-            if Some(cursor) == after || record(value) >= end {
+            if Some(key) == after || record(value) >= end {
                 continue;
             }
-            let Some(last) = self.last_of(part(&cursor, NAME_BYTES), end)? else {
+            let Some(last) = self.last_of(part(&key, NAME_BYTES), end)? else {
                 continue;
             };
             let name: Vec<u8> =
-                cursor.iter().copied().take(NAME_BYTES).take_while(|byte| *byte != 0).collect();
+                key.iter().copied().take(NAME_BYTES).take_while(|byte| *byte != 0).collect();
             let name_start = String::from_utf8_lossy(&name).into();
-            listed.push(Listed { cursor, name_start, first_record: record(value), last });
+            listed.push(Listed { key, name_start, first_record: record(value), last });
         }
         Ok(listed)
     }

@@ -8,7 +8,9 @@ use lombard_types::Position;
 
 use super::{
     EventIndex,
-    key::{Hash, POSITIONS_MAX, TypeHash, hash, part, position, record, tag_key, type_hash, type_key},
+    key::{
+        Hash, POSITIONS_MAX, TypeHash, hash, part, position, record, tag_key, type_hash, type_key,
+    },
 };
 use crate::query::Direction;
 
@@ -109,9 +111,8 @@ impl EventIndex {
         direction: Direction,
         limit: usize,
     ) -> Result<Entries, ReadError> {
-        let entry = |(key, value): ([u8; 22], [u8; 6])| {
-            (position(part(&key, 16)).get(), record(value))
-        };
+        let entry =
+            |(key, value): ([u8; 22], [u8; 6])| (position(part(&key, 16)).get(), record(value));
         let (first, last) = (type_key(event_type, 0), type_key(event_type, POSITIONS_MAX - 1));
         let types = &self.maps.types;
         match direction {
@@ -122,7 +123,8 @@ impl EventIndex {
                 .collect(),
             Direction::Backwards => {
                 // Only the last event of a record is noted: the first one after `from` may follow others before it.
-                let after = types.range(&type_key(event_type, from.saturating_add(1)), &last).take(1);
+                let after =
+                    types.range(&type_key(event_type, from.saturating_add(1)), &last).take(1);
                 let before = types.range_back(&first, &type_key(event_type, from)).take(limit);
                 after.chain(before).map(|found| found.map(entry)).collect()
             }
@@ -137,9 +139,8 @@ impl EventIndex {
         direction: Direction,
         limit: usize,
     ) -> Result<Entries, ReadError> {
-        let entry = |(key, value): ([u8; 30], [u8; 6])| {
-            (position(part(&key, 24)).get(), record(value))
-        };
+        let entry =
+            |(key, value): ([u8; 30], [u8; 6])| (position(part(&key, 24)).get(), record(value));
         let at = tag_key(tag, event_type, from);
         let tags = &self.maps.tags;
         match direction {

@@ -70,7 +70,9 @@ impl Reader {
                 }
                 next = match reading.direction {
                     Direction::Forwards => Some(placed.position.next()),
-                    Direction::Backwards => placed.position.get().checked_sub(1).map(EventPosition::new),
+                    Direction::Backwards => {
+                        placed.position.get().checked_sub(1).map(EventPosition::new)
+                    }
                 };
             }
         }

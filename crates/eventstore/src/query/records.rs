@@ -2,7 +2,7 @@
 
 use std::{collections::VecDeque, sync::Arc};
 
-use lombard_log::{Log as _, Record};
+use lombard_log::Record;
 use lombard_types::Position;
 
 use super::{QueryError, Reader};

@@ -1,7 +1,6 @@
 //! What had happened at a time.
 
 use lombard_engine::decode_record_time;
-use lombard_log::Log as _;
 use lombard_types::{Position, Timestamp};
 
 use super::{QueryError, Reader};

@@ -5,7 +5,7 @@ use lombard_chassis::{Problem, Query};
 use lombard_eventstore_core::EventPosition;
 use serde::Deserialize;
 
-use super::{Api, answer::Answer, authority::Caller, page::Page, paging, selection::Selection};
+use super::{Api, authority::Caller, page::Page, paging, selection::Selection};
 use crate::{
     problem,
     query::{AllReading, Direction},
@@ -46,7 +46,9 @@ pub(super) async fn list(
     let before: Option<EventPosition> = paging::parameter("before", before.as_deref())?;
     let horizon = selection.horizon(&api).await?;
     let from = match (direction, after, before) {
-        (Direction::Forwards, after, None) => after.map_or(EventPosition::START, EventPosition::next),
+        (Direction::Forwards, after, None) => {
+            after.map_or(EventPosition::START, EventPosition::next)
+        }
         (Direction::Backwards, None, None) => EventPosition::new(u64::MAX),
         (Direction::Backwards, None, Some(before)) => match before.get().checked_sub(1) {
             Some(from) => EventPosition::new(from),

@@ -11,9 +11,7 @@ use lombard_chassis::{
     problems,
 };
 use lombard_engine::{Committed, SubmitError};
-use lombard_eventstore_core::{
-    Append, Command, Event, NewEvent, StreamAppend, StreamRange,
-};
+use lombard_eventstore_core::{Append, Command, Event, NewEvent, StreamAppend, StreamRange};
 use lombard_types::{Position, StreamName};
 use serde::Serialize;
 
@@ -89,7 +87,10 @@ impl Api {
         }
     }
 
-    async fn outcome(&self, committed: Committed<Reply>) -> Result<Outcome, (AppendResult, Problem)> {
+    async fn outcome(
+        &self,
+        committed: Committed<Reply>,
+    ) -> Result<Outcome, (AppendResult, Problem)> {
         let Committed { position, time, reply, .. } = committed;
         match reply {
             Reply::Appended(streams) => {

@@ -75,8 +75,7 @@ pub(super) async fn append(
         log_position: recorded.position.to_string(),
         recorded_at: recorded.time.to_string(),
     };
-    let answer =
-        Answer::new((StatusCode::CREATED, Json(body))).position(Some(recorded.position));
+    let answer = Answer::new((StatusCode::CREATED, Json(body))).position(Some(recorded.position));
     Ok(if is_replayed { answer.replayed() } else { answer }.into_response())
 }
 

@@ -195,8 +195,5 @@ impl Api {
 fn stored(revision: Revision, position: Position) -> Response {
     let status =
         if revision == Revision::START { StatusCode::CREATED } else { StatusCode::NO_CONTENT };
-    Answer::new(status.into_response())
-        .position(Some(position))
-        .revision(revision)
-        .into_response()
+    Answer::new(status.into_response()).position(Some(position)).revision(revision).into_response()
 }

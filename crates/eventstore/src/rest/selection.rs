@@ -59,7 +59,10 @@ impl Selection {
         };
         let forms = match (&self.query, criterion) {
             (Some(_), Some(_)) => {
-                return Err(problem::invalid_parameter("query", "cannot stand beside types or tags"));
+                return Err(problem::invalid_parameter(
+                    "query",
+                    "cannot stand beside types or tags",
+                ));
             }
             (Some(query), None) => Some(
                 serde_json::from_str(query)

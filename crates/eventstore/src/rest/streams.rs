@@ -1,17 +1,13 @@
 //! `GET /v1/eventstore/streams`.
 
 use axum::{extract::State, response::Response};
-use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use lombard_chassis::{Json, Problem, Query};
 use lombard_eventstore_core::Event;
 use lombard_types::{Position, StreamName};
 use serde::{Deserialize, Serialize};
 
 use super::{Api, answer::Answer, authority::Caller, paging};
-use crate::{
-    index::{Listed, NameKey},
-    problem,
-};
+use crate::{index::Listed, problem};
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -49,7 +45,7 @@ pub(super) async fn list(
 ) -> Result<Response, Problem> {
     caller.read_anything()?;
     let limit = paging::limit(listing.limit.as_deref(), &api.config)?;
-    let after = listing.after.as_deref().map(read_cursor).transpose()?;
+    let after: Option<StreamName> = paging::parameter("after", listing.after.as_deref())?;
     let at_least: Option<Position> = paging::parameter("at_least", listing.at_least.as_deref())?;
     api.reach(at_least).await?;
     let end = api.reader.durable();
@@ -61,7 +57,7 @@ async fn page(
     api: &Api,
     caller: &Caller,
     prefix: &str,
-    mut after: Option<NameKey>,
+    mut after: Option<StreamName>,
     limit: usize,
     end: Position,
 ) -> Result<Page, Problem> {
@@ -72,16 +68,16 @@ async fn page(
         let listed = api
             .reader
             .index
-            .streams(prefix, after, wanted, end)
+            .streams(prefix, after.as_ref(), wanted, end)
             .map_err(|error| problem::from_query_error(&error.into()))?;
         let is_last = listed.len() < wanted;
         for listed in listed {
             if items.len() == limit {
-                return Ok(Page { items, next: after.map(|cursor| write_cursor(&cursor)) });
+                return Ok(Page { items, next: after.map(|stream| stream.to_string()) });
             }
             examined += 1;
-            after = Some(listed.cursor);
             let stream = name(api, &listed).await?;
+            after = Some(stream.clone());
             if stream.as_str().starts_with(prefix) && caller.may_read(&stream) {
                 items.push(Stream {
                     stream: stream.to_string(),
@@ -94,7 +90,7 @@ async fn page(
             return Ok(Page { items, next: None });
         }
     }
-    Ok(Page { items, next: after.map(|cursor| write_cursor(&cursor)) })
+    Ok(Page { items, next: after.map(|stream| stream.to_string()) })
 }
 
 /// The whole name of a stream, of which the index has the beginning.
@@ -112,15 +108,4 @@ async fn name(api: &Api, listed: &Listed) -> Result<StreamName, Problem> {
     let part = appended.streams.iter().find(|part| listed.is_named(&part.stream));
     part.map(|part| part.stream.clone())
         .ok_or_else(|| problem::not_where_indexed(listed.first_record))
-}
-
-fn write_cursor(cursor: &NameKey) -> String {
-    URL_SAFE_NO_PAD.encode(cursor)
-}
-
-fn read_cursor(text: &str) -> Result<NameKey, Problem> {
-    let bytes = URL_SAFE_NO_PAD.decode(text).ok();
-    bytes.and_then(|bytes| bytes.try_into().ok()).ok_or_else(|| {
-        problem::invalid_parameter("after", "must be the `next` of the page before")
-    })
 }

@@ -97,7 +97,6 @@ async fn data_is_json_of_any_kind_or_binary_or_absent() {
         event[member] = value.clone();
         let reply = store.append(EVENTS, &[("traceparent", TRACE)], json!([event])).await;
         assert_eq!(reply.status, StatusCode::CREATED, "{}", reply.text);
-        store.caught_up().await;
         let read = store.get(&format!("{EVENTS}?from={}", number - 1)).await.json();
         assert_eq!(read[0][member], value);
         let has = |name| read[0].get(name).is_some();
@@ -255,7 +254,6 @@ async fn interleaved(config: Config) -> (TestStore, [Vec<u64>; 2]) {
         let reply = store.append(&path, &[], events(numbers)).await;
         assert_eq!(reply.status, StatusCode::CREATED, "{}", reply.text);
     }
-    store.caught_up().await;
     (store, streams)
 }
 
@@ -336,7 +334,6 @@ async fn streams_by_prefix_and_what_the_caller_may_read() {
         let reply = store.append(&path, &[], events([number])).await;
         assert_eq!(reply.status, StatusCode::CREATED);
     }
-    store.caught_up().await;
     for (scope, query, wanted, next) in [
         ("events:read", "", &["a-1", "b-1", "b-2", "b-3", "c-1"][..], json!(null)),
         ("events:read", "?limit=2", &["a-1", "b-1"], json!("b-1")),
@@ -373,7 +370,6 @@ async fn a_restart_loses_nothing() {
     let (store, streams) = interleaved(Config::default()).await;
     let before = store.get("/v1/eventstore/events?limit=1000").await;
     let store = TestStore::with(Config::default(), store.memory.after_crash());
-    store.caught_up().await;
     let after = store.get("/v1/eventstore/events?limit=1000").await;
     assert_eq!(after.text, before.text);
     let expected = format!("\"{}\"", streams[1].len() - 1);
@@ -398,7 +394,6 @@ async fn events_are_read_from_files_too() {
         let reply = store.append(&path, &[], events([2 * number, 2 * number + 1])).await;
         assert_eq!(reply.status, StatusCode::CREATED, "{}", reply.text);
     }
-    store.caught_up().await;
     let all: Vec<u64> = (1..60).collect();
     assert_eq!(read_all_pages(&store, "/v1/eventstore/events").await.0, all);
     drop(store);
@@ -411,7 +406,6 @@ async fn events_are_read_from_files_too() {
         }
     };
     let store = on_files(log);
-    store.caught_up().await;
     assert_eq!(read_all_pages(&store, "/v1/eventstore/events?limit=7").await.0, all);
     let path = "/v1/eventstore/streams/s1/events?limit=3&direction=backwards";
     let (numbers, _) = read_all_pages(&store, path).await;

@@ -10,7 +10,7 @@ use lombard_chassis::{Health, Metrics, context, extract};
 use lombard_eventstore::{Config, Deps, EventStore};
 use lombard_log::{MemoryLog, SharedLog};
 use lombard_token::{Claims, Jwks, KeySource, KeySourceError, SigningKey, Verifier};
-use lombard_types::{Position, Timestamp};
+use lombard_types::Timestamp;
 use serde_json::Value;
 use tower::ServiceExt as _;
 
@@ -24,9 +24,10 @@ pub(crate) struct TestStore {
     pub(crate) log: SharedLog,
     /// The log, where it is in memory.
     pub(crate) memory: MemoryLog,
-    pub(crate) store: EventStore,
+    _store: EventStore,
     pub(crate) metrics: Metrics,
     key: Arc<SigningKey>,
+    _index: tempfile::TempDir,
 }
 
 struct Keys(Arc<SigningKey>);
@@ -90,8 +91,10 @@ impl TestStore {
     pub(crate) fn on(config: Config, log: SharedLog, memory: MemoryLog) -> Self {
         let key = Arc::new(SigningKey::generate().unwrap());
         let metrics = Metrics::new("eventstore");
+        let index = tempfile::tempdir().unwrap();
         let deps = Deps {
             log: Arc::clone(&log),
+            index_directory: index.path().join("index"),
             verifier: Verifier::new(ISSUER, AUDIENCE, Arc::new(Keys(Arc::clone(&key)))),
             health: Health::starting(),
             metrics: metrics.clone(),
@@ -102,7 +105,7 @@ impl TestStore {
             .fallback(extract::not_found)
             .method_not_allowed_fallback(extract::method_not_allowed)
             .layer(middleware::from_fn(context::layer));
-        Self { router, log, memory, store, metrics, key }
+        Self { router, log, memory, metrics, key, _store: store, _index: index }
     }
 
     pub(crate) fn token(&self, scope: &str) -> String {
@@ -152,13 +155,6 @@ impl TestStore {
         headers.push(("content-type", "application/cloudevents-batch+json"));
         let (method, scope) = (Method::POST, Some("events:append"));
         self.call(Call { method, path, scope, headers, body: events.to_string() }).await
-    }
-
-    /// Waits until reads see everything that is durable.
-    pub(crate) async fn caught_up(&self) {
-        let tail: Position = self.log.tail();
-        let wait = std::time::Duration::from_secs(10);
-        self.store.index().wait_for(tail, wait).await.unwrap();
     }
 }
 
