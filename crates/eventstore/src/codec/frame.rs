@@ -15,6 +15,7 @@ pub(crate) struct StoredRecord {
 
 pub(crate) fn decode_record(record: &Record) -> Result<StoredRecord, DecodeError> {
     let mut appends = Vec::new();
-    let time = lombard_engine::decode_record(&AppendCodec, record, |append, _| appends.push(append))?;
+    let time =
+        lombard_engine::decode_record(&AppendCodec, record, |append, _| appends.push(append))?;
     Ok(StoredRecord { recorded: Recorded { position: record.position, time }, appends })
 }
