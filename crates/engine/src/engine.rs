@@ -18,7 +18,8 @@ use tokio::{
 };
 
 use crate::{
-    Codec, Handle, Limits, Machine, Snapshot, Snapshots, StartError, StateAt, StoppedError,
+    Codec, Handle, Limits, Machine, Snapshot, SnapshotInfo, Snapshots, StartError, StateAt,
+    StoppedError,
     replay::Replay,
     snapshot::{Since, Snapshotter},
     writer::Writer,
@@ -101,6 +102,8 @@ impl Engine {
             let (store, read) = (snapshots.store(name), made_sender.clone());
             move |runtime: &Runtime| match runtime.block_on(store.newest(&log, &codec, &empty)) {
                 Some(opened) => {
+                    let SnapshotInfo { position, state_hash, took, .. } = &opened.info;
+                    tracing::info!(machine = name, %position, %state_hash, ?took, "starting from a snapshot");
                     read.send_replace(Some(opened.info));
                     opened.state
                 }
@@ -136,7 +139,7 @@ fn spawn<M, C>(
     codec: C,
     limits: Limits,
     clock: Clock,
-    snapshots: watch::Receiver<Option<crate::SnapshotInfo>>,
+    snapshots: watch::Receiver<Option<SnapshotInfo>>,
     open: impl FnOnce(&Runtime) -> StateAt<M> + Send + 'static,
 ) -> Result<(Handle<M>, Stopped, Position), StartError>
 where

@@ -37,6 +37,8 @@ pub struct Config {
     pub index_memory_events: u64,
     /// Events that are looked at for a page of those that a filter lets through.
     pub page_examined_max: usize,
+    /// Subscriptions at once; one more is refused as overloaded.
+    pub subscriptions_max: usize,
     /// How long a read with `at_least` waits for the read side.
     pub wait_ms_max: u64,
     /// How long a write waits before its outcome is reported as unknown.
@@ -63,6 +65,7 @@ impl Default for Config {
             page_bytes_max: 4 << 20,
             index_memory_events: 128 << 10,
             page_examined_max: 100_000,
+            subscriptions_max: 2000,
             wait_ms_max: 2000,
             submit_ms_max: 10_000,
             queue_commands_max: 8192,

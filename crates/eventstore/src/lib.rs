@@ -22,6 +22,7 @@ mod cloud_event;
 mod codec;
 mod config;
 mod index;
+mod live;
 mod machine;
 mod metrics;
 pub mod problem;

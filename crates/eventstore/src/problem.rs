@@ -222,6 +222,12 @@ pub(crate) fn invalid_parameter(name: &'static str, error: impl std::fmt::Displa
         .with("parameter", name)
 }
 
+/// A subscription that asks for an end, or the other way.
+pub(crate) fn not_for_subscriptions() -> Problem {
+    Problem::new(&problems::INVALID_QUERY)
+        .detail("limit, until, as_of and direction=backwards do not go with text/event-stream")
+}
+
 /// A part of the path whose text is not of its grammar.
 pub(crate) fn invalid_path(error: impl std::fmt::Display) -> Problem {
     Problem::new(&problems::INVALID_PATH).detail(error.to_string())

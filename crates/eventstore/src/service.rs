@@ -7,11 +7,13 @@ use lombard_chassis::{CancellationToken, Health, Metrics};
 use lombard_engine::{Engine, Handle, StartError, StateAt, StoppedError};
 use lombard_log::SharedLog;
 use lombard_token::Verifier;
+use tokio::sync::Semaphore;
 
 use crate::{
     Config,
     codec::EventCodec,
     index::{EventIndex, OpenError},
+    live,
     machine::EventStoreMachine,
     metrics::EventStoreMetrics,
     query::Reader,
@@ -84,8 +86,12 @@ impl EventStore {
             config.engine_limits(),
         )?;
         let metrics = EventStoreMetrics::register(&metrics, writer.clone(), index.clone());
+        let feed = live::start(Arc::clone(&log))?;
         let reader = Reader { index, log };
-        let api = Api { writer, reader, metrics, config: Arc::new(config) };
+        let subscriptions = Arc::new(Semaphore::new(config.subscriptions_max));
+        let drain = CancellationToken::new();
+        let config = Arc::new(config);
+        let api = Api { writer, reader, feed, subscriptions, drain, metrics, config };
         Ok(Self { api, engine, verifier, health })
     }
 
@@ -106,6 +112,8 @@ impl EventStore {
         let Self { api, engine, health, .. } = self;
         health.ready();
         let watch = watch_index(api.reader.index.clone(), health);
+        // Subscriptions have no end of their own.
+        let _end_subscriptions = api.drain.clone().drop_guard();
         // The writer stops when nobody can ask it any more.
         drop(api);
         tokio::select! {

@@ -192,6 +192,11 @@ impl<T: FeedItem> Feed<T> {
         *self.fed.borrow()
     }
 
+    /// Whether the feed still follows. It stops for good when the log stops, on damage in it, or at an unknown record.
+    pub fn is_feeding(&self) -> bool {
+        self.fed.has_changed().is_ok()
+    }
+
     /// How many subscriptions there are.
     pub fn subscription_count(&self) -> usize {
         self.shared.subscriptions.load(Ordering::Relaxed)

@@ -9,7 +9,7 @@ use std::{
 };
 
 use futures_util::FutureExt as _;
-use lombard_log::{Batch, Log as _, MemoryLog};
+use lombard_log::{Batch, Log, MemoryLog, SegmentedConfig, SegmentedLog};
 use lombard_types::{Position, Timestamp};
 use proptest::prelude::*;
 use tokio::runtime::Runtime;
@@ -46,15 +46,19 @@ fn runtime() -> Runtime {
 }
 
 /// Record `n` holds `n` and `n + 1`, and was decided at `n`.
-fn append(log: &MemoryLog, count: u64) {
-    let tail = log.tail();
+fn batch_at(tail: Position, count: u64) -> Batch {
     let mut batch = Batch::new();
     for number in tail.get()..tail.get() + count {
         let time = Timestamp::from_unix_nanos(number);
         batch.push_with(|out| record::encode(&Numbers, time, &[number, number + 1], out));
     }
+    batch
+}
+
+fn append(log: &MemoryLog, count: u64) {
+    let tail = log.tail();
     // Under way whether or not anybody waits for it.
-    drop(log.append(tail, batch));
+    drop(log.append(tail, batch_at(tail, count)));
 }
 
 /// A feed, and how many items it has made.
@@ -66,6 +70,11 @@ fn start(log: &MemoryLog, limits: FeedLimits) -> (Feed<Item>, Arc<AtomicU64>) {
         Item(events)
     };
     (Feed::start("test", Arc::new(log.clone()), Numbers, limits, make).unwrap(), made)
+}
+
+/// A web server moves what waits between threads.
+fn sendable<T: Send>(value: T) -> T {
+    value
 }
 
 /// Takes everything from where the subscription stands up to `end`, and checks that it is that.
@@ -121,6 +130,34 @@ fn a_subscription_waits_at_the_tail_and_beyond_and_can_be_left_waiting() {
 }
 
 #[test]
+fn a_log_in_files_is_fed_over_its_segments() {
+    let directory = tempfile::tempdir().unwrap();
+    let config = SegmentedConfig {
+        segment_bytes_min: 16 << 10,
+        segment_bytes_max: 16 << 10,
+        record_bytes_max: 4 << 10,
+        ..SegmentedConfig::default()
+    };
+    let log = Arc::new(SegmentedLog::open(directory.path(), config).unwrap());
+    let make = |_: &Record, _, events| Item(events);
+    let shared: SharedLog = log.clone();
+    let limits = FeedLimits { ring_records_max: 100, ..FeedLimits::default() };
+    let feed = Feed::start("test", shared, Numbers, limits, make).unwrap();
+    runtime().block_on(async {
+        let (mut live, mut late) =
+            (feed.subscribe(Position::START), feed.subscribe(Position::START));
+        for end in (50..=2000).step_by(50) {
+            // Segments are prepared in the background, and this writer is faster.
+            log.make_room(8 << 10).await.unwrap();
+            let tail = log.tail();
+            log.append(tail, batch_at(tail, 50)).await.unwrap();
+            sendable(take_all(&mut live, end, 64)).await;
+        }
+        take_all(&mut late, 2000, 64).await;
+    });
+}
+
+#[test]
 fn what_is_not_durable_is_not_fed() {
     let log = MemoryLog::new();
     let (feed, _) = start(&log, FeedLimits::default());
@@ -149,6 +186,10 @@ fn an_unknown_record_is_an_error_and_what_is_before_it_is_given() {
         let error = subscription.next(1).await.unwrap_err();
         let position = Position::new(3);
         assert!(matches!(error, FeedError::Decode { position: at, .. } if at == position));
+        // Nobody gets beyond it.
+        let error = feed.subscribe(position.next()).next(1).await.unwrap_err();
+        assert!(matches!(error, FeedError::Stopped { .. }), "{error}");
+        assert!(!feed.is_feeding());
     });
 }
 

@@ -62,10 +62,7 @@ impl SnapshotStore {
         }
         for (position, path) in self.list() {
             match self.open(log, codec, (position, &path), empty).await {
-                Ok(opened) => {
-                    tracing::info!(machine = self.name, %position, "state read from a snapshot");
-                    return Some(opened);
-                }
+                Ok(opened) => return Some(opened),
                 Err(cause) => {
                     let snapshot = path.display();
                     tracing::warn!(machine = self.name, %snapshot, %cause, "left a snapshot aside");

@@ -1,11 +1,19 @@
 //! `GET /v1/eventstore/events`.
 
 use axum::{extract::State, response::Response};
+use http::HeaderMap;
 use lombard_chassis::{Problem, Query};
 use lombard_eventstore_core::EventPosition;
 use serde::Deserialize;
 
-use super::{Api, authority::Caller, page::Page, paging, selection::Selection};
+use super::{
+    Api,
+    authority::Caller,
+    page::Page,
+    paging,
+    selection::Selection,
+    subscribe::{self, Place},
+};
 use crate::{
     problem,
     query::{AllReading, Direction},
@@ -31,9 +39,12 @@ pub(super) struct Reading {
 /// The events of all streams in their common order, without gaps, after a position or from the first; backwards, before
 /// a position or from the last. `Link` says where the next page is, where there is one now. With a filter that little
 /// meets, a page may be short, even empty, and have a next one. Needs `events:read` without a stream, or for the prefix.
+///
+/// With `Accept: text/event-stream` the events from there on, and then those that happen; `Last-Event-ID` resumes.
 pub(super) async fn list(
     State(api): State<Api>,
     caller: Caller,
+    headers: HeaderMap,
     Query(reading): Query<Reading>,
 ) -> Result<Response, Problem> {
     let Reading { after, before, limit, direction, .. } = reading;
@@ -41,6 +52,16 @@ pub(super) async fn list(
     let selection = Selection { prefix, types, tags, query, until, as_of, at_least };
     let filter = selection.filter()?;
     caller.read_prefix(filter.stream_prefix.as_deref())?;
+    if subscribe::is_wanted(&headers) {
+        if limit.is_some() || direction == Direction::Backwards || !selection.is_open_ended() {
+            return Err(problem::not_for_subscriptions());
+        }
+        let after: Option<u64> = paging::parameter("after", after.as_deref())?;
+        let after = subscribe::last_event_id(&headers)?.or(after).map(EventPosition::new);
+        selection.horizon(&api).await?;
+        let place = Place::All(after.map_or(EventPosition::START, EventPosition::next));
+        return subscribe::respond(&api, place, filter, caller.expires_in());
+    }
     let limit = paging::limit(limit.as_deref(), &api.config)?;
     let after: Option<EventPosition> = paging::parameter("after", after.as_deref())?;
     let before: Option<EventPosition> = paging::parameter("before", before.as_deref())?;

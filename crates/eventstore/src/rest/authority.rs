@@ -5,11 +5,13 @@
 //!   their common order.
 //! - `admin` permits everything.
 
+use std::time::{Duration, SystemTime};
+
 use axum::extract::FromRequestParts;
 use http::request::Parts;
 use lombard_chassis::{Authenticated, Problem, authenticate, problems};
 use lombard_eventstore_core::Evidence;
-use lombard_types::StreamName;
+use lombard_types::{StreamName, Timestamp};
 
 const FAMILY: &str = "events";
 const READ: &str = "read";
@@ -59,6 +61,12 @@ impl Caller {
             scope.is_admin() || rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(':'))
         });
         if is_some { Ok(()) } else { Err(authenticate::insufficient_scope(&wanted)) }
+    }
+
+    /// How long the token is still good.
+    pub(super) fn expires_in(&self) -> Duration {
+        let now = Timestamp::from_system_time(SystemTime::now());
+        self.0.0.expires_at.since(now)
     }
 
     /// What is kept with every event that the request causes.

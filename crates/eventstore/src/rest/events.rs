@@ -1,11 +1,19 @@
 //! `GET /v1/eventstore/streams/{stream}/events`.
 
 use axum::{extract::State, response::Response};
+use http::HeaderMap;
 use lombard_chassis::{Path, Problem, Query};
 use lombard_types::{Revision, StreamName};
 use serde::Deserialize;
 
-use super::{Api, authority::Caller, page::Page, paging, selection::Selection};
+use super::{
+    Api,
+    authority::Caller,
+    page::Page,
+    paging,
+    selection::Selection,
+    subscribe::{self, Place},
+};
 use crate::{
     problem,
     query::{Direction, StreamReading},
@@ -28,9 +36,13 @@ pub(super) struct Reading {
 
 /// A stream's events from a revision on, or back; without one from its first event, or its last. `Link` says where the
 /// next page is, where there is one now, and `ETag` the stream's last revision. Needs `events:read` for the stream.
+///
+/// With `Accept: text/event-stream` the events from there on, and then those that happen, also of a stream that does not
+/// exist yet; `Last-Event-ID` resumes.
 pub(super) async fn list(
     State(api): State<Api>,
     caller: Caller,
+    headers: HeaderMap,
     Path(stream): Path<String>,
     Query(reading): Query<Reading>,
 ) -> Result<Response, Problem> {
@@ -39,8 +51,17 @@ pub(super) async fn list(
     let Reading { from, limit, direction, types, tags, query, until, as_of, at_least } = reading;
     let selection = Selection { prefix: None, types, tags, query, until, as_of, at_least };
     let filter = selection.filter()?;
-    let limit = paging::limit(limit.as_deref(), &api.config)?;
     let from: Option<Revision> = paging::parameter("from", from.as_deref())?;
+    if subscribe::is_wanted(&headers) {
+        if limit.is_some() || direction == Direction::Backwards || !selection.is_open_ended() {
+            return Err(problem::not_for_subscriptions());
+        }
+        let last = subscribe::last_event_id(&headers)?.map(Revision::new);
+        selection.horizon(&api).await?;
+        let place = Place::Stream(stream, last.map_or(from.unwrap_or_default(), Revision::next));
+        return subscribe::respond(&api, place, filter, caller.expires_in());
+    }
+    let limit = paging::limit(limit.as_deref(), &api.config)?;
     let horizon = selection.horizon(&api).await?;
     // Fixed here: events that arrive while the page is read are for the next one.
     let last = api.last_chunk(&stream, horizon.end)?.last_revision();

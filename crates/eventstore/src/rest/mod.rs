@@ -15,6 +15,7 @@ mod paging;
 mod precondition;
 mod selection;
 mod streams;
+mod subscribe;
 
 use std::sync::Arc;
 
@@ -22,14 +23,16 @@ use axum::{
     Extension, Router,
     routing::{get, post},
 };
-use lombard_chassis::{Problem, extract::BodyLimit, problems};
-use lombard_engine::Handle;
+use lombard_chassis::{CancellationToken, Problem, extract::BodyLimit, problems};
+use lombard_engine::{Feed, Handle};
 use lombard_types::{Position, StreamName};
+use tokio::sync::Semaphore;
 
 use self::{answer::Answer, page::Page};
 use crate::{
     Config,
     index::Chunk,
+    live::Live,
     machine::EventStoreMachine,
     metrics::EventStoreMetrics,
     problem,
@@ -41,6 +44,11 @@ use crate::{
 pub(crate) struct Api {
     pub(crate) writer: Handle<EventStoreMachine>,
     pub(crate) reader: Reader,
+    pub(crate) feed: Feed<Live>,
+    /// A permit for each subscription.
+    pub(crate) subscriptions: Arc<Semaphore>,
+    /// Ends the subscriptions.
+    pub(crate) drain: CancellationToken,
     pub(crate) metrics: EventStoreMetrics,
     pub(crate) config: Arc<Config>,
 }

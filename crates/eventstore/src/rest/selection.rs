@@ -76,6 +76,11 @@ impl Selection {
         Ok(Filter { stream_prefix: self.prefix.as_deref().map(Into::into), query })
     }
 
+    /// Whether it has no end: what is to come belongs to it too.
+    pub(super) const fn is_open_ended(&self) -> bool {
+        self.until.is_none() && self.as_of.is_none()
+    }
+
     /// Waits for `at_least`, and says how far the reader may look.
     pub(super) async fn horizon(&self, api: &Api) -> Result<Horizon, Problem> {
         let at_least: Option<Position> = paging::parameter("at_least", self.at_least.as_deref())?;

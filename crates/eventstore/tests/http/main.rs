@@ -2,5 +2,7 @@
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 mod bad_requests;
+mod boundaries;
 mod good_requests;
+mod subscriptions;
 mod support;

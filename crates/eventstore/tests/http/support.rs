@@ -123,7 +123,8 @@ impl TestStore {
         claims.sign(&self.key).unwrap()
     }
 
-    pub(crate) async fn call(&self, call: Call<'_>) -> Reply {
+    /// The answer's head; its body may have no end.
+    pub(crate) async fn send(&self, call: Call<'_>) -> http::Response<Body> {
         let mut request = Request::builder().method(call.method).uri(call.path);
         if let Some(scope) = call.scope {
             request = request.header("authorization", format!("Bearer {}", self.token(scope)));
@@ -132,8 +133,11 @@ impl TestStore {
             request = request.header(name, value);
         }
         let request = request.body(Body::from(call.body)).unwrap();
-        let response = self.router.clone().oneshot(request).await.unwrap();
-        let (parts, body) = response.into_parts();
+        self.router.clone().oneshot(request).await.unwrap()
+    }
+
+    pub(crate) async fn call(&self, call: Call<'_>) -> Reply {
+        let (parts, body) = self.send(call).await.into_parts();
         let bytes = body.collect().await.unwrap().to_bytes();
         let text = String::from_utf8(bytes.to_vec()).unwrap();
         Reply { status: parts.status, headers: parts.headers, text }
