@@ -27,6 +27,11 @@ use base64::{Engine as _, prelude::BASE64_STANDARD};
 
 use crate::merkle::TreeHash;
 
+/// The name of the newest checkpoint beside a log's segments.
+pub const CHECKPOINT_FILE: &str = "checkpoint";
+/// The name of the key that verifies it, beside it.
+pub const CHECKPOINT_KEY_FILE: &str = "checkpoint.vkey";
+
 /// Of a whole note, at most.
 const NOTE_BYTES_MAX: usize = 64 << 10;
 /// Signatures of a note, at most: what a verifier can be made to do.
