@@ -14,8 +14,9 @@ use std::{
 use lombard_types::Position;
 
 use crate::{
+    LogId,
     checkpoint::CheckpointError,
-    disk::{Disk, Lock},
+    disk::{Disk, Lock, Real},
     segmented::segment_files,
 };
 
@@ -109,6 +110,11 @@ pub enum MaintainError {
         /// The checkpoint's size.
         size: u64,
     },
+}
+
+/// Which log is kept in a directory; `None` where there is none, or its first segment does not say.
+pub fn log_id(directory: &Path) -> Result<Option<LogId>, MaintainError> {
+    at(directory, crate::segmented::log_id(&Real, directory))
 }
 
 /// What `act` says of a path, as our error.

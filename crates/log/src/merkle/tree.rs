@@ -16,7 +16,7 @@ pub(super) const UNSYNCED_LEAVES_MAX: u64 = TILE_LEAVES + (1 << 16);
 const _: () = assert!(PART_LEAVES == 1 << 16);
 
 /// A Merkle tree that grows at its end.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Tree<L> {
     leaves: L,
     size: u64,

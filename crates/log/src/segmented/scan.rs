@@ -59,6 +59,15 @@ pub(crate) fn segment_files(disk: &dyn Disk, directory: &Path) -> io::Result<Vec
     Ok(files)
 }
 
+/// What the first segment says of the log.
+pub(crate) fn log_id(disk: &dyn Disk, directory: &Path) -> io::Result<Option<LogId>> {
+    let Some((_, path)) = segment_files(disk, directory)?.into_iter().next() else {
+        return Ok(None);
+    };
+    let head = read_chunk(&*disk.open_read(&path)?, 0, SEGMENT_HEADER_BYTES)?;
+    Ok(header_of(&head).map(|header| LogId::new(header.log_id)))
+}
+
 /// Reads every record in order, a segment at a time in memory. `visit` ends the scan by answering `false`;
 /// `segment_done` hears of every file with its size.
 ///
