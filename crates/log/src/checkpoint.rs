@@ -17,7 +17,7 @@
 //!
 //! The parser is strict: one spelling of each checkpoint, so that what was signed is what was read.
 
-use std::fmt;
+use std::{fmt, str::FromStr};
 
 use aws_lc_rs::{
     digest,
@@ -300,6 +300,14 @@ impl VerifyingKey {
             && UnparsedPublicKey::new(&ED25519, &self.public)
                 .verify(body.as_bytes(), signature)
                 .is_ok()
+    }
+}
+
+impl FromStr for VerifyingKey {
+    type Err = KeyError;
+
+    fn from_str(text: &str) -> Result<Self, KeyError> {
+        Self::parse(text)
     }
 }
 
