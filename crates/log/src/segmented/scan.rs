@@ -268,3 +268,6 @@ fn is_zero(bytes: &[u8]) -> bool {
 fn to_u64(number: usize) -> u64 {
     u64::try_from(number).unwrap_or(u64::MAX)
 }
+
+#[cfg(test)]
+mod tests;
