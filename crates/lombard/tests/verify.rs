@@ -141,7 +141,7 @@ fn key_beside(log: &Path) -> String {
 /// A backup under load holds what was acknowledged before it began, fits a checkpoint that was kept before, and serves.
 #[tokio::test]
 async fn a_backup_under_load_is_verified_and_restored() {
-    let platform = Platform::start(Path::new(LOMBARD)).unwrap();
+    let mut platform = Platform::start(Path::new(LOMBARD)).unwrap();
     let (data, url) = (platform.data_dir(), gateway(&platform));
     let place = data.parent().unwrap().to_owned();
     let (kept, backup) = (place.join("kept"), place.join("backup"));
@@ -177,6 +177,12 @@ async fn a_backup_under_load_is_verified_and_restored() {
     assert!(one.join("eventstore").is_dir() && !one.join("ledger").exists());
     verify(text(&one));
 
+    // Killed under load: what it signed before is still the beginning of what it has.
+    platform.kill("eventstore").unwrap();
+    verify(&eventstore);
+    load.more(100).await;
+    verify(&eventstore);
+    verify(text(&data));
     load.end();
     let after = event_count(&client).await;
     let place_held = platform.stop().unwrap();
@@ -191,6 +197,36 @@ async fn a_backup_under_load_is_verified_and_restored() {
     let eventstore = format!("{}/v1/eventstore", gateway(&platform));
     verify(&eventstore);
     assert!(!platform.log().contains("panicked"), "{}", platform.log());
+}
+
+/// Hashes are for whoever may use the role, records for auditors.
+#[tokio::test]
+async fn verifying_over_http_takes_the_audit_scope() {
+    let platform = Platform::start(Path::new(LOMBARD)).unwrap();
+    let data = platform.data_dir();
+    let url = gateway(&platform);
+    let verify_as = |name: &str, scope: &str, target: &str| {
+        let created = run(&data, &["client", "create", name, "--scope", scope, "--json"], 0);
+        let client: serde_json::Value = serde_json::from_str(&created).unwrap();
+        let output = Command::new(LOMBARD)
+            .args(["verify", target])
+            .env("LOMBARD_DATA_DIR", "/nowhere")
+            .env("LOMBARD_CLIENT_ID", client["client_id"].as_str().unwrap())
+            .env("LOMBARD_CLIENT_SECRET", client["client_secret"].as_str().unwrap())
+            .output()
+            .unwrap();
+        (output.status.code().unwrap(), said(&output))
+    };
+    let (code, words) =
+        verify_as("auditor", "ledger:audit events:audit registry:audit auth:audit", &url);
+    assert_eq!(code, 0, "{words}");
+    // Where there is nothing to read yet, nothing is refused either.
+    let client = operator(&platform).await;
+    while client.text("/v1/auth", "/log/checkpoint").await.unwrap().contains("\n0\n") {
+        tokio::task::yield_now().await;
+    }
+    let (code, words) = verify_as("reader", "auth:read", &format!("{url}/v1/auth"));
+    assert!(code == 4 && words.contains("auth:audit"), "{code} {words}");
 }
 
 /// The offset of the last stored byte of the note in the first event, and of the record that holds it.
