@@ -249,8 +249,8 @@ pub(crate) struct BackupArguments {
 }
 
 const VERIFY_HELP: &str = "\
-A checkpoint proves something if it was kept where nobody who can write the log could change it: without one, this
-says that the log fits itself, and prints the checkpoint to keep. Over HTTP it takes LOMBARD_CLIENT_ID and
+A checkpoint proves something if it was kept where nobody who can write the log could change it. Without one, this says \
+that the log fits itself, and prints the checkpoint to keep. Over HTTP it takes LOMBARD_CLIENT_ID and \
 LOMBARD_CLIENT_SECRET of a client with the audit scopes, or the operator's key in --data-dir.";
 
 #[derive(Args, Clone, Debug)]

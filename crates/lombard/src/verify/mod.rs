@@ -45,13 +45,14 @@ pub(crate) fn run(common: &CommonArguments, arguments: &VerifyArguments) -> anyh
     let mut failed = 0;
     for (name, result) in &results {
         match result {
-            Ok(verified) => print(name, verified, &trusted),
+            Ok(verified) => print(name, verified),
             Err(CheckFailed(fault)) => {
                 failed += 1;
                 println!("{name:<10} FAILED: {fault}");
             }
         }
     }
+    print_what_to_keep(&results, &trusted);
     if failed > 0 {
         return Err(CheckFailed(format!("{failed} log(s) are not what they should be")).into());
     }
@@ -83,35 +84,43 @@ impl Trusted {
     }
 }
 
-/// Says what was proved, and what was not.
-fn print(name: &str, verified: &Verified, trusted: &Trusted) {
+fn print(name: &str, verified: &Verified) {
     let Verified { records, proved, newest } = verified;
     println!("{name:<10} {records} records are readable and fit");
     if let Some(size) = proved {
         println!(
             "  Proved: the first {size} are exactly those that the checkpoint you kept was made over."
         );
-        return;
-    }
-    let Some((note, key)) = newest else {
+    } else if newest.is_none() {
         println!(
             "  Not proved: that they are what was written. There is no checkpoint to compare them with."
         );
+    }
+}
+
+/// Where nothing that was kept was compared: what that means, and what to keep.
+fn print_what_to_keep(results: &Results, trusted: &Trusted) {
+    let verified = results.iter().filter_map(|(_, result)| result.as_ref().ok());
+    let newest: Vec<_> = verified
+        .filter(|verified| verified.proved.is_none())
+        .filter_map(|verified| verified.newest.as_ref())
+        .collect();
+    if newest.is_empty() {
         return;
-    };
+    }
     if trusted.key.is_some() {
         println!(
-            "  Proved: whoever has the key you gave signed them so. Not proved: that this was the only thing signed."
+            "\nProved: whoever has the key that you gave signed these records. Not proved: that nothing else was signed."
         );
     } else {
         println!(
-            "  Not proved: that nobody rewrote the records and signed them anew. Nothing that you kept was compared."
+            "\nNot proved: that nobody rewrote the records and signed them anew. Nothing that you kept was compared."
         );
     }
-    println!(
-        "  Keep this checkpoint and its key where nobody who can write the log can change them:\n"
-    );
-    println!("{note}\n  key {key}\n");
+    println!("Keep what follows where nobody who can write the logs can change it:\n");
+    for (note, key) in newest {
+        println!("{note}\nkey {key}\n");
+    }
 }
 
 fn save(path: &Path, results: &Results) -> anyhow::Result<()> {
