@@ -357,3 +357,31 @@ fn seeds_flip_a_bit_and_it_is_noticed() {
     let (noticed, flips) = (noticed.into_inner(), flips.into_inner());
     assert!(noticed * 10 >= flips * 9, "{noticed} of {flips}");
 }
+
+/// A slow disk is waited for, not mistaken for a full one.
+#[test]
+fn a_full_queue_makes_room_when_the_writer_has_taken_from_it() {
+    let disk = Simulated::new(1);
+    let config = SegmentedConfig { queue_bytes_max: 2000, ..TINY };
+    let log = SegmentedLog::open_on(Arc::new(disk.clone()), Path::new("log"), config).unwrap();
+    assert!(matches!(block_on(log.make_room(u64::MAX)), Err(AppendError::Full { .. })));
+    let append = |count: usize| {
+        let mut batch = Batch::new();
+        (0..count).for_each(|_| batch.push(&[7; 460]));
+        log.append(log.tail(), batch)
+    };
+    disk.hold_syncs(0);
+    let held = append(1);
+    disk.wait_until_held();
+    let queued = append(4);
+    assert_eq!(log.room_bytes(), 0);
+    assert!(matches!(block_on(append(1)), Err(AppendError::Full { .. })));
+    let mut room = log.make_room(500);
+    assert!(block_on(async { (&mut room).now_or_never() }).is_none());
+    disk.release_syncs();
+    assert_eq!(block_on(room), Ok(()));
+    assert_eq!(block_on(held), Ok(Position::new(1)));
+    assert_eq!(block_on(queued), Ok(Position::new(5)));
+    assert_eq!(block_on(append(4)), Ok(Position::new(9)));
+    assert_eq!(block_on(log.make_room(2001)), Err(AppendError::Full { bytes: 2001 }));
+}

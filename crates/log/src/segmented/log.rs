@@ -9,7 +9,7 @@ use tokio::sync::{oneshot, watch};
 
 use super::{index::Index, plan::Plan};
 use crate::{
-    AppendError, Batch, Log, LogId, ReadError, Record,
+    AppendError, Batch, Log, LogId, RECORD_OVERHEAD_BYTES, ReadError, Record,
     disk::{Lock, SharedDisk, SharedFile},
 };
 
@@ -22,7 +22,8 @@ pub struct SegmentedConfig {
     pub segment_bytes_max: usize,
     /// Bytes of the largest record, which must fit in the first segment.
     pub record_bytes_max: usize,
-    /// Bytes that may wait to be written; beyond it appends are refused as full.
+    /// Bytes that may wait to be written, taken as one record's at least. Room for more is there when the writer has
+    /// taken some.
     pub queue_bytes_max: usize,
 }
 
@@ -127,6 +128,20 @@ impl Drop for SegmentedLog {
     }
 }
 
+impl State {
+    /// What the segments and the queue both have room for.
+    fn room_bytes(&self, config: &SegmentedConfig) -> u64 {
+        let queue_room = config.queue_bytes_max.saturating_sub(self.queue_bytes);
+        self.plan.room_bytes().min(u64::try_from(queue_room).unwrap_or(u64::MAX))
+    }
+}
+
+/// What records count as while they wait: as much as their writer was told that they would take.
+pub(super) fn queued_bytes(records: usize, payload_bytes: usize) -> usize {
+    let overhead = usize::try_from(RECORD_OVERHEAD_BYTES).unwrap_or(usize::MAX);
+    payload_bytes.saturating_add(records.saturating_mul(overhead))
+}
+
 impl Shared {
     fn queue(
         &self,
@@ -143,8 +158,9 @@ impl Shared {
         if state.tail != expected {
             return Err(AppendError::Conflict { expected, tail: state.tail });
         }
-        let queue_bytes = state.queue_bytes + batch.payload_bytes();
-        if queue_bytes > self.config.queue_bytes_max && state.queue_bytes > 0 {
+        let queue_bytes =
+            state.queue_bytes.saturating_add(queued_bytes(batch.len(), batch.payload_bytes()));
+        if queue_bytes > self.config.queue_bytes_max {
             return Err(AppendError::Full {
                 bytes: u64::try_from(batch.payload_bytes()).unwrap_or(u64::MAX),
             });
@@ -166,7 +182,7 @@ impl Shared {
     /// Room now, or the reason why there will be none.
     fn room(&self, bytes: u64) -> Option<Result<(), AppendError>> {
         let state = self.state.lock();
-        if state.plan.room_bytes() >= bytes {
+        if state.room_bytes(&self.config) >= bytes {
             return Some(Ok(()));
         }
         if let Some(cause) = &state.poison {
@@ -174,6 +190,11 @@ impl Shared {
         }
         if state.is_closing {
             return Some(Err(AppendError::Closed));
+        }
+        let most = u64::try_from(self.config.queue_bytes_max).unwrap_or(u64::MAX);
+        if state.plan.room_bytes() >= bytes {
+            // There is space on the disk, and the writer makes room in the queue.
+            return (bytes > most).then_some(Err(AppendError::Full { bytes }));
         }
         // All segments that are ever prepared ahead are there, and it is still not enough: it never will be.
         let is_hopeless = state.full.is_some()
@@ -192,7 +213,7 @@ impl Log for SegmentedLog {
     }
 
     fn room_bytes(&self) -> u64 {
-        self.shared.state.lock().plan.room_bytes()
+        self.shared.state.lock().room_bytes(&self.shared.config)
     }
 
     fn make_room(&self, bytes: u64) -> BoxFuture<'static, Result<(), AppendError>> {

@@ -18,7 +18,7 @@ use super::{
     layout::{
         Found, RECORD_HEADER_BYTES, RecordHeader, SEGMENT_HEADER_BYTES, SegmentHeader, framed_bytes,
     },
-    log::{Prepared, Shared, State},
+    log::{Prepared, Shared, State, queued_bytes},
     plan::Plan,
     prepare,
     read::{read_all, read_chunk},
@@ -106,6 +106,8 @@ impl SegmentedLog {
         if segment_bytes_min < SEGMENT_HEADER_BYTES + framed_bytes(record_bytes_max) {
             return Err(OpenError::Config { segment_bytes_min, record_bytes_max });
         }
+        let queue_bytes_max = config.queue_bytes_max.max(queued_bytes(1, record_bytes_max));
+        let config = SegmentedConfig { queue_bytes_max, ..config };
         let io_error = |source| OpenError::Io { directory: directory.to_owned(), source };
         disk.create_directory(directory).map_err(io_error)?;
         let lock = lock(&*disk, directory)?;

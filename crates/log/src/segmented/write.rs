@@ -8,7 +8,7 @@ use tokio::sync::{oneshot, watch};
 use super::{
     index::Place,
     layout::{SEGMENT_HEADER_BYTES, SegmentHeader, encode_record, framed_bytes},
-    log::{Prepared, Queued, Shared},
+    log::{Prepared, Queued, Shared, queued_bytes},
 };
 use crate::{AppendError, Batch, disk::SharedFile};
 
@@ -67,13 +67,15 @@ impl Writer {
         let mut group = Vec::new();
         let mut bytes = 0;
         while let Some(queued) = state.queue.pop_front() {
-            bytes += queued.batch.payload_bytes();
+            bytes += queued_bytes(queued.batch.len(), queued.batch.payload_bytes());
             group.push(queued);
             if bytes >= GROUP_BYTES_MAX {
                 break;
             }
         }
         state.queue_bytes = state.queue_bytes.saturating_sub(bytes);
+        drop(state);
+        self.shared.room_changed.send_replace(());
         Some(group)
     }
 
