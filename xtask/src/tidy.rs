@@ -18,6 +18,7 @@ const MAY_DEPEND_ON: &[(&str, &[&str])] = &[
     ("lombard-engine", &["types", "log"]),
     ("lombard-token", &["types"]),
     ("lombard-chassis", &["types", "token"]),
+    ("lombard-transparency", &["types", "log", "token", "chassis"]),
     ("lombard-client", &["types", "token"]),
     ("lombard-ledger-core", &["types"]),
     ("lombard-auth-core", &["types", "token"]),

@@ -161,6 +161,11 @@ impl Auth {
             .merge(rest::router(self.api.clone()).layer(Extension(self.verifier.clone())))
     }
 
+    /// Verifies the tokens that the role issues for itself.
+    pub fn verifier(&self) -> Verifier {
+        self.verifier.clone()
+    }
+
     /// Registers the clients of the first start, becomes ready, and watches over the writer until `drain` is cancelled.
     ///
     /// An error means that the process must end.

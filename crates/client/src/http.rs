@@ -157,6 +157,10 @@ impl Http {
         &self,
         call: &Call,
     ) -> Result<Received<T>, Error> {
+        parse(call, self.send_for_bytes(call).await?)
+    }
+
+    pub(crate) async fn send_for_bytes(&self, call: &Call) -> Result<Received<Vec<u8>>, Error> {
         let started = Instant::now();
         let mut pause = PAUSE_MIN;
         let mut try_count = 0;
@@ -166,7 +170,7 @@ impl Http {
             let error = match self.try_once(call, try_count, left.min(TRY_TIMEOUT)).await {
                 Ok(mut received) => {
                     received.try_count = try_count;
-                    return parse(call, received);
+                    return Ok(received);
                 }
                 Err(error) => error,
             };
@@ -287,7 +291,7 @@ async fn receive(call: &Call, mut response: reqwest::Response) -> Result<Receive
     Err(Error::Refused(Box::new(problem)))
 }
 
-fn parse<T: DeserializeOwned>(
+pub(crate) fn parse<T: DeserializeOwned>(
     call: &Call,
     received: Received<Vec<u8>>,
 ) -> Result<Received<T>, Error> {

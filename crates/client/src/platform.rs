@@ -8,7 +8,7 @@ use crate::{
     AccessToken, Call, Credentials, Error, EventStore, Exchange, Ledger, Received, Registry,
     Verifier,
     access_token::AccessTokens,
-    http::{Http, Observer},
+    http::{self, Http, Observer},
 };
 
 /// A platform as seen by one OAuth client. Cheap to clone.
@@ -174,16 +174,29 @@ impl Platform {
         path: &str,
         call: impl FnOnce(String) -> Call,
     ) -> Result<Received<T>, Error> {
+        let call = call(format!("{}{prefix}{path}", self.issuer()));
+        http::parse(&call, self.send(prefix, &call).await?)
+    }
+
+    /// The same, for what answers with text.
+    pub async fn text(&self, prefix: &str, path: &str) -> Result<String, Error> {
+        let call = Call::new(reqwest::Method::GET, format!("{}{prefix}{path}", self.issuer()));
+        let received = self.send(prefix, &call).await?;
+        String::from_utf8(received.body)
+            .map_err(|_| Error::Unexpected { url: call.url, what: "not text".to_owned() })
+    }
+
+    async fn send(&self, prefix: &str, call: &Call) -> Result<Received<Vec<u8>>, Error> {
         let resource = format!("{}{prefix}", self.issuer());
-        let mut call = call(format!("{resource}{path}"));
+        let mut call = call.clone();
         call.bearer = Some(self.inner.tokens.for_resource(&resource).await?.secret().to_owned());
-        match self.inner.http.send(&call).await {
+        match self.inner.http.send_for_bytes(&call).await {
             Err(Error::Refused(problem)) if problem.status == 401 => {
                 // The token expired or was revoked before its time; once more with a new one.
                 self.inner.tokens.forget(&resource).await;
                 call.bearer =
                     Some(self.inner.tokens.for_resource(&resource).await?.secret().to_owned());
-                self.inner.http.send(&call).await
+                self.inner.http.send_for_bytes(&call).await
             }
             answer => answer,
         }

@@ -17,7 +17,7 @@
 //!
 //! The parser is strict: one spelling of each checkpoint, so that what was signed is what was read.
 
-use std::fmt;
+use std::{fmt, str::FromStr};
 
 use aws_lc_rs::{
     digest,
@@ -26,6 +26,11 @@ use aws_lc_rs::{
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 
 use crate::merkle::TreeHash;
+
+/// The name of the newest checkpoint beside a log's segments.
+pub const CHECKPOINT_FILE: &str = "checkpoint";
+/// The name of the key that verifies it, beside it.
+pub const CHECKPOINT_KEY_FILE: &str = "checkpoint.vkey";
 
 /// Of a whole note, at most.
 const NOTE_BYTES_MAX: usize = 64 << 10;
@@ -295,6 +300,14 @@ impl VerifyingKey {
             && UnparsedPublicKey::new(&ED25519, &self.public)
                 .verify(body.as_bytes(), signature)
                 .is_ok()
+    }
+}
+
+impl FromStr for VerifyingKey {
+    type Err = KeyError;
+
+    fn from_str(text: &str) -> Result<Self, KeyError> {
+        Self::parse(text)
     }
 }
 

@@ -19,6 +19,7 @@
 pub mod checkpoint;
 pub mod disk;
 mod log;
+mod log_id;
 pub mod maintain;
 mod memory;
 pub mod merkle;
@@ -26,6 +27,7 @@ mod record;
 pub mod segmented;
 
 pub use log::{AppendError, Log, RECORD_OVERHEAD_BYTES, ReadError, SharedLog};
+pub use log_id::LogId;
 pub use memory::MemoryLog;
 pub use record::{Batch, Record};
 pub use segmented::{OpenError, SegmentedConfig, SegmentedLog};

@@ -12,12 +12,15 @@ use std::{
     fs::{self, OpenOptions},
     os::unix::fs::FileExt as _,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use lombard_log::{
-    Batch, Log as _, OpenError, SegmentedConfig, SegmentedLog, SharedLog,
-    checkpoint::{Checkpoint, CheckpointError, SigningKey},
+    AppendError, Batch, Log as _, OpenError, SegmentedConfig, SegmentedLog, SharedLog,
+    checkpoint::{CHECKPOINT_FILE, Checkpoint, CheckpointError, SigningKey},
     disk::Real,
     maintain::{CheckReport, MaintainError, Progress, backup, check, repair, restore, verify},
     merkle::{LEAVES_FILE, MerkleFollower, Tree, TreeHash},
@@ -139,17 +142,15 @@ fn a_sound_log_is_sound_and_left_alone() {
 }
 
 #[test]
-fn a_log_in_use_or_no_log_is_not_looked_at() {
+fn a_log_in_use_is_not_cut_and_no_log_is_none() {
     let directory = tempfile::tempdir().unwrap();
     let is_no_log = |refused| matches!(refused, Err(MaintainError::NoLog { .. }));
     assert!(is_no_log(check(directory.path(), &mut quiet)));
     let log = SegmentedLog::open(directory.path(), TINY).unwrap();
-    let refused = check(directory.path(), &mut quiet);
-    assert!(matches!(refused, Err(MaintainError::Locked { .. })), "{refused:?}");
     let refused = repair(directory.path(), Position::START, &mut quiet);
     assert!(matches!(refused, Err(MaintainError::Locked { .. })), "{refused:?}");
-    drop(log);
     assert_eq!(check_quietly(directory.path()).records, 0);
+    drop(log);
 }
 
 #[test]
@@ -242,6 +243,20 @@ fn repair_cuts_before_the_damage_and_not_behind_it() {
 }
 
 #[test]
+fn repair_sets_a_checkpoint_over_lost_records_aside() {
+    let directory = tempfile::tempdir().unwrap();
+    make(directory.path(), 10);
+    let file = directory.path().join(CHECKPOINT_FILE);
+    fs::write(&file, checkpoint(8)).unwrap();
+    repair(directory.path(), Position::new(8), &mut quiet).unwrap();
+    assert!(file.exists());
+    let report = repair(directory.path(), Position::new(7), &mut quiet).unwrap();
+    assert!(!file.exists());
+    let kept = report.kept.last().unwrap();
+    assert_eq!(fs::read_to_string(kept).unwrap(), checkpoint(8));
+}
+
+#[test]
 fn a_damaged_first_record_leaves_an_empty_log() {
     let directory = tempfile::tempdir().unwrap();
     make(directory.path(), 10);
@@ -256,37 +271,25 @@ fn a_backup_of_a_running_log_restores() {
     let place = tempfile::tempdir().unwrap();
     let (source, copy, restored) =
         (place.path().join("log"), place.path().join("backup"), place.path().join("restored"));
-    let log = Arc::new(SegmentedLog::open(&source, TINY).unwrap());
-    let report = block_on(async {
-        append(&log, 60).await;
-        let mut heard = Heard(Progress::default());
-        let mut is_first = true;
-        let running = Arc::clone(&log);
-        let report = backup(&*log, &copy, TINY, &mut |progress| {
-            heard.hear(progress);
-            if std::mem::take(&mut is_first) {
-                // The log goes on while it is copied; what comes later is not in the backup.
-                let mut batch = Batch::new();
-                batch.push(&payload(60));
-                drop(running.append(running.tail(), batch));
-            }
-        })
-        .await
-        .unwrap();
-        heard.assert_whole();
-        report
-    });
-    assert_eq!((report.records, report.root), (60, root(60)));
-    assert_eq!(log.tail(), Position::new(61));
-    let checked = check_quietly(&copy);
-    assert_eq!((checked.records, checked.root, &checked.damage), (60, root(60), &None));
-    verify(&copy, checkpoint(50).as_bytes(), key().verifying_key(), &mut quiet).unwrap();
+    let log = SegmentedLog::open(&source, TINY).unwrap();
+    block_on(append(&log, 60));
+    fs::write(source.join(CHECKPOINT_FILE), checkpoint(50)).unwrap();
+    let mut heard = Heard(Progress::default());
+    let checked = backup(&source, &copy, &mut |progress| heard.hear(progress)).unwrap();
+    heard.assert_whole();
+    assert_eq!((checked.records, checked.root), (60, root(60)));
+    assert_eq!(checked, check_quietly(&copy));
+    assert_eq!(checked.log_id, Some(log.id()));
+    // The log goes on.
+    block_on(append(&log, 1));
+    let note = fs::read(copy.join(CHECKPOINT_FILE)).unwrap();
+    verify(&copy, &note, key().verifying_key(), &mut quiet).unwrap();
 
     let before = contents(&copy);
     let mut heard = Heard(Progress::default());
     let report = restore(&copy, &restored, &mut |progress| heard.hear(progress)).unwrap();
     heard.assert_whole();
-    assert_eq!(report.check, checked);
+    assert_eq!(report, checked);
     assert_eq!(contents(&copy), before);
     let log: SharedLog = Arc::new(SegmentedLog::open(&restored, TINY).unwrap());
     assert_eq!(log.tail(), Position::new(60));
@@ -294,6 +297,75 @@ fn a_backup_of_a_running_log_restores() {
         let tree = MerkleFollower::start(Arc::new(Real), &restored, Arc::clone(&log)).unwrap();
         tree.wait_for(60).await.unwrap();
         assert_eq!(tree.root(60).unwrap(), root(60));
+    });
+}
+
+/// What eight writers were told is durable before a backup began is in it, and it is a beginning of what they wrote.
+#[test]
+fn backups_under_eight_writers_hold_what_was_acknowledged() {
+    let place = tempfile::tempdir().unwrap();
+    let source = place.path().join("log");
+    // Few enough for their files to be open at once, many enough for backups across several.
+    let segments = SegmentedConfig { segment_bytes_max: 256 << 10, ..TINY };
+    let log = Arc::new(SegmentedLog::open(&source, segments).unwrap());
+    let is_over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        for writer in 0..8u8 {
+            let (log, is_over) = (&log, &is_over);
+            scope.spawn(move || {
+                while !is_over.load(Ordering::Relaxed) {
+                    let mut batch = Batch::new();
+                    batch.push(&[writer; PAYLOAD_BYTES]);
+                    block_on(log.make_room(FRAMED_BYTES + 40)).unwrap();
+                    // Another writer may have come first.
+                    match block_on(log.append(log.tail(), batch)) {
+                        Ok(_) | Err(AppendError::Conflict { .. } | AppendError::Full { .. }) => {}
+                        Err(error) => panic!("{error}"),
+                    }
+                }
+            });
+        }
+        let mut last = 0;
+        for round in 0..6 {
+            let mut durable = log.durable();
+            let more = last + 5;
+            block_on(durable.wait_for(|durable| durable.get() >= more)).unwrap();
+            let acknowledged = durable.borrow().get();
+            let copy = place.path().join(format!("backup{round}"));
+            let report = backup(&source, &copy, &mut quiet).unwrap();
+            assert!(report.records >= acknowledged, "{} of {acknowledged}", report.records);
+            assert_eq!(report.log_id, Some(log.id()));
+            last = report.records;
+            // What was copied is durable, or becomes so: the log itself never takes it back.
+            block_on(durable.wait_for(|durable| durable.get() >= last)).unwrap();
+            let mut tree = Tree::in_memory();
+            while tree.size() < last {
+                for record in block_on(log.read(Position::new(tree.size()), 1 << 16)).unwrap() {
+                    if record.position.get() < last {
+                        let leaf = TreeHash::of_record(record.position, &record.payload);
+                        tree.append(&[leaf]).unwrap();
+                    }
+                }
+            }
+            assert_eq!(tree.root(last).unwrap(), report.root);
+            // A running log is checked, and verified, as it stands.
+            assert!(check_quietly(&source).records >= last);
+            let checkpoint = Checkpoint {
+                origin: "test/log".to_owned(),
+                size: last,
+                root: report.root,
+                extensions: Vec::new(),
+            };
+            let note = checkpoint.sign(&key()).unwrap();
+            verify(&source, note.as_bytes(), key().verifying_key(), &mut quiet).unwrap();
+            verify(&copy, note.as_bytes(), key().verifying_key(), &mut quiet).unwrap();
+            let restored = place.path().join(format!("restored{round}"));
+            assert_eq!(restore(&copy, &restored, &mut quiet).unwrap(), report);
+            let opened = SegmentedLog::open(&restored, TINY).unwrap();
+            assert_eq!(opened.tail(), Position::new(last));
+            block_on(append(&opened, 3));
+        }
+        is_over.store(true, Ordering::Relaxed);
     });
 }
 
@@ -306,10 +378,9 @@ fn nothing_is_overwritten_and_an_interrupted_copy_is_made_anew() {
     // As interrupted copies would leave them.
     make(&place.path().join("backup.partial"), 5);
     make(&place.path().join("restored.partial"), 30);
-    let log = SegmentedLog::open(&source, TINY).unwrap();
     let exists = |refused: &MaintainError| matches!(refused, MaintainError::TargetExists { .. });
-    block_on(backup(&log, &copy, TINY, &mut quiet)).unwrap();
-    assert!(exists(&block_on(backup(&log, &copy, TINY, &mut quiet)).unwrap_err()));
+    backup(&source, &copy, &mut quiet).unwrap();
+    assert!(exists(&backup(&source, &copy, &mut quiet).unwrap_err()));
     restore(&copy, &restored, &mut quiet).unwrap();
     assert!(exists(&restore(&copy, &restored, &mut quiet).unwrap_err()));
     assert_eq!(check_quietly(&copy).root, root(20));
@@ -324,9 +395,8 @@ fn damage_is_neither_backed_up_nor_restored() {
     overwrite(&segment(&source, 1), 64 + 50, &[0xAA]);
     let refused = restore(&source, &copy, &mut quiet);
     assert!(matches!(refused, Err(MaintainError::Damaged(_))), "{refused:?}");
-    let log = SegmentedLog::open(&source, TINY).unwrap();
-    let refused = block_on(backup(&log, &copy, TINY, &mut quiet));
-    assert!(matches!(refused, Err(MaintainError::Read(_))), "{refused:?}");
+    let refused = backup(&source, &copy, &mut quiet);
+    assert!(matches!(refused, Err(MaintainError::Damaged(_))), "{refused:?}");
     assert!(!copy.exists());
 }
 
@@ -334,8 +404,7 @@ fn damage_is_neither_backed_up_nor_restored() {
 fn make_with_leaves(place: &Path) -> PathBuf {
     let (source, copy) = (place.join("log"), place.join("backup"));
     make(&source, 40);
-    let log = SegmentedLog::open(&source, TINY).unwrap();
-    block_on(backup(&log, &copy, TINY, &mut quiet)).unwrap();
+    backup(&source, &copy, &mut quiet).unwrap();
     copy
 }
 

@@ -45,6 +45,13 @@ fn follow(disk: &SharedDisk, log: &SharedLog) -> MerkleFollower {
     MerkleFollower::start(Arc::clone(disk), Path::new("/log"), Arc::clone(log)).unwrap()
 }
 
+/// What was appended is on the disk, also where no sync was due yet.
+fn sync(disk: &SharedDisk) {
+    for name in [LEAVES_FILE, TILES_FILE] {
+        disk.open(&Path::new("/log").join(name)).unwrap().sync_data().unwrap();
+    }
+}
+
 #[test]
 fn a_leaf_is_the_position_and_the_payload() {
     // Computed with another implementation of SHA-256: of 00, then 0102 as 8 bytes little endian, then "hello".
@@ -135,6 +142,7 @@ fn a_leaf_that_does_not_fit_its_record_is_no_proof() {
         append(&log, 5000).await;
         let tree = follow(&disk, &log);
         tree.wait_for(5000).await.unwrap();
+        sync(&disk);
         simulated.flip(&Path::new("/log").join(LEAVES_FILE), 100 * 256 + 3).unwrap();
         let position = Position::new(101);
         assert_eq!(tree.inclusion(position, 5000).await, Err(MerkleError::Leaves { position }));
@@ -154,17 +162,17 @@ fn leaves_that_a_crash_tore_are_made_again() {
             append(&log, 10).await;
             follow(&disk, &log).wait_for(10).await.unwrap();
             disk.sync_directory(Path::new("/log")).unwrap();
-            append(&log, 5000).await;
+            append(&log, 20_000).await;
             simulated.hold_syncs(0);
             let tree = follow(&disk, &log);
             simulated.wait_until_held();
             simulated.crash();
-            assert!(tree.wait_for(5010).await.is_err());
+            assert!(tree.wait_for(20_010).await.is_err());
             drop(tree);
             let tree = follow(&disk, &log);
-            tree.wait_for(5010).await.unwrap();
-            let model = expected(5010);
-            for size in [10, 1024, 5010] {
+            tree.wait_for(20_010).await.unwrap();
+            let model = expected(20_010);
+            for size in [10, 1024, 20_010] {
                 assert_eq!(tree.root(size).unwrap(), model.root(size).unwrap(), "seed {seed}");
             }
         });
@@ -186,6 +194,7 @@ fn a_flipped_bit_in_the_cache_never_changes_a_root() {
         for (file, hash) in
             [(LEAVES_FILE, 100), (LEAVES_FILE, 2047), (LEAVES_FILE, 69_999), (TILES_FILE, 1)]
         {
+            sync(&disk);
             simulated.flip(&Path::new("/log").join(file), hash * 256 + 7).unwrap();
             let tree = follow(&disk, &log);
             tree.wait_for(count).await.unwrap();

@@ -1,9 +1,10 @@
 //! The command line.
 
-use std::{net::SocketAddr, path::PathBuf};
+use std::{fmt, net::SocketAddr, path::PathBuf, str::FromStr};
 
 use clap::{Args, Parser, Subcommand};
 use lombard_chassis::telemetry::LogFormat;
+use lombard_log::checkpoint::VerifyingKey;
 
 use crate::role::{Role, RoleAddress};
 
@@ -79,9 +80,18 @@ pub(crate) enum Command {
     /// Manage OAuth clients
     #[command(subcommand)]
     Client(ClientCommand),
-    /// Check, back up, restore and repair the roles' logs, while the platform is stopped
+    /// Check and repair the roles' logs
     #[command(subcommand)]
     Log(LogCommand),
+    /// Copy the logs into a new directory, while the platform runs or not, and read the copies back
+    Backup(BackupArguments),
+    /// Copy the logs of a backup into the data directory, and read them back; the platform must be stopped
+    Restore {
+        /// The backup
+        backup: PathBuf,
+    },
+    /// Recompute the Merkle trees of the logs and compare them with a checkpoint, while the platform runs or not
+    Verify(VerifyArguments),
     /// Print an access token, for scripts
     Token(TokenArguments),
     /// Explain an error by the last part of its type, such as insufficient-funds
@@ -211,18 +221,9 @@ pub(crate) struct TokenArguments {
 pub(crate) enum LogCommand {
     /// Read every record and say whether all is as it was written; changes nothing
     Check {
-        /// The role whose log is checked [default: all]
-        role: Option<Role>,
-    },
-    /// Copy all logs into a new directory, and read the copies back
-    Backup {
-        /// Where to; must not be there yet
-        target: PathBuf,
-    },
-    /// Copy the logs of a backup into the data directory, and read them back
-    Restore {
-        /// The backup
-        backup: PathBuf,
+        /// The role whose log is checked
+        #[arg(value_name = "ROLE|all", default_value = "all")]
+        whose: Whose,
     },
     /// Cut a damaged log off before its damage: loses records, asks first
     Repair {
@@ -235,4 +236,67 @@ pub(crate) enum LogCommand {
         #[arg(long)]
         yes: bool,
     },
+}
+
+#[derive(Args, Clone, Debug)]
+#[command(allow_missing_positional = true)]
+pub(crate) struct BackupArguments {
+    /// The role whose log is copied
+    #[arg(value_name = "ROLE|all", default_value = "all")]
+    pub(crate) whose: Whose,
+    /// Where to; must not be there yet
+    pub(crate) to: PathBuf,
+}
+
+const VERIFY_HELP: &str = "\
+A checkpoint proves something if it was kept where nobody who can write the log could change it. Without one, this says \
+that the log fits itself, and prints the checkpoint to keep. Over HTTP it takes LOMBARD_CLIENT_ID and \
+LOMBARD_CLIENT_SECRET of a client with the audit scopes, or the operator's key in --data-dir.";
+
+#[derive(Args, Clone, Debug)]
+#[command(after_help = VERIFY_HELP)]
+pub(crate) struct VerifyArguments {
+    /// A data directory, a backup, one log, or a platform such as http://127.0.0.1:8080 or .../v1/ledger
+    #[arg(value_name = "DIR|BACKUP|URL")]
+    pub(crate) target: String,
+    /// A checkpoint that was kept; then only the log that it is of is verified
+    #[arg(long, value_name = "FILE")]
+    pub(crate) checkpoint: Option<PathBuf>,
+    /// The key that signed it, as `name+id+key` [default: the one that the target says, which proves less]
+    #[arg(long, value_name = "KEY")]
+    pub(crate) key: Option<VerifyingKey>,
+    /// Write the newest checkpoint there, if all fits; for one log
+    #[arg(long, value_name = "FILE")]
+    pub(crate) save: Option<PathBuf>,
+}
+
+/// Whose log: a role's, or all.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Whose(Option<Role>);
+
+impl Whose {
+    pub(crate) fn is(self, role: Role) -> bool {
+        self.0.is_none_or(|only| only == role)
+    }
+}
+
+impl fmt::Display for Whose {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0.map_or("any role", Role::name))
+    }
+}
+
+impl FromStr for Whose {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text == "all" {
+            return Ok(Self(None));
+        }
+        let role = Role::WITH_LOG.into_iter().find(|role| role.name() == text);
+        role.map(|role| Self(Some(role))).ok_or_else(|| {
+            let names = Role::WITH_LOG.map(Role::name).join(", ");
+            format!("{text:?} has no log; say all, or one of {names}")
+        })
+    }
 }

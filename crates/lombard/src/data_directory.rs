@@ -6,6 +6,9 @@
 //!   identity/<client>.key     private keys of the roles and of the operator (owner only)
 //!   run/state.json            addresses and pids of what runs now
 //!   auth/ registry/ eventstore/ ledger/     each role's own log, snapshots and keys; no role reads another's
+//!     checkpoint.key          signs the log's checkpoints (owner only)
+//!     log/                    segments, leaf hashes, the newest checkpoint and the key that verifies it
+//!     snapshots/ index/       made from the log; can be deleted while the role does not run
 //! ```
 
 use std::{
@@ -63,6 +66,11 @@ impl DataDirectory {
 
     pub(crate) fn role(&self, role: Role) -> PathBuf {
         self.path.join(role.name())
+    }
+
+    /// The log of a role that keeps one.
+    pub(crate) fn log(&self, role: Role) -> PathBuf {
+        self.role(role).join("log")
     }
 
     pub(crate) fn identity_key(&self, client_id: &str) -> PathBuf {

@@ -2,6 +2,7 @@
 
 #![expect(clippy::print_stdout, reason = "the command line answers on standard output")]
 
+mod backup_commands;
 mod cli;
 mod commands;
 mod data_directory;
@@ -9,12 +10,14 @@ mod exit;
 mod explain_error;
 mod log_commands;
 mod operator;
+mod progress;
 mod role;
 mod run_role;
 mod status;
 mod table;
 mod tour;
 mod up;
+mod verify;
 
 use std::{io::Write as _, process::ExitCode};
 
@@ -46,6 +49,9 @@ fn run(command: Command, common: cli::CommonArguments) -> anyhow::Result<()> {
         Command::Account(command) => block_on(commands::account(&common, command)),
         Command::Client(command) => block_on(commands::client(&common, command)),
         Command::Log(command) => log_commands::run(&common, command),
+        Command::Backup(arguments) => backup_commands::backup(&common, &arguments),
+        Command::Restore { backup } => backup_commands::restore(&common, &backup),
+        Command::Verify(arguments) => verify::run(&common, &arguments),
         Command::Token(arguments) => block_on(commands::token(&common, &arguments)),
         Command::ExplainError { error } => explain_error::run(error.as_deref()),
         Command::Completions { shell } => {
@@ -69,6 +75,6 @@ fn run_role(role: Role, common: &cli::CommonArguments) -> anyhow::Result<()> {
 }
 
 /// One thread serves a process; what must not wait for it has threads of its own.
-fn block_on(work: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
+fn block_on<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
     tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(work)
 }

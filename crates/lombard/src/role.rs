@@ -20,6 +20,10 @@ impl Role {
     pub(crate) const ALL: [Self; 6] =
         [Self::Gateway, Self::Registry, Self::Auth, Self::Eventstore, Self::Ledger, Self::Console];
 
+    /// Those that keep a log.
+    pub(crate) const WITH_LOG: [Self; 4] =
+        [Self::Registry, Self::Auth, Self::Eventstore, Self::Ledger];
+
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Gateway => "gateway",

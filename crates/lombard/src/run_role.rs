@@ -11,6 +11,7 @@ use lombard_chassis::{
 use lombard_client::{AccessTokens, Credentials};
 use lombard_log::{SegmentedConfig, SegmentedLog, SharedLog};
 use lombard_token::Verifier;
+use lombard_transparency::Transparency;
 
 use crate::{
     cli::CommonArguments,
@@ -96,9 +97,28 @@ impl Start {
         Ok(config::load(self.role.name(), self.config_file.as_deref(), serde_json::json!({}))?)
     }
 
-    fn log(&self, config: SegmentedConfig) -> anyhow::Result<SharedLog> {
-        let directory = self.directory.role(self.role).join("log");
-        Ok(Arc::new(SegmentedLog::open(&directory, config)?))
+    /// The role's log, and what proves its history. Who has `<family>:audit` may read it whole.
+    fn log(
+        &self,
+        config: SegmentedConfig,
+        family: &'static str,
+    ) -> anyhow::Result<(SharedLog, Transparency)> {
+        let directory = self.directory.log(self.role);
+        let log = SegmentedLog::open(&directory, config)?;
+        let log_id = log.id();
+        let log: SharedLog = Arc::new(log);
+        let deps = lombard_transparency::Deps {
+            role: self.role.name(),
+            family,
+            log: Arc::clone(&log),
+            log_id,
+            directory,
+            key_file: self.directory.role(self.role).join("checkpoint.key"),
+            metrics: self.metrics.clone(),
+        };
+        let limits =
+            config::load("transparency", self.config_file.as_deref(), serde_json::json!({}))?;
+        Ok((log, Transparency::new(limits, deps)?))
     }
 
     /// Beside the log, not in it: a snapshot is worth nothing without its log, and can always be made again.
@@ -114,6 +134,18 @@ impl Start {
     fn verifier(&self) -> Verifier {
         let audience = format!("{}/v1/{}", self.issuer, self.role);
         keys::verifier(&self.issuer, audience, self.jwks_url(), &self.health, self.drain.clone())
+    }
+
+    /// Adds the routes below `/v1/<role>/log`, and signs the log until the drain.
+    fn with_proofs(
+        &self,
+        router: axum::Router,
+        transparency: Transparency,
+        verifier: Verifier,
+    ) -> axum::Router {
+        let router = router.merge(transparency.router(verifier));
+        tokio::spawn(transparency.run(self.drain.clone()));
+        router
     }
 
     /// Serves the role's routes until the drain, and watches over what runs behind them.
@@ -147,8 +179,9 @@ impl Start {
     }
 
     async fn auth(self) -> anyhow::Result<()> {
+        let (log, transparency) = self.log(SegmentedConfig::small(), "auth")?;
         let deps = lombard_auth::Deps {
-            log: self.log(SegmentedConfig::small())?,
+            log,
             snapshot_directory: Some(self.snapshots()),
             issuer: self.issuer.clone(),
             signing_key_file: self.directory.role(self.role).join("signing.key"),
@@ -157,35 +190,42 @@ impl Start {
             metrics: self.metrics.clone(),
         };
         let auth = lombard_auth::Auth::new(self.config()?, deps)?;
-        let (router, drain) = (auth.router(), self.drain.clone());
+        let router = self.with_proofs(auth.router(), transparency, auth.verifier());
+        let drain = self.drain.clone();
         Self::serve(self.listener, router, self.health, self.metrics, self.drain, auth.run(drain))
             .await
     }
 
     async fn ledger(self) -> anyhow::Result<()> {
+        let (log, transparency) = self.log(SegmentedConfig::default(), "ledger")?;
+        let verifier = self.verifier();
         let deps = lombard_ledger::Deps {
-            log: self.log(SegmentedConfig::default())?,
+            log,
             snapshot_directory: Some(self.snapshots()),
-            verifier: self.verifier(),
+            verifier: verifier.clone(),
             health: self.health.clone(),
             metrics: self.metrics.clone(),
         };
         let ledger = lombard_ledger::Ledger::new(self.config()?, deps)?;
-        let (router, drain) = (ledger.router(), self.drain.clone());
+        let router = self.with_proofs(ledger.router(), transparency, verifier);
+        let drain = self.drain.clone();
         Self::serve(self.listener, router, self.health, self.metrics, self.drain, ledger.run(drain))
             .await
     }
 
     async fn registry(self) -> anyhow::Result<()> {
+        let (log, transparency) = self.log(SegmentedConfig::small(), "registry")?;
+        let verifier = self.verifier();
         let deps = lombard_registry::Deps {
-            log: self.log(SegmentedConfig::small())?,
+            log,
             snapshot_directory: Some(self.snapshots()),
-            verifier: self.verifier(),
+            verifier: verifier.clone(),
             health: self.health.clone(),
             metrics: self.metrics.clone(),
         };
         let registry = lombard_registry::Registry::new(self.config()?, deps)?;
-        let (router, drain) = (registry.router(), self.drain.clone());
+        let router = self.with_proofs(registry.router(), transparency, verifier);
+        let drain = self.drain.clone();
         Self::serve(
             self.listener,
             router,
@@ -198,15 +238,18 @@ impl Start {
     }
 
     async fn eventstore(self) -> anyhow::Result<()> {
+        let (log, transparency) = self.log(SegmentedConfig::default(), "events")?;
+        let verifier = self.verifier();
         let deps = lombard_eventstore::Deps {
-            log: self.log(SegmentedConfig::default())?,
+            log,
             index_directory: self.directory.role(self.role).join("index"),
-            verifier: self.verifier(),
+            verifier: verifier.clone(),
             health: self.health.clone(),
             metrics: self.metrics.clone(),
         };
         let eventstore = lombard_eventstore::EventStore::new(self.config()?, deps)?;
-        let (router, drain) = (eventstore.router(), self.drain.clone());
+        let router = self.with_proofs(eventstore.router(), transparency, verifier);
+        let drain = self.drain.clone();
         Self::serve(
             self.listener,
             router,

@@ -228,8 +228,12 @@ fn logs_are_checked_backed_up_and_restored() {
     for _ in 0..3 {
         succeed(platform.run(&transfer).unwrap());
     }
-    let while_running = platform.run(&["log", "check"]).unwrap();
-    assert!(said(&while_running).contains("need the platform stopped"), "{}", said(&while_running));
+    succeed(platform.run(&["log", "check"]).unwrap());
+    for command in [&["log", "repair", "ledger", "--truncate-at", "0"][..], &["restore", "backup"]]
+    {
+        let refused = platform.run(command).unwrap();
+        assert!(said(&refused).contains("needs the platform stopped"), "{}", said(&refused));
+    }
     let place = platform.stop().unwrap();
     let (data, backup) = (place.path().join("data"), place.path().join("backup"));
     let run = |arguments: &[&str]| {
@@ -241,7 +245,7 @@ fn logs_are_checked_backed_up_and_restored() {
             .unwrap()
     };
     succeed(run(&["log", "check"]));
-    succeed(run(&["log", "backup", backup.to_str().unwrap()]));
+    succeed(run(&["backup", backup.to_str().unwrap()]));
 
     // One byte of the ledger's first record, which everything after it proves to have been durable.
     let log = data.join("ledger/log");
@@ -261,12 +265,12 @@ fn logs_are_checked_backed_up_and_restored() {
     let unasked = run(&["log", "repair", "ledger", "--truncate-at", "0"]);
     assert!(said(&unasked).contains("--yes"), "{}", said(&unasked));
 
-    let onto_itself = run(&["log", "restore", backup.to_str().unwrap()]);
+    let onto_itself = run(&["restore", backup.to_str().unwrap()]);
     assert!(said(&onto_itself).contains("move it away first"), "{}", said(&onto_itself));
     for role in ["registry", "auth", "eventstore", "ledger"] {
         std::fs::remove_dir_all(data.join(role).join("log")).unwrap();
     }
-    succeed(run(&["log", "restore", backup.to_str().unwrap()]));
+    succeed(run(&["restore", backup.to_str().unwrap()]));
     let platform = Platform::start_in(Path::new(LOMBARD), place).unwrap();
     let account = succeed(platform.run(&["account", "get", "demo/bob"]).unwrap());
     assert!(account.contains("21.00 EUR"), "{account}");

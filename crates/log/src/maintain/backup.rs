@@ -1,144 +1,142 @@
 //! Copies a log: a running one into a backup, a backup into a log.
 
-use std::path::{Path, PathBuf};
-
-use lombard_types::Position;
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
 
 use super::{
-    CheckReport, MaintainError, Progress, at, check::check_locked, lock, repair::copy_file,
+    CheckReport, MaintainError, Progress, at, check::read_through, lock, repair::copy_file,
 };
 use crate::{
-    Batch, Log, RECORD_OVERHEAD_BYTES, SegmentedConfig, SegmentedLog,
+    checkpoint::{CHECKPOINT_FILE, CHECKPOINT_KEY_FILE},
     disk::{Disk, Real},
-    merkle::{LEAVES_FILE, LeafFile, TILES_FILE, Tree, TreeHash},
+    merkle::{LeafFile, Tree, TreeHash},
     segmented::segment_files,
 };
 
-/// Bytes copied by one sync.
-const COPY_BYTES: usize = 1 << 20;
+/// Leaf hashes written at once.
+const LEAVES_WRITTEN: usize = 4096;
 
-/// What a backup holds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct BackupReport {
-    /// How many records.
-    pub records: u64,
-    /// Bytes of their payloads.
-    pub payload_bytes: u64,
-    /// The Merkle root over them: what a checkpoint of this size must say.
-    pub root: TreeHash,
-}
-
-/// What was restored.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RestoreReport {
-    /// What the new log holds, read back from it.
-    pub check: CheckReport,
-}
-
-/// Copies what is durable when it is called into a new log in `target`, while the log goes on. The backup is a log as
-/// any other, with the leaf hashes beside it; `config` must take records as large as the log's. It has its name only
-/// when it is whole and durable: what an interruption leaves ends in `.partial` and is made anew.
-pub async fn backup(
-    log: &dyn Log,
+/// Copies a log that may be open and growing, without its lock: everything that was acknowledged before the call, and
+/// no record that the log could still lose. The copy is the same log up to there, byte for byte, with the leaf hashes
+/// beside it; it was read back when this returns. It has its name only when it is whole and durable: what an
+/// interruption leaves ends in `.partial` and is made anew.
+pub fn backup(
+    directory: &Path,
     target: &Path,
-    config: SegmentedConfig,
-    progress: &mut (dyn FnMut(Progress) + Send),
-) -> Result<BackupReport, MaintainError> {
-    let partial = begin_target(&Real, target)?;
-    let end = *log.durable().borrow();
-    let copy = SegmentedLog::open(&partial, config)?;
-    let mut tree = Tree::empty_on(at(&partial, LeafFile::open(&Real, &partial))?);
-    let mut next = Position::START;
-    let mut payload_bytes = 0;
-    while next < end {
-        let mut batch = Batch::new();
-        let mut hashes = Vec::new();
-        for record in log.read(next, COPY_BYTES).await? {
-            if record.position < end {
-                hashes.push(TreeHash::of_record(record.position, &record.payload));
-                batch.push(&record.payload);
-            }
-        }
-        payload_bytes += to_u64(batch.payload_bytes());
-        append(&copy, next, &batch).await?;
-        at(&partial, tree.append(&hashes))?;
-        next = next.plus(to_u64(hashes.len()));
-        progress(Progress { done: next.get(), total: end.get() });
-    }
-    let root = at(&partial, tree.root(end.get()))?;
-    at(&partial, tree.sync())?;
-    drop(copy);
-    at(&partial, Real.sync_directory(&partial))?;
-    finish_target(&Real, &partial, target)?;
-    Ok(BackupReport { records: end.get(), payload_bytes, root })
+    progress: &mut dyn FnMut(Progress),
+) -> Result<CheckReport, MaintainError> {
+    // An acknowledged record was written before it was synced, so it is seen. A record that is seen may not be synced
+    // yet: syncing the same files makes sure.
+    copy(directory, target, Syncs::Source, progress)
 }
 
-/// Appends record by record as far as there is room, so that no batch is too large for the copy's segments.
-async fn append(copy: &SegmentedLog, from: Position, batch: &Batch) -> Result<(), MaintainError> {
-    let mut expected = from;
-    let mut part = Batch::new();
-    let mut room_bytes = copy.room_bytes();
-    let mut last = None;
-    for payload in batch.payloads() {
-        let bytes = to_u64(payload.len()) + RECORD_OVERHEAD_BYTES;
-        if bytes > room_bytes {
-            let full = std::mem::take(&mut part);
-            let count = to_u64(full.len());
-            copy.append(expected, full).await?;
-            expected = expected.plus(count);
-            copy.make_room(bytes).await?;
-            room_bytes = copy.room_bytes();
-        }
-        room_bytes = room_bytes.saturating_sub(bytes);
-        part.push(payload);
-    }
-    if !part.is_empty() {
-        last = Some(copy.append(expected, part));
-    }
-    if let Some(last) = last {
-        last.await?;
-    }
-    Ok(())
-}
-
-/// Makes a log in `target` from a backup, file by file, and reads it back. Refuses a backup that is damaged.
+/// Makes a log in `target` from a backup and reads it back. Refuses a backup that is damaged.
 pub fn restore(
     backup: &Path,
     target: &Path,
     progress: &mut dyn FnMut(Progress),
-) -> Result<RestoreReport, MaintainError> {
+) -> Result<CheckReport, MaintainError> {
+    let _lock = lock(&Real, backup)?;
+    copy(backup, target, Syncs::Nothing, progress)
+}
+
+/// What is made durable where the copy is made from.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Syncs {
+    Source,
+    Nothing,
+}
+
+fn copy(
+    source: &Path,
+    target: &Path,
+    syncs: Syncs,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<CheckReport, MaintainError> {
     let disk = &Real;
-    let _lock = lock(disk, backup)?;
-    // Three passes over the same bytes: read, copy, read back.
+    // Before a target is begun.
+    super::total_bytes(disk, source)?;
+    let partial = begin_target(disk, target)?;
+    at(&partial, disk.create_directory(&partial))?;
+    // Before the records: what was signed over them is among them.
+    for name in [CHECKPOINT_FILE, CHECKPOINT_KEY_FILE] {
+        let path = source.join(name);
+        if at(source, disk.list(source))?.contains(&path) {
+            at(&path, copy_file(disk, &path, &partial.join(name)))?;
+        }
+    }
+    // Three passes over the same records: read, copy, read back.
     let third = |pass: u64| {
-        move |at: Progress| Progress { done: at.total * pass + at.done, total: at.total * 3 }
+        move |at: Progress| {
+            let done = at.done.saturating_mul(1000) / at.total.max(1);
+            Progress { done: pass * 1000 + done, total: 3000 }
+        }
     };
-    let (checking, copying, reading) = (third(0), third(1), third(2));
-    let before = check_locked(disk, backup, &mut |at| progress(checking(at)))?;
+    let (reading, copying, reading_back) = (third(0), third(1), third(2));
+    let mut leaves = LeafWriter::begin(disk, &partial)?;
+    let read =
+        read_through(disk, source, &mut |at| progress(reading(at)), &mut |leaf| leaves.push(leaf));
+    let (before, (last, end)) = read?;
+    at(&partial, leaves.finish())?;
     if let Some(damage) = before.damage {
         return Err(damage.into());
     }
-    let partial = begin_target(disk, target)?;
-    at(&partial, disk.create_directory(&partial))?;
-    let files = at(backup, segment_files(disk, backup))?;
-    let total = super::total_bytes(disk, backup)?;
+    let mut files = at(source, segment_files(disk, source))?;
+    files.retain(|(number, _)| *number <= last);
     let mut done = 0;
-    let there = at(backup, disk.list(backup))?;
-    let caches = [LEAVES_FILE, TILES_FILE].map(|name| backup.join(name));
-    let caches = caches.into_iter().filter(|path| there.contains(path));
-    for path in files.into_iter().map(|(_, path)| path).chain(caches) {
+    let total = super::total_bytes(disk, source)?;
+    for (number, path) in files {
+        if syncs == Syncs::Source {
+            at(&path, disk.open_read(&path).and_then(|file| file.sync_data()))?;
+        }
         let Some(name) = path.file_name() else { continue };
         let file = at(&path, copy_file(disk, &path, &partial.join(name)))?;
         done += at(&path, file.bytes())?;
+        if number == last {
+            at(&path, file.set_bytes(end).and_then(|()| file.sync_all()))?;
+        }
         progress(copying(Progress { done: done.min(total), total }));
     }
     at(&partial, disk.sync_directory(&partial))?;
-    let check = check_locked(disk, &partial, &mut |at| progress(reading(at)))?;
+    let read_back = &mut |at| progress(reading_back(at));
+    let (check, _) = read_through(disk, &partial, read_back, &mut |_| Ok(()))?;
     if let Some(damage) = check.damage {
         return Err(damage.into());
     }
+    if check.root != before.root {
+        return Err(MaintainError::CopyDiffers { directory: partial });
+    }
     finish_target(disk, &partial, target)?;
-    Ok(RestoreReport { check })
+    Ok(check)
+}
+
+/// Leaf hashes on their way into the copy.
+struct LeafWriter {
+    tree: Tree<LeafFile>,
+    waiting: Vec<TreeHash>,
+}
+
+impl LeafWriter {
+    fn begin(disk: &dyn Disk, directory: &Path) -> Result<Self, MaintainError> {
+        let leaves = at(directory, LeafFile::open(disk, directory))?;
+        Ok(Self { tree: Tree::empty_on(leaves), waiting: Vec::new() })
+    }
+
+    fn push(&mut self, leaf: TreeHash) -> io::Result<()> {
+        self.waiting.push(leaf);
+        if self.waiting.len() < LEAVES_WRITTEN { Ok(()) } else { self.write() }
+    }
+
+    fn write(&mut self) -> io::Result<()> {
+        self.tree.append(&std::mem::take(&mut self.waiting))
+    }
+
+    fn finish(mut self) -> io::Result<()> {
+        self.write()?;
+        self.tree.sync()
+    }
 }
 
 /// The name under which the target is made; what an earlier try left there is removed.
@@ -163,8 +161,4 @@ fn finish_target(disk: &Real, partial: &Path, target: &Path) -> Result<(), Maint
     let parent = target.parent().filter(|parent| !parent.as_os_str().is_empty());
     let parent = parent.unwrap_or(Path::new("."));
     at(parent, disk.sync_directory(parent))
-}
-
-fn to_u64(number: usize) -> u64 {
-    u64::try_from(number).unwrap_or(u64::MAX)
 }

@@ -1,11 +1,15 @@
 //! Reads all of a log and says what is wrong with it.
 
-use std::path::{Path, PathBuf};
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
 
 use lombard_types::Position;
 
-use super::{MaintainError, Progress, at, lock, total_bytes};
+use super::{MaintainError, Progress, at, total_bytes};
 use crate::{
+    LogId,
     disk::{Disk, Real},
     merkle::{RootOnly, Tree, TreeHash},
     segmented::{Scan, scan},
@@ -28,6 +32,8 @@ pub struct Damage {
 /// What a log holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CheckReport {
+    /// Which log; `None` where no segment says.
+    pub log_id: Option<LogId>,
     /// Segments with records.
     pub segments: u64,
     /// Readable records, up to the first damage.
@@ -44,45 +50,49 @@ pub struct CheckReport {
     pub torn_bytes: u64,
 }
 
-/// Reads every record of every segment. Changes nothing.
+/// Reads every record of every segment. Changes nothing, and may be asked while the log is open: then it tells of what
+/// was written when it came by, and what is under way may be counted as torn.
 pub fn check(
     directory: &Path,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<CheckReport, MaintainError> {
-    let _lock = lock(&Real, directory)?;
-    check_locked(&Real, directory, progress)
+    Ok(read_through(&Real, directory, progress, &mut |_| Ok(()))?.0)
 }
 
-pub(super) fn check_locked(
+/// Checks, and shows every leaf. Answers also where the records end: the last segment, and the offset in it.
+pub(super) fn read_through(
     disk: &dyn Disk,
     directory: &Path,
     progress: &mut dyn FnMut(Progress),
-) -> Result<CheckReport, MaintainError> {
+    visit: &mut dyn FnMut(TreeHash) -> io::Result<()>,
+) -> Result<(CheckReport, (u64, u64)), MaintainError> {
     let total = total_bytes(disk, directory)?;
     let mut done = 0;
     let mut tree = Tree::empty_on(RootOnly);
-    let mut first = None;
+    let mut failed = None;
     let scanned = scan(
         disk,
         directory,
         &mut |record| {
-            first.get_or_insert(record.position);
-            // Leaves that are kept nowhere do not fail.
-            tree.append(&[TreeHash::of_record(record.position, record.payload)]).is_ok()
+            let leaf = TreeHash::of_record(record.position, record.payload);
+            failed = tree.append(&[leaf]).and_then(|()| visit(leaf)).err();
+            failed.is_none()
         },
         &mut |bytes| {
             done += bytes;
-            progress(Progress { done, total });
+            progress(Progress { done: done.min(total), total });
         },
     );
-    let scanned = at(directory, scanned)?;
+    let scanned = at(directory, failed.map_or(scanned, Err))?;
+    let end = scanned.end;
     let root = at(directory, tree.root(tree.size()))?;
-    Ok(report(scanned, root))
+    Ok((report(scanned, root), end))
 }
 
 fn report(scan: Scan, root: TreeHash) -> CheckReport {
     let position = scan.tail;
     CheckReport {
+        log_id: scan.log_id,
         segments: scan.segments,
         records: scan.records,
         payload_bytes: scan.payload_bytes,

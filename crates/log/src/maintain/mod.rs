@@ -1,8 +1,9 @@
 //! What an operator does with a log: [`check`] it, [`verify`] it against a checkpoint, [`backup`] and [`restore`] it,
 //! and, when nothing else is left, [`repair`] it.
 //!
-//! All but [`backup`] want the log closed: they take its lock. [`check`] and [`verify`] change nothing, not even where
-//! opening the log would cut off a torn tail. Each tells how far it is through a callback, which is called often
+//! [`check`], [`verify`] and [`backup`] read the log's files, whether or not a process has the log open, and change
+//! nothing, not even where opening the log would cut off a torn tail. [`restore`] and [`repair`] want it closed: they
+//! take its lock. Each tells how far it is through a callback, which is called often
 //! enough for a progress bar and costs nothing else. They read a segment at a time into memory.
 
 use std::{
@@ -13,9 +14,9 @@ use std::{
 use lombard_types::Position;
 
 use crate::{
-    AppendError, OpenError, ReadError,
+    LogId,
     checkpoint::CheckpointError,
-    disk::{Disk, Lock},
+    disk::{Disk, Lock, Real},
     segmented::segment_files,
 };
 
@@ -24,7 +25,7 @@ mod check;
 mod repair;
 mod verify;
 
-pub use backup::{BackupReport, RestoreReport, backup, restore};
+pub use backup::{backup, restore};
 pub use check::{CheckReport, Damage, check};
 pub use repair::{RepairReport, repair};
 pub use verify::{VerifyReport, verify};
@@ -32,7 +33,7 @@ pub use verify::{VerifyReport, verify};
 /// How far a long operation is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Progress {
-    /// What is done, in the same unit as `total`: bytes of files, or records for a backup.
+    /// What is done, in the same unit as `total`.
     pub done: u64,
     /// What there is to do.
     pub total: u64,
@@ -59,6 +60,12 @@ pub enum MaintainError {
         /// The directory.
         directory: PathBuf,
     },
+    /// The copy, read back, is not what was copied.
+    #[error("what was read back in {} is not what was copied", directory.display())]
+    CopyDiffers {
+        /// Where the copy is.
+        directory: PathBuf,
+    },
     /// The system refused.
     #[error("failed to read or write {}", path.display())]
     Io {
@@ -80,15 +87,6 @@ pub enum MaintainError {
         /// Behind the last readable record.
         tail: Position,
     },
-    /// The running log could not be read.
-    #[error("failed to read the log")]
-    Read(#[from] ReadError),
-    /// The copy could not be opened.
-    #[error("failed to open the copy")]
-    Open(#[from] OpenError),
-    /// The copy could not be written.
-    #[error("failed to write the copy")]
-    Append(#[from] AppendError),
     /// The checkpoint is not to be relied on.
     #[error("the checkpoint is not to be relied on")]
     Checkpoint(#[from] CheckpointError),
@@ -112,6 +110,11 @@ pub enum MaintainError {
         /// The checkpoint's size.
         size: u64,
     },
+}
+
+/// Which log is kept in a directory; `None` where there is none, or its first segment does not say.
+pub fn log_id(directory: &Path) -> Result<Option<LogId>, MaintainError> {
+    at(directory, crate::segmented::log_id(&Real, directory))
 }
 
 /// What `act` says of a path, as our error.

@@ -9,6 +9,7 @@ use lombard_types::Position;
 
 use super::{MaintainError, Progress, at, lock, total_bytes};
 use crate::{
+    checkpoint::{CHECKPOINT_FILE, Checkpoint},
     disk::{Disk, Real, SharedFile},
     merkle::{LEAVES_FILE, TILES_FILE},
     segmented::{FIRST_RECORD_OFFSET, clear_from, read_all, scan, segment_files},
@@ -66,9 +67,31 @@ pub(super) fn repair_locked(
             at(&cache, disk.remove(&cache))?;
         }
     }
+    let checkpoint = set_checkpoint_aside(disk, directory, truncate_at)?;
     at(directory, clear_from(disk, directory, number, offset))?;
     kept.reverse();
+    kept.extend(checkpoint);
     Ok(RepairReport { tail: truncate_at, kept })
+}
+
+/// A checkpoint over what is cut off says what was there: it is evidence, and the log's own no more.
+fn set_checkpoint_aside(
+    disk: &dyn Disk,
+    directory: &Path,
+    truncate_at: Position,
+) -> Result<Option<PathBuf>, MaintainError> {
+    let path = directory.join(CHECKPOINT_FILE);
+    if !at(directory, disk.list(directory))?.contains(&path) {
+        return Ok(None);
+    }
+    let note = at(&path, disk.open_read(&path).and_then(|file| read_all(&*file)))?;
+    let still_fits = |checkpoint: Checkpoint| checkpoint.size <= truncate_at.get();
+    if Checkpoint::parse_unverified(&note).is_ok_and(still_fits) {
+        return Ok(None);
+    }
+    let cut = cut_name(disk, directory, &path)?;
+    at(&path, disk.rename(&path, &cut))?;
+    Ok(Some(cut))
 }
 
 /// The segment and the offset at which the record at `asked` stands or would stand.

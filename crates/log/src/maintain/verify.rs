@@ -2,8 +2,9 @@
 
 use std::path::Path;
 
-use super::{Damage, MaintainError, Progress, at, lock, total_bytes};
+use super::{Damage, MaintainError, Progress, at, total_bytes};
 use crate::{
+    LogId,
     checkpoint::{Checkpoint, VerifyingKey},
     disk::{Disk, Real},
     merkle::{LeafFile, Leaves as _, RootOnly, Tree, TreeHash},
@@ -16,13 +17,15 @@ const READ_LEAVES: u64 = 4096;
 /// What fits.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct VerifyReport {
+    /// Which log; `None` where no segment says.
+    pub log_id: Option<LogId>,
     /// The checkpoint, whose signature fits.
     pub checkpoint: Checkpoint,
     /// Records of the log; those behind the checkpoint were read, and nothing vouches for them.
     pub records: u64,
 }
 
-/// Whether a closed log, or a backup, begins with exactly the records that the checkpoint was made over. Changes
+/// Whether a log, open or closed, or a backup, begins with exactly the records that the checkpoint was made over. Changes
 /// nothing and needs no network. Where it does not, the error names the first record that does not fit: by its place,
 /// if it is unreadable or missing; by the leaf hashes beside the log, as far as they themselves fit the checkpoint.
 pub fn verify(
@@ -32,7 +35,6 @@ pub fn verify(
     progress: &mut dyn FnMut(Progress),
 ) -> Result<VerifyReport, MaintainError> {
     let checkpoint = Checkpoint::verify(checkpoint, key)?;
-    let _lock = lock(&Real, directory)?;
     let disk: &dyn Disk = &Real;
     let mut trusted = trusted_leaves(disk, directory, &checkpoint)?;
     let total = total_bytes(disk, directory)?;
@@ -58,7 +60,7 @@ pub fn verify(
         },
         &mut |bytes| {
             done += bytes;
-            progress(Progress { done, total });
+            progress(Progress { done: done.min(total), total });
         },
     );
     let scanned = at(directory, scanned)?;
@@ -75,7 +77,7 @@ pub fn verify(
     // A log whose beginning is not there has fewer leaves.
     let fits = tree.size() == size && at(directory, tree.root(size))? == checkpoint.root;
     if fits {
-        Ok(VerifyReport { checkpoint, records })
+        Ok(VerifyReport { log_id: scanned.log_id, checkpoint, records })
     } else {
         Err(MaintainError::RewrittenSomewhere { size })
     }

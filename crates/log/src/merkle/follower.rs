@@ -208,15 +208,15 @@ impl Shared {
         }
     }
 
-    /// The tree as far as the file has it. What may not have been synced is compared with the log, and where anything
-    /// does not fit, all is made again.
+    /// The tree as far as the file has it. What may not have been synced is compared with the log, and what
+    /// does not fit is made again.
     async fn load(&self, mut leaves: LeafFile) -> Result<Tree<LeafFile>, MerkleError> {
         let durable = self.log.durable().borrow().get();
         let count = leaves.count().min(durable);
-        let is_sound = leaves.count() <= durable && self.fits(&leaves, count).await?;
-        if !is_sound {
-            tracing::warn!("the leaf hashes do not fit the log: they are made again");
-            leaves.truncate(0)?;
+        let sound = if leaves.count() > durable { 0 } else { self.sound(&leaves, count).await? };
+        if sound < leaves.count() {
+            tracing::warn!(sound, "leaf hashes do not fit the log: they are made again from there");
+            leaves.truncate(sound)?;
         }
         let count = leaves.count();
         let mut tree = Tree::load(leaves, count)?;
@@ -231,18 +231,22 @@ impl Shared {
         Ok(tree)
     }
 
-    async fn fits(&self, leaves: &LeafFile, count: u64) -> Result<bool, MerkleError> {
-        let mut at = count.saturating_sub(UNSYNCED_LEAVES_MAX);
+    /// How many of the leaves fit the log. Where not even the first that is looked at does, it is another log's.
+    async fn sound(&self, leaves: &LeafFile, count: u64) -> Result<u64, MerkleError> {
+        let start = count.saturating_sub(UNSYNCED_LEAVES_MAX);
+        let mut at = start;
         while at < count {
             let records = self.log.read(Position::new(at), READ_BYTES).await?;
             let left = usize::try_from(count - at).unwrap_or(usize::MAX);
             let found: Vec<_> = records.iter().take(left).map(leaf_of).collect();
-            if found.is_empty() || leaves.read(at, found.len())? != found {
-                return Ok(false);
+            let kept = leaves.read(at, found.len())?;
+            let fitting = found.iter().zip(&kept).take_while(|(found, kept)| found == kept).count();
+            at += u64::try_from(fitting).unwrap_or(0);
+            if fitting < found.len() || found.is_empty() {
+                return Ok(if at == start { 0 } else { at });
             }
-            at += u64::try_from(found.len()).unwrap_or(u64::MAX);
         }
-        Ok(true)
+        Ok(at)
     }
 }
 

@@ -9,14 +9,16 @@ use super::{Leaves, TreeHash};
 const TILE_LEVEL: u32 = 10;
 /// How many leaves that are.
 const TILE_LEAVES: u64 = 1 << TILE_LEVEL;
-/// Leaves added by one sync: 2 MiB of hashes.
-const PART_LEAVES: usize = 1 << 16;
-/// What a loss of power can take: less than a tile that no sync was due for, and a part whose sync was under way.
-pub(super) const UNSYNCED_LEAVES_MAX: u64 = TILE_LEAVES + (1 << 16);
-const _: () = assert!(PART_LEAVES == 1 << 16);
+/// Leaves added at once: 1 MiB of hashes.
+const PART_LEAVES: usize = 1 << 15;
+/// Leaves after which a sync is due. Seldom, because it is the log's disk that it takes its time from.
+const SYNC_LEAVES: u64 = 1 << 14;
+/// What a loss of power can take: leaves that no sync was due for, and a part whose sync was under way.
+pub(super) const UNSYNCED_LEAVES_MAX: u64 = SYNC_LEAVES + (1 << 15);
+const _: () = assert!(PART_LEAVES == 1 << 15);
 
 /// A Merkle tree that grows at its end.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Tree<L> {
     leaves: L,
     size: u64,
@@ -24,6 +26,8 @@ pub struct Tree<L> {
     open: Vec<TreeHash>,
     /// The complete nodes over 1, 2, 4 ... tiles.
     levels: Vec<Vec<TreeHash>>,
+    /// Leaves appended since the last sync that was due.
+    unsynced: u64,
 }
 
 impl Tree<Vec<TreeHash>> {
@@ -36,7 +40,7 @@ impl Tree<Vec<TreeHash>> {
 impl<L: Leaves> Tree<L> {
     /// An empty tree over leaves that are empty too.
     pub fn empty_on(leaves: L) -> Self {
-        Self { leaves, size: 0, open: Vec::new(), levels: Vec::new() }
+        Self { leaves, size: 0, open: Vec::new(), levels: Vec::new(), unsynced: 0 }
     }
 
     /// The tree over the first `size` leaves, or over fewer: as far as they are what was kept.
@@ -59,15 +63,15 @@ impl<L: Leaves> Tree<L> {
         self.size
     }
 
-    /// Adds leaves at the end. Whole tiles are durable when this returns; at no time are more than
-    /// 66,560 leaves not.
+    /// Adds leaves at the end. At no time are more than 49,152 leaves not durable.
     pub fn append(&mut self, hashes: &[TreeHash]) -> io::Result<()> {
         for part in hashes.chunks(PART_LEAVES) {
             self.leaves.append(part)?;
-            let tiles = self.size / TILE_LEAVES;
             self.grow(part)?;
-            if self.size / TILE_LEAVES > tiles {
+            self.unsynced += u64::try_from(part.len()).map_err(io::Error::other)?;
+            if self.unsynced >= SYNC_LEAVES {
                 self.leaves.sync()?;
+                self.unsynced = 0;
             }
         }
         Ok(())

@@ -9,7 +9,7 @@ use tokio::sync::{oneshot, watch};
 
 use super::{index::Index, plan::Plan};
 use crate::{
-    AppendError, Batch, Log, RECORD_OVERHEAD_BYTES, ReadError, Record,
+    AppendError, Batch, Log, LogId, RECORD_OVERHEAD_BYTES, ReadError, Record,
     disk::{Lock, SharedDisk, SharedFile},
 };
 
@@ -105,6 +105,13 @@ pub struct SegmentedLog {
 impl fmt::Debug for SegmentedLog {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Debug::fmt(&self.shared, f)
+    }
+}
+
+impl SegmentedLog {
+    /// Which log this is.
+    pub fn id(&self) -> LogId {
+        LogId::new(self.shared.log_id)
     }
 }
 

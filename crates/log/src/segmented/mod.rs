@@ -41,4 +41,4 @@ mod write;
 pub use log::{SegmentedConfig, SegmentedLog};
 pub use open::OpenError;
 pub(crate) use read::read_all;
-pub(crate) use scan::{FIRST_RECORD_OFFSET, Scan, clear_from, scan, segment_files};
+pub(crate) use scan::{FIRST_RECORD_OFFSET, Scan, clear_from, log_id, scan, segment_files};

@@ -1,4 +1,4 @@
-//! Reads all of a log that nobody has open, without changing it.
+//! Reads all of a log, without changing it and without a lock.
 
 use std::{
     io,
@@ -12,9 +12,9 @@ use super::{
     layout::{SEGMENT_HEADER_BYTES, SegmentHeader, framed_bytes},
     open::{clear, record_at, says_it_was_durable},
     prepare::path_of,
-    read::read_all,
+    read::{read_all, read_chunk},
 };
-use crate::disk::Disk;
+use crate::{LogId, disk::Disk};
 
 /// What was found, up to the first damage.
 #[derive(Debug, Default)]
@@ -25,6 +25,10 @@ pub(crate) struct Scan {
     pub(crate) payload_bytes: u64,
     /// Where the next record goes.
     pub(crate) tail: Position,
+    /// The last begun segment, and the offset behind its last readable record.
+    pub(crate) end: (u64, u64),
+    /// What its segments say.
+    pub(crate) log_id: Option<LogId>,
     pub(crate) damage: Option<(PathBuf, u64, &'static str)>,
     /// Bytes of a write that was never acknowledged.
     pub(crate) torn_bytes: u64,
@@ -55,8 +59,20 @@ pub(crate) fn segment_files(disk: &dyn Disk, directory: &Path) -> io::Result<Vec
     Ok(files)
 }
 
+/// What the first segment says of the log.
+pub(crate) fn log_id(disk: &dyn Disk, directory: &Path) -> io::Result<Option<LogId>> {
+    let Some((_, path)) = segment_files(disk, directory)?.into_iter().next() else {
+        return Ok(None);
+    };
+    let head = read_chunk(&*disk.open_read(&path)?, 0, SEGMENT_HEADER_BYTES)?;
+    Ok(header_of(&head).map(|header| LogId::new(header.log_id)))
+}
+
 /// Reads every record in order, a segment at a time in memory. `visit` ends the scan by answering `false`;
 /// `segment_done` hears of every file with its size.
+///
+/// The log may be open and growing. A segment is begun when all before it is durable, so only the last one can be
+/// seen half written, and what was written since is seen by looking again.
 pub(crate) fn scan(
     disk: &dyn Disk,
     directory: &Path,
@@ -64,97 +80,172 @@ pub(crate) fn scan(
     segment_done: &mut dyn FnMut(u64),
 ) -> io::Result<Scan> {
     let mut scan = Scan::default();
-    let mut log_id = None;
-    let mut last: Option<(u64, PathBuf, Bytes, usize)> = None;
-    let mut waiting: Vec<(PathBuf, Bytes)> = Vec::new();
-    for (number, path) in segment_files(disk, directory)? {
+    let (begun, waiting) = split_at_last_begun(disk, segment_files(disk, directory)?)?;
+    let mut last: Option<Seen> = None;
+    for (number, path) in begun {
         let bytes = read_all(&*disk.open_read(&path)?)?;
         let file_bytes = to_u64(bytes.len());
-        let head = bytes.first_chunk::<SEGMENT_HEADER_BYTES>();
-        let Some(header) = head.and_then(SegmentHeader::decode) else {
-            waiting.push((path, bytes));
-            segment_done(file_bytes);
-            continue;
-        };
-        if let Some((skipped, _)) = waiting.first() {
-            scan.damage = Some((skipped.clone(), 0, "the header of the segment is not readable"));
+        let Some(header) = header_of(&bytes) else {
+            scan.damage = Some((path, 0, "the header of the segment is not readable"));
             return Ok(scan);
-        }
-        // The records before this segment must reach to it, with nothing but zeros behind them.
-        if let Some((last_number, last_path, last_bytes, end)) = &last {
-            let is_clean = last_bytes.get(*end..).is_some_and(is_zero);
-            if !is_clean || header.first_position != scan.tail {
-                let cause = "no record where one must be";
-                scan.damage = Some((last_path.clone(), to_u64(*end), cause));
-                return Ok(scan);
-            }
-            if number != last_number + 1 || log_id != Some(header.log_id) {
-                let cause = "the segment does not follow on the one before it";
-                scan.damage = Some((path, 0, cause));
-                return Ok(scan);
-            }
-        } else {
-            scan.tail = header.first_position;
+        };
+        if let Some(damage) = scan.gap_before(&header, &path, last.as_ref()) {
+            scan.damage = Some(damage);
+            return Ok(scan);
         }
         if header.number != number {
             scan.damage = Some((path, 0, "the segment has the name of another"));
             return Ok(scan);
         }
-        log_id = Some(header.log_id);
+        scan.log_id = Some(LogId::new(header.log_id));
         scan.segments += 1;
-        let mut at = SEGMENT_HEADER_BYTES;
-        while let Some((record, payload)) = record_at(&bytes, at) {
-            if record.position != scan.tail {
+        let mut seen = Seen { number, path, bytes, end: SEGMENT_HEADER_BYTES };
+        if !scan.walk(&mut seen, visit) {
+            return Ok(scan);
+        }
+        segment_done(file_bytes);
+        last = Some(seen);
+    }
+    if let Some(last) = &mut last
+        && !scan.judge_last(disk, last, visit)?
+    {
+        return Ok(scan);
+    }
+    for (_, path) in waiting {
+        segment_done(scan.judge_waiting(disk, path)?);
+        if scan.damage.is_some() {
+            break;
+        }
+    }
+    Ok(scan)
+}
+
+/// Numbers and paths.
+type Files = Vec<(u64, PathBuf)>;
+
+/// The segments up to the last with a header, and those behind it. Looked for from the end: whoever sees a header
+/// afterwards finds those before it.
+fn split_at_last_begun(disk: &dyn Disk, mut files: Files) -> io::Result<(Files, Files)> {
+    let mut count = files.len();
+    for (_, path) in files.iter().rev() {
+        let head = read_chunk(&*disk.open_read(path)?, 0, SEGMENT_HEADER_BYTES)?;
+        if header_of(&head).is_some() {
+            break;
+        }
+        count -= 1;
+    }
+    let waiting = files.split_off(count);
+    Ok((files, waiting))
+}
+
+fn header_of(bytes: &Bytes) -> Option<SegmentHeader> {
+    bytes.first_chunk::<SEGMENT_HEADER_BYTES>().and_then(SegmentHeader::decode)
+}
+
+/// A begun segment, as far as its records were visited.
+struct Seen {
+    number: u64,
+    path: PathBuf,
+    bytes: Bytes,
+    end: usize,
+}
+
+// === impl Scan ===
+
+impl Scan {
+    /// The records before a segment must reach to it, with nothing but zeros behind them.
+    fn gap_before(
+        &mut self,
+        header: &SegmentHeader,
+        path: &Path,
+        last: Option<&Seen>,
+    ) -> Option<(PathBuf, u64, &'static str)> {
+        let Some(last) = last else {
+            self.tail = header.first_position;
+            return None;
+        };
+        let is_clean = last.bytes.get(last.end..).is_some_and(is_zero);
+        if !is_clean || header.first_position != self.tail {
+            let cause = "no record where one must be";
+            return Some((last.path.clone(), to_u64(last.end), cause));
+        }
+        let follows =
+            header.number == last.number + 1 && self.log_id == Some(LogId::new(header.log_id));
+        let cause = "the segment does not follow on the one before it";
+        (!follows).then(|| (path.to_owned(), 0, cause))
+    }
+
+    /// Visits the records that follow. `false` when the visitor has seen enough.
+    fn walk(&mut self, seen: &mut Seen, visit: &mut dyn FnMut(Visited<'_>) -> bool) -> bool {
+        while let Some((record, payload)) = record_at(&seen.bytes, seen.end) {
+            if record.position != self.tail {
                 break;
             }
             let framed = framed_bytes(payload.len());
             let visited = Visited {
-                position: scan.tail,
+                position: self.tail,
                 payload,
-                number,
-                offset: to_u64(at),
+                number: seen.number,
+                offset: to_u64(seen.end),
                 framed_bytes: to_u64(framed),
             };
             if !visit(visited) {
-                return Ok(scan);
+                return false;
             }
-            scan.records += 1;
-            scan.payload_bytes += to_u64(payload.len());
-            scan.tail = scan.tail.next();
-            at += framed;
+            self.records += 1;
+            self.payload_bytes += to_u64(payload.len());
+            self.tail = self.tail.next();
+            seen.end += framed;
+            self.end = (seen.number, to_u64(seen.end));
         }
-        segment_done(file_bytes);
-        last = Some((number, path, bytes, at));
+        self.end = (seen.number, to_u64(seen.end));
+        true
     }
-    judge_end(&mut scan, last.as_ref().map(|(_, path, bytes, end)| (path, bytes, *end)), &waiting);
-    Ok(scan)
-}
 
-/// Tells a torn tail from damage.
-fn judge_end(
-    scan: &mut Scan,
-    last: Option<(&PathBuf, &Bytes, usize)>,
-    waiting: &[(PathBuf, Bytes)],
-) {
-    if let Some((path, bytes, end)) = last {
-        if says_it_was_durable(bytes, end, scan.tail) {
-            let cause = "what stands there is no record, but a record behind it was written after it was durable";
-            scan.damage = Some((path.clone(), to_u64(end), cause));
-            return;
+    /// Tells a torn tail, or a write under way, from damage. `false` when the visitor has seen enough.
+    fn judge_last(
+        &mut self,
+        disk: &dyn Disk,
+        last: &mut Seen,
+        visit: &mut dyn FnMut(Visited<'_>) -> bool,
+    ) -> io::Result<bool> {
+        while says_it_was_durable(&last.bytes, last.end, self.tail) {
+            // What lies behind was written after this record was: if it is merely the reading that was too early, it
+            // is there by now.
+            let before = self.tail;
+            last.bytes = read_all(&*disk.open_read(&last.path)?)?;
+            if !self.walk(last, visit) {
+                return Ok(false);
+            }
+            if self.tail == before {
+                let cause = "what stands there is no record, but a record behind it was written after it was durable";
+                self.damage = Some((last.path.clone(), to_u64(last.end), cause));
+                return Ok(false);
+            }
         }
-        let rest = bytes.get(end..).unwrap_or_default();
-        scan.torn_bytes = rest.iter().rposition(|&byte| byte != 0).map_or(0, |at| to_u64(at + 1));
+        let rest = last.bytes.get(last.end..).unwrap_or_default();
+        self.torn_bytes = rest.iter().rposition(|&byte| byte != 0).map_or(0, |at| to_u64(at + 1));
+        Ok(true)
     }
-    let is_first = scan.tail == Position::START;
-    for (path, bytes) in waiting {
-        if says_it_was_durable(bytes, SEGMENT_HEADER_BYTES, scan.tail)
-            || (is_first && record_at(bytes, SEGMENT_HEADER_BYTES).is_some())
-        {
+
+    /// A segment behind the last begun one holds no records that had been durable. Answers its size.
+    fn judge_waiting(&mut self, disk: &dyn Disk, path: PathBuf) -> io::Result<u64> {
+        let bytes = read_all(&*disk.open_read(&path)?)?;
+        let is_first = self.tail == Position::START;
+        let is_suspect = says_it_was_durable(&bytes, SEGMENT_HEADER_BYTES, self.tail)
+            || (is_first && record_at(&bytes, SEGMENT_HEADER_BYTES).is_some());
+        // A log that is open may have begun it meanwhile; then it is whole and comes after this scan.
+        let is_begun = || -> io::Result<bool> {
+            let head = read_chunk(&*disk.open_read(&path)?, 0, SEGMENT_HEADER_BYTES)?;
+            Ok(header_of(&head).is_some())
+        };
+        if is_suspect && !is_begun()? {
             let cause = "the header of the segment is not readable, but records in it are";
-            scan.damage = Some((path.clone(), 0, cause));
-            return;
+            self.damage = Some((path, 0, cause));
+        } else if header_of(&bytes).is_none() {
+            self.torn_bytes += u64::from(!is_zero(&bytes));
         }
-        scan.torn_bytes += u64::from(!is_zero(bytes));
+        Ok(to_u64(bytes.len()))
     }
 }
 
@@ -177,3 +268,6 @@ fn is_zero(bytes: &[u8]) -> bool {
 fn to_u64(number: usize) -> u64 {
     u64::try_from(number).unwrap_or(u64::MAX)
 }
+
+#[cfg(test)]
+mod tests;
