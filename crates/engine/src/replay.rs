@@ -101,7 +101,8 @@ impl<C: Codec> Replay<'_, C> {
             position,
             tail: *self.log.durable().borrow(),
         })?;
-        record::decode_record_time(record).map_err(|source| self.not_decoded(record.position, source))
+        record::decode_record_time(record)
+            .map_err(|source| self.not_decoded(record.position, source))
     }
 
     async fn read(&self, from: Position) -> Result<Vec<lombard_log::Record>, StartError> {
