@@ -15,10 +15,12 @@ use serde_json::json;
 use tokio::{sync::watch, task::JoinSet};
 
 const LOMBARD: &str = env!("CARGO_BIN_EXE_lombard");
-const KILLS: usize = 10;
+const KILLS: usize = 100;
 const WRITERS: usize = 8;
 /// Acknowledged appends between two kills.
-const APPENDS_PER_KILL: usize = 120;
+const APPENDS_PER_KILL: usize = 60;
+/// Low, so that the index is sealed and merged between the kills, and not only made from the log.
+const INDEX_MEMORY_EVENTS: (&str, &str) = ("LOMBARD_EVENTSTORE__INDEX_MEMORY_EVENTS", "50");
 
 /// One writer of one stream: each append expects the revision that the one before it left, so a doubled or lost one
 /// would be refused. Ends when enough is written.
@@ -43,7 +45,9 @@ async fn write(client: Client, stream: String, done: watch::Sender<usize>) -> Ve
 
 #[tokio::test]
 async fn acknowledged_events_survive_kills() {
-    let mut platform = Platform::start(Path::new(LOMBARD)).unwrap();
+    let place = tempfile::tempdir().unwrap();
+    let mut platform =
+        Platform::start_with(Path::new(LOMBARD), place, &[INDEX_MEMORY_EVENTS]).unwrap();
     let state = platform.state().unwrap();
     let key = std::fs::read(platform.data_dir().join("identity/lombard-operator.key")).unwrap();
     let key = SigningKey::from_pkcs8(&key).unwrap();
@@ -106,6 +110,9 @@ async fn acknowledged_events_survive_kills() {
     }
     assert_eq!(position, event_count as u64);
     assert!(event_count >= KILLS * APPENDS_PER_KILL);
+    // What is on the disk is what the role signed, and its proofs hold.
+    let verified = platform.run(&["verify", platform.data_dir().to_str().unwrap()]).unwrap();
+    assert!(verified.status.success(), "{}", String::from_utf8_lossy(&verified.stderr));
     let restarts = platform.log().matches("killed by signal 9").count();
     assert_eq!(restarts, KILLS, "{}", platform.log());
 }

@@ -31,11 +31,21 @@ impl Platform {
 
     /// [`Platform::start`] on a directory that is there already, such as that of [`Platform::stop`].
     pub fn start_in(program: &Path, place: TempDir) -> anyhow::Result<Self> {
+        Self::start_with(program, place, &[])
+    }
+
+    /// [`Platform::start_in`] with settings of the roles, by the names of their environment variables.
+    pub fn start_with(
+        program: &Path,
+        place: TempDir,
+        settings: &[(&str, &str)],
+    ) -> anyhow::Result<Self> {
         let output = File::create(place.path().join("up.out"))?;
         let log = File::options().create(true).append(true).open(place.path().join("up.log"))?;
         let supervisor = Command::new(program)
             .args(["up", "--any-port", "--data-dir"])
             .arg(place.path().join("data"))
+            .envs(settings.iter().copied())
             .stdin(Stdio::null())
             .stdout(output)
             .stderr(log)
