@@ -184,6 +184,31 @@ impl Http {
         }
     }
 
+    /// Sends once; the answer's body is left to be read, however long it takes.
+    pub(crate) async fn open(&self, call: &Call) -> Result<reqwest::Response, Error> {
+        let mut request = self.client.request(call.method.clone(), &call.url).query(&call.query);
+        for (name, value) in &call.headers {
+            request = request.header(*name, value);
+        }
+        if let Some(token) = &call.bearer {
+            request = request.bearer_auth(token);
+        }
+        let response = tokio::time::timeout(TRY_TIMEOUT, request.send()).await;
+        let response = response
+            .map_err(|_| Error::OutcomeUnknown { url: call.url.clone(), source: None })?
+            .map_err(|source| unsent(call, source))?;
+        if response.status().is_success() {
+            return Ok(response);
+        }
+        let status = response.status();
+        match receive(call, response).await {
+            Err(error) => Err(error),
+            Ok(_) => {
+                Err(Error::Unexpected { url: call.url.clone(), what: format!("status {status}") })
+            }
+        }
+    }
+
     async fn try_once(
         &self,
         call: &Call,

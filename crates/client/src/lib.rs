@@ -29,7 +29,10 @@ mod verifier;
 pub use access_token::{AccessToken, AccessTokens};
 pub use credentials::Credentials;
 pub use error::{Error, Problem};
-pub use eventstore::{Appended, EventStore, Expected, NewEvent, RecordedEvent};
+pub use eventstore::{
+    Appended, AppendedAll, Condition, Criterion, EventStore, EventSubscription, Expected, NewEvent,
+    RecordedEvent, Selection, StreamAppend,
+};
 pub use http::{Authentication, Call, Exchange, Received};
 pub use ledger::{
     Account, Entry, Explanation, Ledger, NewAccount, NewTransfer, Page, Transfer, TrialBalance,

@@ -186,6 +186,21 @@ impl Platform {
             .map_err(|_| Error::Unexpected { url: call.url, what: "not text".to_owned() })
     }
 
+    /// Begins a call whose answer has no end.
+    pub(crate) async fn open(
+        &self,
+        prefix: &str,
+        mut call: Call,
+    ) -> Result<reqwest::Response, Error> {
+        let resource = format!("{}{prefix}", self.issuer());
+        call.bearer = Some(self.inner.tokens.for_resource(&resource).await?.secret().to_owned());
+        let answer = self.inner.http.open(&call).await;
+        if matches!(&answer, Err(Error::Refused(problem)) if problem.status == 401) {
+            self.inner.tokens.forget(&resource).await;
+        }
+        answer
+    }
+
     async fn send(&self, prefix: &str, call: &Call) -> Result<Received<Vec<u8>>, Error> {
         let resource = format!("{}{prefix}", self.issuer());
         let mut call = call.clone();

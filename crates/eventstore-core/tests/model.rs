@@ -1,5 +1,6 @@
 //! The store against a model that is a plain list of everything that happened.
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
+#![expect(clippy::cast_possible_truncation, reason = "the numbers are small")]
 
 use lombard_eventstore_core::{
     Append, Appended, Command, Condition, Content, Criterion, Decision, DocumentKey, DocumentKind,

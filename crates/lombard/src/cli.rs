@@ -77,6 +77,9 @@ pub(crate) enum Command {
     /// Look at accounts
     #[command(subcommand)]
     Account(AccountCommand),
+    /// Append, read and watch events
+    #[command(subcommand)]
+    Event(EventCommand),
     /// Manage OAuth clients
     #[command(subcommand)]
     Client(ClientCommand),
@@ -194,6 +197,74 @@ pub(crate) enum AccountCommand {
         #[command(flatten)]
         output: OutputArguments,
     },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum EventCommand {
+    /// Append one event to a stream
+    Append {
+        /// The stream, such as order-42; it begins with its first event
+        stream: String,
+        /// What happened, such as order.placed
+        #[arg(value_name = "TYPE")]
+        kind: String,
+        /// The rest of the story, as JSON
+        #[arg(default_value = "null")]
+        data: String,
+        /// What it is about across streams, such as customer:7; may be said several times
+        #[arg(long)]
+        tag: Vec<String>,
+        /// What must be true of the stream: absent, or the revision of its last event
+        #[arg(long, value_name = "REVISION")]
+        expected: Option<String>,
+        /// A UUID that makes a repetition of this command harmless [default: a new one each time]
+        #[arg(long)]
+        id: Option<String>,
+        /// Where it comes from, as a URI reference
+        #[arg(long, default_value = "/lombard-cli")]
+        source: String,
+        #[command(flatten)]
+        output: OutputArguments,
+    },
+    /// Show events
+    List {
+        #[command(flatten)]
+        selection: SelectionArguments,
+        /// At most this many
+        #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u16).range(1..=1000))]
+        limit: u16,
+        #[command(flatten)]
+        output: OutputArguments,
+    },
+    /// Show events, and then those that happen, until Ctrl-C
+    Watch {
+        #[command(flatten)]
+        selection: SelectionArguments,
+        /// End after this many
+        #[arg(long, value_name = "COUNT")]
+        count: Option<u64>,
+        #[command(flatten)]
+        output: OutputArguments,
+    },
+}
+
+/// Which events.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct SelectionArguments {
+    /// One stream [default: all]
+    pub(crate) stream: Option<String>,
+    /// Streams whose name begins so
+    #[arg(long, conflicts_with = "stream")]
+    pub(crate) prefix: Option<String>,
+    /// Only events of this type; may be said several times, for any of them
+    #[arg(long = "type", value_name = "TYPE")]
+    pub(crate) kind: Vec<String>,
+    /// Only events with this tag; may be said several times, for all of them
+    #[arg(long)]
+    pub(crate) tag: Vec<String>,
+    /// Only events after this revision of the stream, or position among all
+    #[arg(long, value_name = "NUMBER")]
+    pub(crate) after: Option<u64>,
 }
 
 #[derive(Debug, Subcommand)]

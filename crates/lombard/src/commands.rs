@@ -15,7 +15,7 @@ use crate::{
     up::run_state::RunState,
 };
 
-async fn connect(common: &CommonArguments) -> anyhow::Result<Platform> {
+pub(crate) async fn connect(common: &CommonArguments) -> anyhow::Result<Platform> {
     let directory = DataDirectory::open(&common.data_dir)?;
     let state = RunState::read(&directory)?;
     operator::connect(&directory, &state, None).await

@@ -6,6 +6,7 @@ mod backup_commands;
 mod cli;
 mod commands;
 mod data_directory;
+mod event_commands;
 mod exit;
 mod explain_error;
 mod log_commands;
@@ -47,6 +48,7 @@ fn run(command: Command, common: cli::CommonArguments) -> anyhow::Result<()> {
         Command::Tour(arguments) => block_on(tour::run(&common, &arguments)),
         Command::Transfer(command) => block_on(commands::transfer(&common, command)),
         Command::Account(command) => block_on(commands::account(&common, command)),
+        Command::Event(command) => block_on(event_commands::run(&common, command)),
         Command::Client(command) => block_on(commands::client(&common, command)),
         Command::Log(command) => log_commands::run(&common, command),
         Command::Backup(arguments) => backup_commands::backup(&common, &arguments),

@@ -281,7 +281,7 @@ fn logs_are_checked_backed_up_and_restored() {
 #[test]
 fn the_documented_commands_work() {
     let platform = start();
-    for document in ["README.md", "docs/guides/first-service.md"] {
+    for document in ["README.md", "docs/guides/first-service.md", "docs/guides/event-sourcing.md"] {
         let text = std::fs::read_to_string(source().join(document)).unwrap();
         let blocks = text.split("```sh\n").skip(1).map(|rest| rest.split("```").next().unwrap());
         let mut run_count = 0;

@@ -175,7 +175,7 @@ async fn check(
             let found = index.find(criterion, from).unwrap();
             prop_assert_eq!(found.is_some(), past.find(criterion, from).unwrap().is_some());
             if let Some(found) = found {
-                let (_, event) = &model[found.get() as usize];
+                let (_, event) = &model[usize::try_from(found.get()).unwrap()];
                 prop_assert!(found >= from && criterion.is_met_by(&event.event_type, &event.tags));
             }
         }

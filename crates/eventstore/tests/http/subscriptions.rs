@@ -72,9 +72,9 @@ async fn history_and_then_what_happens() {
     let (all, one, later, absent, ()) =
         tokio::join!(all.take(101), one.take(31), later.take(41), absent.take(1), appending);
     assert_eq!(numbers(&all), (0..=100).collect::<Vec<_>>());
-    assert!(all.iter().all(|(id, event)| event["position"] == id.to_string()));
+    assert!(all.iter().all(|(id, event)| event["position"] == json!(id.to_string())));
     assert_eq!(numbers(&one), (0..100).filter(|n| n % 3 == 1).skip(2).collect::<Vec<_>>());
-    assert!(one.iter().all(|(id, event)| event["revision"] == id.to_string()));
+    assert!(one.iter().all(|(id, event)| event["revision"] == json!(id.to_string())));
     assert_eq!(numbers(&later), (60..=100).collect::<Vec<_>>());
     assert_eq!(absent.first().map(|(id, _)| *id), Some(0));
 }

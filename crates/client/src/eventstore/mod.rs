@@ -1,10 +1,18 @@
 //! Streams of events (CloudEvents 1.0).
 
+mod condition;
+mod selection;
+mod subscription;
+
 use reqwest::Method;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::{Call, Error, Platform};
+
+pub use condition::{AppendedAll, Condition, Criterion, StreamAppend};
+pub use selection::Selection;
+pub use subscription::EventSubscription;
 
 const PREFIX: &str = "/v1/eventstore";
 
@@ -25,6 +33,9 @@ pub struct NewEvent {
     /// What happened: `payment.settled`.
     #[serde(rename = "type")]
     pub kind: String,
+    /// What it is about, across streams, such as `order:42`; no commas or spaces.
+    #[serde(serialize_with = "comma_separated", skip_serializing_if = "Vec::is_empty")]
+    pub tags: Vec<String>,
     /// The rest of the story.
     pub data: Value,
 }
@@ -33,7 +44,15 @@ impl NewEvent {
     /// An event with a new id.
     pub fn new(source: impl Into<String>, kind: impl Into<String>, data: Value) -> Self {
         let id = uuid::Uuid::now_v7().to_string();
-        Self { specversion: "1.0", id, source: source.into(), kind: kind.into(), data }
+        let (source, kind) = (source.into(), kind.into());
+        Self { specversion: "1.0", id, source, kind, tags: Vec::new(), data }
+    }
+
+    /// Adds a tag.
+    #[must_use]
+    pub fn tag(mut self, tag: impl Into<String>) -> Self {
+        self.tags.push(tag.into());
+        self
     }
 }
 
@@ -75,9 +94,28 @@ pub struct RecordedEvent {
     /// Its place among all events.
     #[serde(deserialize_with = "number")]
     pub position: u64,
+    /// What it is about.
+    #[serde(default, deserialize_with = "split_at_commas")]
+    pub tags: Vec<String>,
+    /// When it was recorded (RFC 3339).
+    #[serde(rename = "storetime")]
+    pub recorded_at: String,
     /// The rest of the story.
     #[serde(default)]
     pub data: Value,
+}
+
+fn comma_separated<S: serde::Serializer>(
+    tags: &[String],
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&tags.join(","))
+}
+
+fn split_at_commas<'de, D: serde::Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Vec<String>, D::Error> {
+    Ok(String::deserialize(deserializer)?.split(',').map(str::to_owned).collect())
 }
 
 /// Whole numbers are decimal strings in JSON, which every reader keeps exactly.
@@ -109,6 +147,35 @@ impl EventStore {
             }
         };
         Ok(self.platform.call(PREFIX, &path, call).await?.body)
+    }
+
+    /// Appends to several streams, all or none, if what the condition speaks of has not happened. Needs the scope
+    /// `events:append:<stream>` for each of them.
+    pub async fn append_all(
+        &self,
+        streams: &[StreamAppend],
+        condition: Option<&Condition>,
+    ) -> Result<AppendedAll, Error> {
+        let body = condition::body(streams, condition);
+        let body = serde_json::to_value(body).map_err(|error| Error::Invalid(error.to_string()))?;
+        let call = |url| Call::new(Method::POST, url).json(body).repeatable();
+        Ok(self.platform.call(PREFIX, "/appends", call).await?.body)
+    }
+
+    /// Up to `limit` of the events of a selection, from the first after where it begins. With a selection that little
+    /// meets there may be fewer, although there are more later: ask on from the last.
+    pub async fn select(
+        &self,
+        selection: &Selection,
+        limit: usize,
+    ) -> Result<Vec<RecordedEvent>, Error> {
+        let call = |url| selection.call(url).query("limit", limit);
+        Ok(self.platform.call(PREFIX, &selection.path(), call).await?.body)
+    }
+
+    /// The events of a selection, and then those that happen. Connects again by itself, without a gap.
+    pub fn subscribe(&self, selection: Selection) -> EventSubscription {
+        EventSubscription::new(self.platform.clone(), selection)
     }
 
     /// Up to `limit` events of a stream from a revision on. Needs the scope `events:read:<stream>`.
