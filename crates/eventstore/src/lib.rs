@@ -2,9 +2,11 @@
 //!
 //! - `machine.rs` runs the rules of `lombard-eventstore-core` on the engine: the write side. `codec/` is how what happened
 //!   is stored, `index/` what both sides know of it: where each event, stream, tag and type stands in the log.
-//! - `cloud_event/` reads and writes CloudEvents 1.0 in their JSON form; nothing else knows that form.
+//! - `api/` is what the store can be asked to do, whatever the protocol. `prepare.rs` makes of an event that a client
+//!   sent one that can be stored, `showing.rs` of a stored one what a reader may see: every edge goes through both.
+//! - `cloud_event/` checks CloudEvents 1.0, and reads and writes their JSON form; nothing else knows that form.
 //! - `query/` is the read side: it looks up in the index where events stand, and reads them from the log.
-//! - `rest/` is the HTTP interface; [`problem`] its table of problems.
+//! - `rest/` is the edge for HTTP; [`problem`] its table of problems.
 //!
 //! **Invariants**
 //! - An append is answered after it is durable, and happens once per event id however often it is asked for.
@@ -15,9 +17,10 @@
 //! What it is **not**: it holds no rule about revisions or ids (that is `lombard-eventstore-core`) and opens no file or
 //! socket (they are given to it in [`Deps`]).
 //!
-//! Start reading at [`EventStore`], then `rest/append.rs`.
+//! Start reading at [`EventStore`], then `api/append.rs`.
 #![warn(missing_docs)]
 
+mod api;
 mod cloud_event;
 mod codec;
 mod config;
@@ -25,10 +28,12 @@ mod index;
 mod live;
 mod machine;
 mod metrics;
+mod prepare;
 pub mod problem;
 mod query;
 mod rest;
 mod service;
+mod showing;
 
 pub use codec::EventCodec;
 pub use config::Config;

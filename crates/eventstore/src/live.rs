@@ -10,6 +10,7 @@ use crate::{
     cloud_event,
     codec::{EventCodec, Recorded, StoredRecord},
     query::Stored,
+    showing::Showing,
 };
 
 /// A record in the feed.
@@ -33,8 +34,11 @@ impl FeedItem for Live {
 
 impl Live {
     /// Its events with their JSON.
-    pub(crate) fn events(&self) -> Result<impl Iterator<Item = (Placed<'_>, &str)>, DecodeError> {
-        let json = self.json.get_or_init(|| self.write()).as_ref().map_err(Clone::clone)?;
+    pub(crate) fn events(
+        &self,
+        showing: &Showing,
+    ) -> Result<impl Iterator<Item = (Placed<'_>, &str)>, DecodeError> {
+        let json = self.json.get_or_init(|| self.write(showing)).as_ref().map_err(Clone::clone)?;
         let placed = self.appended().into_iter().flat_map(|(appended, _)| appended.events());
         Ok(placed.zip(json.iter().map(|json| &**json)))
     }
@@ -47,14 +51,15 @@ impl Live {
         }
     }
 
-    fn write(&self) -> Result<Box<[Box<str>]>, DecodeError> {
+    fn write(&self, showing: &Showing) -> Result<Box<[Box<str>]>, DecodeError> {
         let Some((appended, recorded)) = self.appended() else {
             return Ok(Box::default());
         };
         let write = |placed| {
             let mut json = String::new();
             let evidence = &appended.evidence;
-            cloud_event::write(Stored { placed, recorded, evidence }, &mut json)?;
+            let shown = showing.show(Stored { placed, recorded, evidence })?;
+            cloud_event::write(&shown, &mut json);
             Ok(json.into_boxed_str())
         };
         appended.events().map(write).collect()

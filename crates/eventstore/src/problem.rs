@@ -7,7 +7,11 @@ use lombard_engine::{DecodeError, SubmitError};
 use lombard_eventstore_core::{DocumentKey, Rejection, Unreadable};
 use lombard_types::{Position, StreamName};
 
-use crate::{cloud_event::InvalidEvent, query::QueryError};
+use crate::{
+    cloud_event::InvalidEvent,
+    prepare::{Reason, Refused},
+    query::QueryError,
+};
 
 // === what is wrong with the request ===
 
@@ -160,8 +164,17 @@ pub(crate) fn from_invalid_event(index: usize, error: &InvalidEvent) -> Problem 
         .with("attribute", error.attribute.as_str())
 }
 
+/// An event that cannot be appended.
+pub(crate) fn from_refused(refused: &Refused) -> Problem {
+    let index = refused.index;
+    match &refused.source {
+        Reason::Invalid(error) => from_invalid_event(index, error),
+        Reason::TooLarge { bytes, bytes_max } => event_too_large(index, *bytes, *bytes_max),
+    }
+}
+
 /// The event at `index` of the body is over the limit.
-pub(crate) fn event_too_large(index: usize, bytes: usize, bytes_max: usize) -> Problem {
+fn event_too_large(index: usize, bytes: usize, bytes_max: usize) -> Problem {
     Problem::new(&EVENT_TOO_LARGE)
         .detail(format!("an event of {bytes} bytes is over the limit of {bytes_max}"))
         .with("index", index)

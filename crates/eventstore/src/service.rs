@@ -11,13 +11,16 @@ use tokio::sync::Semaphore;
 
 use crate::{
     Config,
+    api::Api,
     codec::EventCodec,
     index::{EventIndex, OpenError},
     live,
     machine::EventStoreMachine,
     metrics::EventStoreMetrics,
+    prepare::Preparing,
     query::Reader,
-    rest::{self, Api},
+    rest,
+    showing::Showing,
 };
 
 /// What the role is given.
@@ -90,8 +93,10 @@ impl EventStore {
         let reader = Reader { index, log };
         let subscriptions = Arc::new(Semaphore::new(config.subscriptions_max));
         let drain = CancellationToken::new();
+        let (preparing, showing) = (Preparing::new(&config), Showing::default());
         let config = Arc::new(config);
-        let api = Api { writer, reader, feed, subscriptions, drain, metrics, config };
+        let api =
+            Api { writer, reader, preparing, showing, feed, subscriptions, drain, metrics, config };
         Ok(Self { api, engine, verifier, health })
     }
 

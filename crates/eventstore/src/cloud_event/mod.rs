@@ -1,16 +1,18 @@
 //! CloudEvents 1.0 and their JSON form (cloudevents.io, "CloudEvents" and "JSON Event Format", both 1.0.2).
 
 mod attribute;
+mod check;
 mod json;
 mod read;
 mod write;
 
-use std::collections::BTreeMap;
+use std::{borrow::Cow, collections::BTreeMap};
 
 use lombard_eventstore_core::{EventType, Tag};
 use lombard_types::EventId;
 
-pub(crate) use read::{InvalidEvent, Limits, Members, read};
+pub(crate) use check::{InvalidEvent, Limits, check};
+pub(crate) use read::{Members, read};
 pub(crate) use write::write;
 
 /// The media type of one event.
@@ -18,55 +20,56 @@ pub(crate) const STRUCTURED: &str = "application/cloudevents+json";
 /// The media type of a list of events.
 pub(crate) const BATCH: &str = "application/cloudevents-batch+json";
 
-/// An event that a client appends.
+/// An event that a client appends, as its edge has read it: of the right types, and not [checked](check) yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct CloudEvent {
+pub(crate) struct CloudEvent<'a> {
     pub(crate) id: EventId,
     pub(crate) event_type: EventType,
-    pub(crate) tags: Box<[Tag]>,
-    pub(crate) content: EventContent,
+    /// In any order.
+    pub(crate) tags: Vec<Tag>,
+    pub(crate) content: EventContent<'a>,
 }
 
 /// Everything of an event but its id and type.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct EventContent {
+pub(crate) struct EventContent<'a> {
     /// A URI reference: where it happened.
-    pub(crate) source: Box<str>,
+    pub(crate) source: Cow<'a, str>,
     /// What it is about, within the source.
-    pub(crate) subject: Option<Box<str>>,
+    pub(crate) subject: Option<Cow<'a, str>>,
     /// When it happened, as the client wrote it (RFC 3339).
-    pub(crate) time: Option<Box<str>>,
+    pub(crate) time: Option<Cow<'a, str>>,
     /// The media type of the data; JSON where it is not said.
-    pub(crate) data_content_type: Option<Box<str>>,
+    pub(crate) data_content_type: Option<Cow<'a, str>>,
     /// A URI of the schema that the data follows.
-    pub(crate) data_schema: Option<Box<str>>,
-    pub(crate) extensions: BTreeMap<Box<str>, Extension>,
-    pub(crate) data: Data,
+    pub(crate) data_schema: Option<Cow<'a, str>>,
+    pub(crate) extensions: BTreeMap<Cow<'a, str>, Extension<'a>>,
+    pub(crate) data: Data<'a>,
 }
 
 /// The value of an extension attribute.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Extension {
-    Text(Box<str>),
+pub(crate) enum Extension<'a> {
+    Text(Cow<'a, str>),
     Integer(i32),
     Boolean(bool),
 }
 
 /// What the event carries.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) enum Data {
+pub(crate) enum Data<'a> {
     #[default]
     None,
     /// A JSON value as text, without white space between its tokens. Never parsed: numbers keep their digits.
-    Json(Box<str>),
-    Binary(Box<[u8]>),
+    Json(Cow<'a, str>),
+    Binary(Cow<'a, [u8]>),
 }
 
 /// Extension attributes that the store adds when an event is read, beside those that begin with [`OWN_PREFIX`]. A client
 /// cannot set them.
 const OWN_ATTRIBUTES: [&str; 4] = ["stream", "revision", "position", "storetime"];
 /// The extension attribute of tags, separated by commas.
-const TAGS: &str = "tags";
+pub(crate) const TAGS: &str = "tags";
 const OWN_PREFIX: &str = "lombard";
 /// The extension "Distributed Tracing": the client's where it set it, else that of its HTTP request.
 const TRACEPARENT: &str = "traceparent";

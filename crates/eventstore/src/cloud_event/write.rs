@@ -1,18 +1,16 @@
 //! Writes an event as clients read it: what was appended, and what the store knows of it.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use lombard_engine::DecodeError;
 use lombard_eventstore_core::{Placed, Tag};
 
 use super::{Data, Extension, TAGS, TRACEPARENT, json::ObjectWriter};
-use crate::{codec, query::Stored};
+use crate::showing::Shown;
 
 /// Appends the event as a JSON object to `out`. Revision and position are strings: CloudEvents integers end at 2^31, and
 /// many programs round larger ones.
-pub(crate) fn write(stored: Stored<'_>, out: &mut String) -> Result<(), DecodeError> {
-    let Stored { placed, recorded, evidence } = stored;
+pub(crate) fn write(shown: &Shown<'_>, out: &mut String) {
+    let Shown { placed, recorded, evidence, content } = shown;
     let Placed { stream, revision, position, event } = placed;
-    let content = codec::decode_content(&event.content)?;
     let mut object = ObjectWriter::begin(out);
     object.text("specversion", "1.0");
     object.text("id", &event.id.to_string());
@@ -51,5 +49,4 @@ pub(crate) fn write(stored: Stored<'_>, out: &mut String) -> Result<(), DecodeEr
         Data::Binary(data) => object.text("data_base64", &STANDARD.encode(data)),
     }
     object.end();
-    Ok(())
 }

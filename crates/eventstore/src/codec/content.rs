@@ -31,9 +31,9 @@ const EXTENSION_TEXT: u8 = 8;
 const EXTENSION_INTEGER: u8 = 9;
 const EXTENSION_BOOLEAN: u8 = 10;
 
-pub(crate) fn encode(content: &EventContent) -> Content {
+pub(crate) fn encode(content: &EventContent<'_>) -> Content {
     let EventContent { source, subject, time, data_content_type, data_schema, .. } = content;
-    let mut bytes = Vec::new();
+    let mut bytes = Vec::with_capacity(size_hint(content));
     let mut out = Writer(&mut bytes);
     out.byte(VERSION);
     out.byte(SOURCE);
@@ -66,7 +66,20 @@ pub(crate) fn encode(content: &EventContent) -> Content {
     Content(bytes.into())
 }
 
-fn write_extension(name: &str, value: &Extension, out: &mut Writer<'_>) {
+/// About as many bytes as it takes, so that the buffer seldom has to grow.
+fn size_hint(content: &EventContent<'_>) -> usize {
+    const EACH: usize = 4;
+    let EventContent { source, subject, time, data_content_type, data_schema, .. } = content;
+    let attributes = [subject, time, data_content_type, data_schema].into_iter().flatten();
+    let data = match &content.data {
+        Data::None => 0,
+        Data::Json(text) => text.len(),
+        Data::Binary(data) => data.len(),
+    };
+    source.len() + data + attributes.map(|text| text.len() + EACH).sum::<usize>() + 2 * EACH
+}
+
+fn write_extension(name: &str, value: &Extension<'_>, out: &mut Writer<'_>) {
     match value {
         Extension::Text(text) => {
             out.byte(EXTENSION_TEXT);
@@ -86,7 +99,7 @@ fn write_extension(name: &str, value: &Extension, out: &mut Writer<'_>) {
     }
 }
 
-pub(crate) fn decode(content: &Content) -> Result<EventContent, DecodeError> {
+pub(crate) fn decode(content: &Content) -> Result<EventContent<'_>, DecodeError> {
     let mut bytes = Reader(&content.0);
     if bytes.byte()? != VERSION {
         return Err(DecodeError("unknown version of an event's content"));

@@ -109,7 +109,8 @@ fn golden_bytes_of_content() {
     let encoded = encode_content(&content);
     assert_eq!(&*encoded.0, expected.as_slice());
     assert_eq!(decode_content(&encoded), Ok(content));
-    let binary = EventContent { data: Data::Binary([0, 255].into()), ..EventContent::default() };
+    let binary =
+        EventContent { data: Data::Binary(vec![0, 255].into()), ..EventContent::default() };
     let encoded = encode_content(&binary);
     assert_eq!(&*encoded.0, &[1, 1, 0, 7, 2, 0, 255]);
     assert_eq!(decode_content(&encoded), Ok(binary));

@@ -7,7 +7,7 @@ use lombard_eventstore_core::EventPosition;
 use serde::Deserialize;
 
 use super::{
-    Api,
+    answer,
     authority::Caller,
     page::Page,
     paging,
@@ -15,6 +15,7 @@ use super::{
     subscribe::{self, Place},
 };
 use crate::{
+    api::Api,
     problem,
     query::{AllReading, Direction},
 };
@@ -73,7 +74,10 @@ pub(super) async fn list(
         (Direction::Backwards, None, None) => EventPosition::new(u64::MAX),
         (Direction::Backwards, None, Some(before)) => match before.get().checked_sub(1) {
             Some(from) => EventPosition::new(from),
-            None => return Ok(api.answer(Page::default(), horizon)?.into_response()),
+            None => {
+                let nothing = Page::new(api.showing.clone(), 0, 0);
+                return Ok(answer(nothing, horizon)?.into_response());
+            }
         },
         (Direction::Forwards, _, Some(_)) => {
             return Err(problem::invalid_parameter("before", "goes with direction=backwards"));
@@ -82,7 +86,7 @@ pub(super) async fn list(
             return Err(problem::invalid_parameter("after", "goes with direction=forwards"));
         }
     };
-    let mut page = Page::new(limit, api.config.page_bytes_max);
+    let mut page = Page::new(api.showing.clone(), limit, api.config.page_bytes_max);
     let reading = AllReading { from, direction, filter: &filter, horizon };
     let examined_max = api.config.page_examined_max;
     let next = api
@@ -102,5 +106,5 @@ pub(super) async fn list(
         format!("/v1/eventstore/events?{place}limit={limit}{}", selection.link())
     });
     api.metrics.events_read(page.count());
-    Ok(api.answer(page, horizon)?.next(next).into_response())
+    Ok(answer(page, horizon)?.next(next).into_response())
 }

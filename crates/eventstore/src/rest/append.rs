@@ -10,18 +10,14 @@ use lombard_chassis::{
     extract::{parse_json, require_media_type},
     problems,
 };
-use lombard_engine::{Committed, SubmitError};
-use lombard_eventstore_core::{Append, Command, Event, NewEvent, StreamAppend, StreamRange};
-use lombard_types::{Position, StreamName};
+use lombard_eventstore_core::StreamRange;
+use lombard_types::StreamName;
 use serde::Serialize;
 
-use super::{Api, answer::Answer, authority::Caller, precondition};
+use super::{answer::Answer, authority::Caller, precondition};
 use crate::{
-    Config,
+    api::{Api, Draft, Outcome, StreamDraft},
     cloud_event::{self, CloudEvent, Members},
-    codec::{self, Recorded},
-    machine::Reply,
-    metrics::AppendResult,
     problem,
 };
 
@@ -42,88 +38,11 @@ pub(super) async fn append(
     let expected = precondition::expected(request.headers())?;
     let form = Form::of(request.headers())?;
     let RawBody(body) = RawBody::from_request(request, &()).await?;
-    let events = read_events(form.parse(&body)?, &api.config)?;
+    let events = read_events(form.parse(&body)?)?;
     let evidence = caller.evidence(context)?;
-    let streams = vec![StreamAppend { stream, expected, events }];
-    let outcome = api.append(Append { streams, condition: None, evidence }).await?;
+    let streams = vec![StreamDraft { stream, expected, events }];
+    let outcome = api.append(Draft { streams, condition: None, evidence }).await?;
     answer(outcome)
-}
-
-/// Where the events of an append stand, now or since the first time it was asked for.
-pub(super) struct Outcome {
-    pub(super) streams: Vec<StreamRange>,
-    pub(super) recorded: Recorded,
-    /// Whether this is the answer to a retry.
-    pub(super) is_replayed: bool,
-}
-
-impl Api {
-    pub(super) async fn append(&self, append: Append) -> Result<Outcome, Problem> {
-        let event_count = append.events().count();
-        let outcome = match self.writer.submit(Command::Append(append)).await {
-            Ok(committed) => self.outcome(committed).await,
-            Err(error) => {
-                let result = match error {
-                    SubmitError::Rejected { .. } => AppendResult::Rejected,
-                    _ => AppendResult::Failed,
-                };
-                Err((result, problem::from_submit_error(error)))
-            }
-        };
-        match outcome {
-            Ok(outcome) if outcome.is_replayed => {
-                self.metrics.append(AppendResult::Replayed);
-                Ok(outcome)
-            }
-            Ok(outcome) => {
-                self.metrics.append(AppendResult::Appended);
-                self.metrics.events_appended(event_count);
-                Ok(outcome)
-            }
-            Err((result, problem)) => {
-                self.metrics.append(result);
-                Err(problem)
-            }
-        }
-    }
-
-    async fn outcome(
-        &self,
-        committed: Committed<Reply>,
-    ) -> Result<Outcome, (AppendResult, Problem)> {
-        let Committed { position, time, reply, .. } = committed;
-        match reply {
-            Reply::Appended(streams) => {
-                let recorded = Recorded { position, time };
-                Ok(Outcome { streams, recorded, is_replayed: false })
-            }
-            Reply::Recorded(record, append) => self.earlier(record, &append, position).await,
-            Reply::Stored(_) => {
-                tracing::error!("an append was answered as a document");
-                Err((AppendResult::Failed, Problem::new(&problems::INTERNAL)))
-            }
-        }
-    }
-
-    /// The first answer to an append that has been recorded, or what differs from it.
-    async fn earlier(
-        &self,
-        record: Position,
-        append: &Append,
-        position: Position,
-    ) -> Result<Outcome, (AppendResult, Problem)> {
-        let stored = self.reader.record(record).await;
-        let stored =
-            stored.map_err(|error| (AppendResult::Failed, problem::from_query_error(&error)))?;
-        let Event::Appended(appended) = &stored.event else {
-            return Err((AppendResult::Failed, problem::not_where_indexed(record)));
-        };
-        let streams = appended.repeated_by(append, |recorded, asked| recorded == asked);
-        let streams = streams.map_err(|rejection| {
-            (AppendResult::Rejected, problem::from_rejection(rejection, Some(position)))
-        })?;
-        Ok(Outcome { streams, recorded: stored.recorded, is_replayed: true })
-    }
 }
 
 /// How the body holds events.
@@ -156,26 +75,11 @@ impl Form {
     }
 }
 
-pub(super) fn read_events(events: Vec<Members>, config: &Config) -> Result<Vec<NewEvent>, Problem> {
-    let limits = cloud_event::Limits {
-        extensions_max: config.event_extensions_max,
-        attribute_bytes_max: config.attribute_bytes_max,
-        tags_max: config.event_tags_max,
+pub(super) fn read_events(events: Vec<Members>) -> Result<Vec<CloudEvent<'static>>, Problem> {
+    let read = |(index, members)| {
+        cloud_event::read(members).map_err(|error| problem::from_invalid_event(index, &error))
     };
-    let bytes_max = config.event_bytes_max;
-    let mut read = Vec::with_capacity(events.len());
-    for (index, members) in events.into_iter().enumerate() {
-        let event = cloud_event::read(members, limits)
-            .map_err(|error| problem::from_invalid_event(index, &error))?;
-        let CloudEvent { id, event_type, tags, content } = event;
-        let content = codec::encode_content(&content);
-        let bytes = content.0.len() + event_type.as_str().len();
-        if bytes > bytes_max {
-            return Err(problem::event_too_large(index, bytes, bytes_max));
-        }
-        read.push(NewEvent { id, event_type, tags, content });
-    }
-    Ok(read)
+    events.into_iter().enumerate().map(read).collect()
 }
 
 /// Where the events stand; both ends are included. Numbers are strings, since many programs round large ones.

@@ -3,18 +3,21 @@
 use axum::{extract::State, response::Response};
 use http::StatusCode;
 use lombard_chassis::{Context, Json, Problem};
-use lombard_eventstore_core::{Append, Condition, EventPosition, Expected, StreamAppend};
+use lombard_eventstore_core::{Condition, EventPosition, Expected};
 use lombard_types::{Revision, StreamName};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Api,
     answer::Answer,
-    append::{Outcome, Range, read_events},
+    append::{Range, read_events},
     authority::Caller,
     selection::{CriterionForm, read_query},
 };
-use crate::{cloud_event::Members, problem};
+use crate::{
+    api::{Api, Draft, Outcome, StreamDraft},
+    cloud_event::Members,
+    problem,
+};
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -64,11 +67,11 @@ pub(super) async fn append(
             stream.parse().map_err(|error| problem::invalid_member("streams.stream", error))?;
         caller.append(&stream)?;
         let expected = read_expected(expected.as_deref())?;
-        parts.push(StreamAppend { stream, expected, events: read_events(events, &api.config)? });
+        parts.push(StreamDraft { stream, expected, events: read_events(events)? });
     }
     let condition = condition.map(read_condition).transpose()?;
     let evidence = caller.evidence(context)?;
-    let outcome = api.append(Append { streams: parts, condition, evidence }).await?;
+    let outcome = api.append(Draft { streams: parts, condition, evidence }).await?;
     let Outcome { streams, recorded, is_replayed } = outcome;
     let body = Appended {
         streams: streams.iter().map(Range::from).collect(),

@@ -9,16 +9,16 @@ use axum::{
 };
 use http::{HeaderMap, StatusCode, header};
 use lombard_chassis::{Context, Json, Path, Problem, problems};
-use lombard_engine::Committed;
-use lombard_eventstore_core::{
-    Command, Content, DocumentKey, DocumentKind, DocumentStored, Event, PutDocument, Rejection,
-};
-use lombard_types::{Position, Revision, StreamName};
+use lombard_eventstore_core::{Content, DocumentKey, DocumentKind, Evidence, PutDocument};
+use lombard_types::{Revision, StreamName};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::{Api, answer::Answer, authority::Caller, precondition};
-use crate::{machine::Reply, problem};
+use super::{answer::Answer, authority::Caller, precondition};
+use crate::{
+    api::{Api, Stored},
+    problem,
+};
 
 /// A stream's state, as its owner sends it.
 #[derive(Debug, Deserialize)]
@@ -60,8 +60,8 @@ pub(super) async fn write_snapshot(
         ));
     }
     let snapshot = Snapshot { stream_revision: revision.to_string(), data };
-    api.put(DocumentKind::StreamSnapshot, stream.as_str(), &headers, &snapshot, &caller, context)
-        .await
+    let evidence = caller.evidence(context)?;
+    put(&api, DocumentKind::StreamSnapshot, &stream, &headers, &snapshot, evidence).await
 }
 
 /// The newest snapshot. Needs `events:read` for the stream.
@@ -71,7 +71,7 @@ pub(super) async fn read_snapshot(
     Path(stream): Path<String>,
 ) -> Result<Response, Problem> {
     let stream = readable(&caller, &stream)?;
-    api.get(DocumentKind::StreamSnapshot, stream.as_str()).await
+    get(&api, DocumentKind::StreamSnapshot, &stream).await
 }
 
 /// Stores a stream's metadata, any JSON object, in place of what was there. Needs `events:append` for the stream.
@@ -84,8 +84,8 @@ pub(super) async fn write_metadata(
     Json(metadata): Json<serde_json::Map<String, serde_json::Value>>,
 ) -> Result<Response, Problem> {
     let stream = writable(&caller, &stream)?;
-    api.put(DocumentKind::StreamMetadata, stream.as_str(), &headers, &metadata, &caller, context)
-        .await
+    let evidence = caller.evidence(context)?;
+    put(&api, DocumentKind::StreamMetadata, &stream, &headers, &metadata, evidence).await
 }
 
 /// A stream's metadata. Needs `events:read` for the stream.
@@ -95,7 +95,7 @@ pub(super) async fn read_metadata(
     Path(stream): Path<String>,
 ) -> Result<Response, Problem> {
     let stream = readable(&caller, &stream)?;
-    api.get(DocumentKind::StreamMetadata, stream.as_str()).await
+    get(&api, DocumentKind::StreamMetadata, &stream).await
 }
 
 fn writable(caller: &Caller, stream: &str) -> Result<StreamName, Problem> {
@@ -110,90 +110,36 @@ fn readable(caller: &Caller, stream: &str) -> Result<StreamName, Problem> {
     Ok(stream)
 }
 
-impl Api {
-    /// Stores a document: 201 the first time, then 204. The same again, after an answer that was lost, is no conflict.
-    pub(super) async fn put(
-        &self,
-        kind: DocumentKind,
-        name: &str,
-        headers: &HeaderMap,
-        document: &(impl Serialize + Sync),
-        caller: &Caller,
-        context: Context,
-    ) -> Result<Response, Problem> {
-        let expected = precondition::expected(headers)?;
-        let json = serde_json::to_vec(document).map_err(|error| {
-            tracing::error!(%error, "failed to write a document");
-            Problem::new(&problems::INTERNAL)
-        })?;
-        let bytes_max = self.config.document_bytes_max;
-        if json.len() > bytes_max {
-            return Err(problem::document_too_large(json.len(), bytes_max));
-        }
-        let content = Content(json.into());
-        let key = DocumentKey { kind, name: name.into() };
-        let evidence = caller.evidence(context)?;
-        let put = PutDocument { key: key.clone(), expected, content: content.clone(), evidence };
-        match self.writer.submit(Command::Put(put)).await {
-            Ok(Committed { position, reply: Reply::Stored(revision), .. }) => {
-                Ok(stored(revision, position))
-            }
-            Ok(_) => {
-                tracing::error!("a document was answered as an append");
-                Err(Problem::new(&problems::INTERNAL))
-            }
-            Err(error) => {
-                let is_conflict = matches!(
-                    &error,
-                    lombard_engine::SubmitError::Rejected {
-                        rejection: Rejection::WrongDocumentRevision { .. },
-                        ..
-                    }
-                );
-                if is_conflict
-                    && let Some((current, position)) = self.document(&key).await?
-                    && current.content == content
-                {
-                    return Ok(stored(current.revision, position));
-                }
-                Err(problem::from_submit_error(error))
-            }
-        }
-    }
-
-    /// A document as it was stored.
-    pub(super) async fn get(&self, kind: DocumentKind, name: &str) -> Result<Response, Problem> {
-        let key = DocumentKey { kind, name: name.into() };
-        let Some((document, position)) = self.document(&key).await? else {
-            return Err(problem::document_not_found(&key));
-        };
-        let body = ([(header::CONTENT_TYPE, "application/json")], document.content.0.into_vec());
-        Ok(Answer::new(body).position(Some(position)).revision(document.revision).into_response())
-    }
-
-    /// A document's newest durable form, and the record that holds it.
-    pub(super) async fn document(
-        &self,
-        key: &DocumentKey,
-    ) -> Result<Option<(DocumentStored, Position)>, Problem> {
-        let found = self.reader.index.document_record(key);
-        let found = found.map_err(|error| problem::from_query_error(&error.into()))?;
-        let Some(record) = found else {
-            return Ok(None);
-        };
-        // One that is being stored is waited for.
-        self.reach(Some(record)).await?;
-        let stored = self.reader.record(record).await;
-        let stored = stored.map_err(|error| problem::from_query_error(&error))?;
-        match &stored.event {
-            Event::Stored(document) if document.key == *key => Ok(Some((document.clone(), record))),
-            _ => Err(problem::not_where_indexed(record)),
-        }
-    }
-}
-
-fn stored(revision: Revision, position: Position) -> Response {
+/// Stores a document: 201 the first time, then 204. The same again, after an answer that was lost, is no conflict.
+async fn put(
+    api: &Api,
+    kind: DocumentKind,
+    stream: &StreamName,
+    headers: &HeaderMap,
+    document: &(impl Serialize + Sync),
+    evidence: Evidence,
+) -> Result<Response, Problem> {
+    let expected = precondition::expected(headers)?;
+    let json = serde_json::to_vec(document).map_err(|error| {
+        tracing::error!(%error, "failed to write a document");
+        Problem::new(&problems::INTERNAL)
+    })?;
+    let key = DocumentKey { kind, name: stream.as_str().into() };
+    let content = Content(json.into());
+    let Stored { revision, position } =
+        api.put(PutDocument { key, expected, content, evidence }).await?;
     let status =
         if revision == Revision::START { StatusCode::CREATED } else { StatusCode::NO_CONTENT };
-    Answer::new(status.into_response()).position(Some(position)).revision(revision).into_response()
+    let answer = Answer::new(status.into_response()).position(Some(position)).revision(revision);
+    Ok(answer.into_response())
+}
+
+/// A document as it was stored.
+async fn get(api: &Api, kind: DocumentKind, stream: &StreamName) -> Result<Response, Problem> {
+    let key = DocumentKey { kind, name: stream.as_str().into() };
+    let Some((document, position)) = api.document(&key).await? else {
+        return Err(problem::document_not_found(&key));
+    };
+    let body = ([(header::CONTENT_TYPE, "application/json")], document.content.0.into_vec());
+    Ok(Answer::new(body).position(Some(position)).revision(document.revision).into_response())
 }

@@ -7,7 +7,7 @@ use lombard_types::{Revision, StreamName};
 use serde::Deserialize;
 
 use super::{
-    Api,
+    answer,
     authority::Caller,
     page::Page,
     paging,
@@ -15,6 +15,7 @@ use super::{
     subscribe::{self, Place},
 };
 use crate::{
+    api::Api,
     problem,
     query::{Direction, StreamReading},
 };
@@ -69,7 +70,7 @@ pub(super) async fn list(
         Direction::Forwards => from.unwrap_or(Revision::START),
         Direction::Backwards => from.unwrap_or(last).min(last),
     };
-    let mut page = Page::new(limit, api.config.page_bytes_max);
+    let mut page = Page::new(api.showing.clone(), limit, api.config.page_bytes_max);
     let reading = StreamReading { stream: &stream, from, direction, filter: &filter, horizon };
     let next = api
         .reader
@@ -87,5 +88,5 @@ pub(super) async fn list(
         )
     });
     api.metrics.events_read(page.count());
-    Ok(api.answer(page, horizon)?.revision(last).next(next).into_response())
+    Ok(answer(page, horizon)?.revision(last).next(next).into_response())
 }

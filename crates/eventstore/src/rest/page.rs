@@ -4,11 +4,12 @@ use std::ops::ControlFlow;
 
 use lombard_engine::DecodeError;
 
-use crate::{cloud_event, query::Stored};
+use crate::{cloud_event, query::Stored, showing::Showing};
 
 /// Events as they are read.
 #[derive(Debug)]
 pub(super) struct Page {
+    showing: Showing,
     json: String,
     count: usize,
     limit: usize,
@@ -16,16 +17,10 @@ pub(super) struct Page {
     failed: Option<DecodeError>,
 }
 
-impl Default for Page {
-    fn default() -> Self {
-        Self::new(0, 0)
-    }
-}
-
 impl Page {
     /// Takes up to `limit` events; ends early when it has `bytes_max`, but not before the first event.
-    pub(super) fn new(limit: usize, bytes_max: usize) -> Self {
-        Self { json: "[".to_owned(), count: 0, limit, bytes_max, failed: None }
+    pub(super) fn new(showing: Showing, limit: usize, bytes_max: usize) -> Self {
+        Self { showing, json: "[".to_owned(), count: 0, limit, bytes_max, failed: None }
     }
 
     pub(super) fn add(&mut self, stored: Stored<'_>) -> ControlFlow<()> {
@@ -36,9 +31,12 @@ impl Page {
         if self.count > 0 {
             self.json.push(',');
         }
-        if let Err(error) = cloud_event::write(stored, &mut self.json) {
-            self.failed = Some(error);
-            return ControlFlow::Break(());
+        match self.showing.show(stored) {
+            Ok(shown) => cloud_event::write(&shown, &mut self.json),
+            Err(error) => {
+                self.failed = Some(error);
+                return ControlFlow::Break(());
+            }
         }
         if self.json.len() > self.bytes_max && self.count > 0 {
             self.json.truncate(length);

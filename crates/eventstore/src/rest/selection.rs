@@ -5,8 +5,9 @@ use lombard_eventstore_core::{Criterion, EventPosition, EventType, Query, Tag};
 use lombard_types::{Position, Timestamp};
 use serde::Deserialize;
 
-use super::{Api, paging};
+use super::paging;
 use crate::{
+    api::Api,
     problem,
     query::{Filter, Horizon},
 };

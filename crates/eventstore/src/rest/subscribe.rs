@@ -19,12 +19,13 @@ use lombard_eventstore_core::{EventPosition, Placed};
 use lombard_types::{Position, Revision, StreamName};
 use tokio::{sync::OwnedSemaphorePermit, time::Instant};
 
-use super::Api;
 use crate::{
+    api::Api,
     cloud_event,
     live::Live,
     problem,
     query::{AllReading, Direction, Filter, Horizon, QueryError, Reader, Stored, StreamReading},
+    showing::Showing,
 };
 
 /// Says that the connection lives, and keeps proxies from closing it.
@@ -97,6 +98,7 @@ pub(super) fn respond(
     let end = api.reader.durable();
     let subscriber = Subscriber {
         reader: api.reader.clone(),
+        showing: api.showing.clone(),
         place,
         filter,
         end,
@@ -122,6 +124,7 @@ pub(super) fn respond(
 
 struct Subscriber {
     reader: Reader,
+    showing: Showing,
     place: Place,
     filter: Filter,
     /// The record at which history ends and the feed begins.
@@ -172,7 +175,7 @@ impl Subscriber {
     }
 
     async fn read_history(&mut self, chunk: &mut String) -> Result<(), QueryError> {
-        let Self { reader, filter, end, .. } = self;
+        let Self { reader, showing, filter, end, .. } = self;
         let horizon = Horizon { end: *end, until: None };
         let direction = Direction::Forwards;
         let mut failed = None;
@@ -183,9 +186,12 @@ impl Subscriber {
             }
             let placed = stored.placed;
             let id = if is_all { placed.position.get() } else { placed.revision.get() };
-            let mut json = String::new();
-            match cloud_event::write(stored, &mut json) {
-                Ok(()) => write_event(id, &json, chunk),
+            match showing.show(stored) {
+                Ok(shown) => {
+                    let mut json = String::new();
+                    cloud_event::write(&shown, &mut json);
+                    write_event(id, &json, chunk);
+                }
                 Err(source) => {
                     failed = Some(QueryError::Decode { record: stored.recorded.position, source });
                     return ControlFlow::Break(());
@@ -212,7 +218,7 @@ impl Subscriber {
     }
 
     fn write_live(&self, live: &Live, chunk: &mut String) -> Option<()> {
-        let events = live.events();
+        let events = live.events(&self.showing);
         let events = events.inspect_err(|error| {
             tracing::error!(%error, "a subscription ends: an event cannot be decoded");
         });

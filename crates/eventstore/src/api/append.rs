@@ -1,0 +1,124 @@
+//! Appending.
+
+use lombard_chassis::{Problem, problems};
+use lombard_engine::{Committed, SubmitError};
+use lombard_eventstore_core::{
+    Append, Command, Condition, Event, Evidence, Expected, StreamAppend, StreamRange,
+};
+use lombard_types::{Position, StreamName};
+
+use super::Api;
+use crate::{
+    cloud_event::CloudEvent, codec::Recorded, machine::Reply, metrics::AppendResult, problem,
+};
+
+/// What a client wants appended, as its edge has read it.
+#[derive(Debug)]
+pub(crate) struct Draft<'a> {
+    /// Each stream once.
+    pub(crate) streams: Vec<StreamDraft<'a>>,
+    /// What must not have happened.
+    pub(crate) condition: Option<Condition>,
+    /// Who asks.
+    pub(crate) evidence: Evidence,
+}
+
+/// What a client wants appended to one stream.
+#[derive(Debug)]
+pub(crate) struct StreamDraft<'a> {
+    pub(crate) stream: StreamName,
+    pub(crate) expected: Expected,
+    pub(crate) events: Vec<CloudEvent<'a>>,
+}
+
+/// Where the events of an append stand, now or since the first time it was asked for.
+pub(crate) struct Outcome {
+    pub(crate) streams: Vec<StreamRange>,
+    pub(crate) recorded: Recorded,
+    /// Whether this is the answer to a retry.
+    pub(crate) is_replayed: bool,
+}
+
+impl Api {
+    /// Appends what a client has sent: all of it or nothing. The same again is answered as the first time.
+    pub(crate) async fn append(&self, draft: Draft<'_>) -> Result<Outcome, Problem> {
+        let append = self.prepare(draft)?;
+        let event_count = append.events().count();
+        let outcome = match self.writer.submit(Command::Append(append)).await {
+            Ok(committed) => self.outcome(committed).await,
+            Err(error) => {
+                let result = match error {
+                    SubmitError::Rejected { .. } => AppendResult::Rejected,
+                    _ => AppendResult::Failed,
+                };
+                Err((result, problem::from_submit_error(error)))
+            }
+        };
+        match outcome {
+            Ok(outcome) if outcome.is_replayed => {
+                self.metrics.append(AppendResult::Replayed);
+                Ok(outcome)
+            }
+            Ok(outcome) => {
+                self.metrics.append(AppendResult::Appended);
+                self.metrics.events_appended(event_count);
+                Ok(outcome)
+            }
+            Err((result, problem)) => {
+                self.metrics.append(result);
+                Err(problem)
+            }
+        }
+    }
+
+    fn prepare(&self, draft: Draft<'_>) -> Result<Append, Problem> {
+        let Draft { streams, condition, evidence } = draft;
+        let prepare = |StreamDraft { stream, expected, events }| {
+            let events = self
+                .preparing
+                .prepare(events)
+                .map_err(|refused| problem::from_refused(&refused))?;
+            Ok(StreamAppend { stream, expected, events })
+        };
+        let streams = streams.into_iter().map(prepare).collect::<Result<_, Problem>>()?;
+        Ok(Append { streams, condition, evidence })
+    }
+
+    async fn outcome(
+        &self,
+        committed: Committed<Reply>,
+    ) -> Result<Outcome, (AppendResult, Problem)> {
+        let Committed { position, time, reply, .. } = committed;
+        match reply {
+            Reply::Appended(streams) => {
+                let recorded = Recorded { position, time };
+                Ok(Outcome { streams, recorded, is_replayed: false })
+            }
+            Reply::Recorded(record, append) => self.earlier(record, &append, position).await,
+            Reply::Stored(_) => {
+                tracing::error!("an append was answered as a document");
+                Err((AppendResult::Failed, Problem::new(&problems::INTERNAL)))
+            }
+        }
+    }
+
+    /// The first answer to an append that has been recorded, or what differs from it.
+    async fn earlier(
+        &self,
+        record: Position,
+        append: &Append,
+        position: Position,
+    ) -> Result<Outcome, (AppendResult, Problem)> {
+        let stored = self.reader.record(record).await;
+        let stored =
+            stored.map_err(|error| (AppendResult::Failed, problem::from_query_error(&error)))?;
+        let Event::Appended(appended) = &stored.event else {
+            return Err((AppendResult::Failed, problem::not_where_indexed(record)));
+        };
+        let streams = appended.repeated_by(append, |recorded, asked| recorded == asked);
+        let streams = streams.map_err(|rejection| {
+            (AppendResult::Rejected, problem::from_rejection(rejection, Some(position)))
+        })?;
+        Ok(Outcome { streams, recorded: stored.recorded, is_replayed: true })
+    }
+}
