@@ -2,10 +2,7 @@
 
 use std::{
     fmt,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{Arc, atomic::Ordering},
     thread,
     time::SystemTime,
 };
@@ -14,7 +11,7 @@ use lombard_log::SharedLog;
 use lombard_types::{Position, Timestamp};
 use tokio::{
     runtime::Runtime,
-    sync::{mpsc, oneshot, watch},
+    sync::{oneshot, watch},
 };
 
 use crate::{
@@ -119,6 +116,31 @@ impl Engine {
         Ok((handle, Self { stopped, _snapshotter: Some(snapshotter) }))
     }
 
+    /// [`Engine::start_with_clock`] without a thread of its own: the future that it answers is the writer, which serves while
+    /// it is polled and ends as [`Engine::stopped`] would. For simulations, in which one thread does everything in an order
+    /// that follows from a seed.
+    pub async fn unthreaded<M, C>(
+        name: &'static str,
+        log: SharedLog,
+        state: impl Into<StateAt<M>>,
+        codec: C,
+        limits: Limits,
+        clock: Clock,
+    ) -> Result<(Handle<M>, impl Future<Output = Result<(), StoppedError>>), StartError>
+    where
+        M: Machine,
+        C: Codec<Event = M::Event>,
+    {
+        let (_, snapshots) = watch::channel(None);
+        let (handle, queue) = Handle::new(log.clone(), limits, snapshots);
+        let replay = Replay { name, log: &log, codec: &codec };
+        let replayed = replay.run(state.into(), Position::new(u64::MAX), || true).await?;
+        let recorded_bytes = Arc::clone(&handle.recorded_bytes);
+        recorded_bytes.store(replayed.bytes, Ordering::Relaxed);
+        let writer = Writer::new(name, log, codec, replayed, limits, clock, recorded_bytes);
+        Ok((handle, writer.serve(queue)))
+    }
+
     /// Resolves when the engine has stopped: with `Ok` after the last handle was dropped and everything answered.
     pub async fn stopped(self) -> Result<(), StoppedError> {
         self.stopped.await.unwrap_or(Err(StoppedError::Panicked { name: "engine" }))
@@ -146,15 +168,8 @@ where
     M: Machine,
     C: Codec<Event = M::Event>,
 {
-    let (requests, queue) = mpsc::channel(limits.queue_commands_max);
-    let recorded_bytes = Arc::new(AtomicU64::new(0));
-    let handle = Handle {
-        requests,
-        log: log.clone(),
-        limits,
-        recorded_bytes: Arc::clone(&recorded_bytes),
-        snapshots,
-    };
+    let (handle, queue) = Handle::new(log.clone(), limits, snapshots);
+    let recorded_bytes = Arc::clone(&handle.recorded_bytes);
     let (started_tx, started) = std::sync::mpsc::channel();
     let (stopped_tx, stopped) = oneshot::channel();
     let runtime = tokio::runtime::Builder::new_current_thread()

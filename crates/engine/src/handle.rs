@@ -3,12 +3,14 @@
 use std::{
     fmt,
     sync::{Arc, atomic::AtomicU64},
-    time::Instant,
 };
 
 use lombard_log::SharedLog;
 use lombard_types::{Position, Timestamp};
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::{
+    sync::{mpsc, oneshot, watch},
+    time::Instant,
+};
 
 use crate::{Limits, Machine, SnapshotInfo};
 
@@ -113,6 +115,17 @@ pub(crate) enum Request<M: Machine> {
 }
 
 impl<M: Machine> Handle<M> {
+    /// A handle, and the queue that its writer takes from.
+    pub(crate) fn new(
+        log: SharedLog,
+        limits: Limits,
+        snapshots: watch::Receiver<Option<SnapshotInfo>>,
+    ) -> (Self, mpsc::Receiver<Request<M>>) {
+        let (requests, queue) = mpsc::channel(limits.queue_commands_max);
+        let recorded_bytes = Arc::new(AtomicU64::new(0));
+        (Self { requests, log, limits, recorded_bytes, snapshots }, queue)
+    }
+
     /// Has the command decided and, if it took effect, made durable. Waits at most the engine's `submit_timeout`.
     ///
     /// Cancel safe in the sense that dropping the future does not stop the command: its outcome is then unknown.
@@ -128,7 +141,7 @@ impl<M: Machine> Handle<M> {
                 mpsc::error::TrySendError::Closed(_) => SubmitError::Stopped,
             },
         )?;
-        match tokio::time::timeout_at(deadline.into(), answered).await {
+        match tokio::time::timeout_at(deadline, answered).await {
             Ok(Ok(answer)) => answer,
             Ok(Err(_)) | Err(_) => Err(SubmitError::OutcomeUnknown),
         }

@@ -6,13 +6,15 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
-    time::Instant,
 };
 
 use futures_util::{StreamExt, future::BoxFuture, stream::FuturesOrdered};
 use lombard_log::{AppendError, Batch, RECORD_OVERHEAD_BYTES, SharedLog};
 use lombard_types::{Position, Timestamp};
-use tokio::sync::{mpsc, oneshot};
+use tokio::{
+    sync::{mpsc, oneshot},
+    time::Instant,
+};
 
 use crate::{
     At, Clock, Codec, Committed, Decision, Limits, Machine, StoppedError, SubmitError,

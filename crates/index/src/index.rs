@@ -113,8 +113,27 @@ impl Opening {
         Ok(map)
     }
 
-    /// Starts sealing behind the log. `durable` says how far the log is; when it is gone, sealing ends.
+    /// Starts sealing behind the log, on a thread of its own. `durable` says how far the log is; when it is gone, sealing
+    /// ends.
     pub fn start(self, durable: watch::Receiver<Position>) -> Result<Index, OpenError> {
+        let directory = self.directory.clone();
+        let failed = |source| OpenError::Io { directory: directory.clone(), source };
+        let (mut index, sealing) = self.unthreaded(durable)?;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
+        let runtime = runtime.map_err(failed)?;
+        let thread = std::thread::Builder::new()
+            .name("index-sealer".to_owned())
+            .spawn(move || runtime.block_on(sealing))
+            .map_err(failed)?;
+        index.thread = Some(thread);
+        Ok(index)
+    }
+
+    /// [`Opening::start`] without the thread: sealing goes on while the future is polled. For simulations.
+    pub fn unthreaded(
+        self,
+        durable: watch::Receiver<Position>,
+    ) -> Result<(Index, impl Future<Output = ()> + Send + 'static), OpenError> {
         let Self { directory, manifest, maps } = self;
         let failed = |source| OpenError::Io { directory: directory.clone(), source };
         remove_orphans(&directory, &manifest).map_err(failed)?;
@@ -132,19 +151,14 @@ impl Opening {
             durable,
             alive: alive_received,
         };
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
-        let runtime = runtime.map_err(failed)?;
-        let thread = std::thread::Builder::new()
-            .name("index-sealer".to_owned())
-            .spawn(move || runtime.block_on(sealer.run(freezes_received)))
-            .map_err(failed)?;
-        Ok(Index {
+        let index = Index {
             maps,
             running: Some((freezes, alive)),
             freeze_count: AtomicU64::new(0),
             shared,
-            thread: Some(thread),
-        })
+            thread: None,
+        };
+        Ok((index, sealer.run(freezes_received)))
     }
 }
 
@@ -173,6 +187,7 @@ pub struct Index {
     running: Option<(mpsc::UnboundedSender<Freeze>, watch::Sender<()>)>,
     freeze_count: AtomicU64,
     shared: Arc<Shared>,
+    /// None where somebody else seals.
     thread: Option<JoinHandle<()>>,
 }
 

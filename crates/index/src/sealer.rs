@@ -42,6 +42,7 @@ impl Sealer {
     pub(crate) async fn run(mut self, mut freezes: mpsc::UnboundedReceiver<Freeze>) {
         while let Some(freeze) = freezes.recv().await {
             tokio::select! {
+                biased;
                 durable = self.durable.wait_for(|durable| *durable >= freeze.position) => {
                     if durable.is_err() {
                         return;
@@ -59,6 +60,7 @@ impl Sealer {
                     Err(error) => self.report(&error),
                 }
                 tokio::select! {
+                    biased;
                     () = tokio::time::sleep(RETRY_AFTER) => {}
                     () = gone(&mut self.alive) => return,
                 }

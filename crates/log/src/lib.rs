@@ -30,4 +30,4 @@ pub use log::{AppendError, Log, RECORD_OVERHEAD_BYTES, ReadError, SharedLog};
 pub use log_id::LogId;
 pub use memory::MemoryLog;
 pub use record::{Batch, Record};
-pub use segmented::{OpenError, SegmentedConfig, SegmentedLog};
+pub use segmented::{OpenError, SegmentedConfig, SegmentedLog, Steps};

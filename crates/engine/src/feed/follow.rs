@@ -45,6 +45,7 @@ impl<T: FeedItem> Follow<T> {
                 return;
             }
             tokio::select! {
+                biased;
                 advanced = durable.wait_for(|durable| *durable > position) => {
                     if advanced.is_err() {
                         return;

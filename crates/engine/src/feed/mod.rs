@@ -144,7 +144,7 @@ impl<T> fmt::Debug for Feed<T> {
 // === impl Feed ===
 
 impl<T: FeedItem> Feed<T> {
-    /// Starts following `log`. `make` makes the item of a record from it, its time and its decoded events.
+    /// Starts following `log` on a thread of its own. `make` makes the item of a record from it, its time and its decoded events.
     pub fn start<C>(
         name: &'static str,
         log: SharedLog,
@@ -152,6 +152,28 @@ impl<T: FeedItem> Feed<T> {
         limits: FeedLimits,
         make: impl Fn(&Record, Timestamp, Vec<C::Event>) -> T + Send + Sync + 'static,
     ) -> Result<Self, StartError>
+    where
+        C: Codec,
+    {
+        let (feed, following) = Self::unthreaded(name, log, codec, limits, make);
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .build()
+            .map_err(|error| StartError::Thread { name, cause: error.to_string() })?;
+        thread::Builder::new()
+            .name(format!("{name}-feed"))
+            .spawn(move || runtime.block_on(following))
+            .map_err(|error| StartError::Thread { name, cause: error.to_string() })?;
+        Ok(feed)
+    }
+
+    /// [`Feed::start`] without the thread: it follows while the future is polled. For simulations.
+    pub fn unthreaded<C>(
+        name: &'static str,
+        log: SharedLog,
+        codec: C,
+        limits: FeedLimits,
+        make: impl Fn(&Record, Timestamp, Vec<C::Event>) -> T + Send + Sync + 'static,
+    ) -> (Self, impl Future<Output = ()> + Send + 'static)
     where
         C: Codec,
     {
@@ -172,14 +194,7 @@ impl<T: FeedItem> Feed<T> {
         let (fed_sender, fed) = watch::channel(tail);
         let (alive, gone) = watch::channel(());
         let follow = Follow { shared: Arc::clone(&shared), fed: fed_sender };
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .build()
-            .map_err(|error| StartError::Thread { name, cause: error.to_string() })?;
-        thread::Builder::new()
-            .name(format!("{name}-feed"))
-            .spawn(move || runtime.block_on(follow.run(gone)))
-            .map_err(|error| StartError::Thread { name, cause: error.to_string() })?;
-        Ok(Self { shared, fed, alive: Arc::new(alive) })
+        (Self { shared, fed, alive: Arc::new(alive) }, follow.run(gone))
     }
 
     /// Gives every record from `from` on, once and in order; it may be beyond the tail, and then waits for it.

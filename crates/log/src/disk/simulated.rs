@@ -52,6 +52,10 @@ struct State {
     randoms: u64,
     is_sync_failing: bool,
     is_write_failing: bool,
+    is_lying: bool,
+    /// Changes that may still be made before the power goes, where it is to go at all.
+    changes_left: Option<u64>,
+    is_off: bool,
     /// Data syncs that may pass before they wait, where they wait at all.
     held: Option<u64>,
     waiting: u64,
@@ -103,6 +107,9 @@ impl Simulated {
             randoms: 0,
             is_sync_failing: false,
             is_write_failing: false,
+            is_lying: false,
+            changes_left: None,
+            is_off: false,
             held: None,
             waiting: 0,
         };
@@ -114,6 +121,25 @@ impl Simulated {
     pub fn crash(&self) {
         self.shared.state.lock().crash();
         self.shared.changed.notify_all();
+    }
+
+    /// Cuts the power at the change of a file or a name that follows on the next `changes` ones: wherever its user is then.
+    /// Everything fails until [`Simulated::restore_power`].
+    pub fn cut_power_after(&self, changes: u64) {
+        self.shared.state.lock().changes_left = Some(changes);
+    }
+
+    /// Ends what [`Simulated::cut_power_after`] began. Whether the power had gone.
+    pub fn restore_power(&self) -> bool {
+        let mut state = self.shared.state.lock();
+        state.changes_left = None;
+        std::mem::take(&mut state.is_off)
+    }
+
+    /// From now on syncs of files are answered and not done, or done again: what a disk must never do. Shows that a
+    /// simulation would notice.
+    pub fn lie_about_syncs(&self, is_lying: bool) {
+        self.shared.state.lock().is_lying = is_lying;
     }
 
     /// Kills whoever uses the disk, which itself goes on: nothing that was written is lost, and nothing that was not
@@ -224,6 +250,24 @@ impl State {
         }
     }
 
+    /// One more change is about to be made, unless the power goes now.
+    fn change(&mut self) -> io::Result<()> {
+        match self.changes_left {
+            Some(0) => {
+                self.changes_left = None;
+                self.crash();
+                self.is_off = true;
+            }
+            Some(left) => self.changes_left = Some(left - 1),
+            None => {}
+        }
+        self.check_power()
+    }
+
+    fn check_power(&self) -> io::Result<()> {
+        if self.is_off { Err(io::Error::other("the disk has no power")) } else { Ok(()) }
+    }
+
     fn revive(&mut self) {
         self.is_sync_failing = false;
         self.is_write_failing = false;
@@ -331,6 +375,7 @@ impl Disk for Simulated {
 
     fn create(&self, path: &Path) -> io::Result<SharedFile> {
         let mut state = self.shared.state.lock();
+        state.change()?;
         let node = state.next_node;
         state.next_node += 1;
         state.nodes.insert(node, Node::default());
@@ -340,6 +385,7 @@ impl Disk for Simulated {
 
     fn open(&self, path: &Path) -> io::Result<SharedFile> {
         let state = self.shared.state.lock();
+        state.check_power()?;
         let node = *state.names.get(path).ok_or(io::ErrorKind::NotFound)?;
         Ok(self.file(state.life, node, path))
     }
@@ -350,6 +396,7 @@ impl Disk for Simulated {
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         let mut state = self.shared.state.lock();
+        state.change()?;
         let node = *state.names.get(from).ok_or(io::ErrorKind::NotFound)?;
         state.rename([
             NameChange { path: to.to_owned(), node: Some(node) },
@@ -360,6 +407,7 @@ impl Disk for Simulated {
 
     fn remove(&self, path: &Path) -> io::Result<()> {
         let mut state = self.shared.state.lock();
+        state.change()?;
         state.names.get(path).ok_or(io::ErrorKind::NotFound)?;
         state.rename([NameChange { path: path.to_owned(), node: None }]);
         Ok(())
@@ -367,12 +415,14 @@ impl Disk for Simulated {
 
     fn list(&self, directory: &Path) -> io::Result<Vec<PathBuf>> {
         let state = self.shared.state.lock();
+        state.check_power()?;
         let inside = |path: &&PathBuf| path.parent() == Some(directory);
         Ok(state.names.keys().filter(inside).cloned().collect())
     }
 
     fn sync_directory(&self, directory: &Path) -> io::Result<()> {
         let mut state = self.shared.state.lock();
+        state.change()?;
         let (inside, outside): (Vec<_>, Vec<_>) = std::mem::take(&mut state.renames)
             .into_iter()
             .partition(|change| change.path.parent() == Some(directory));
@@ -384,6 +434,7 @@ impl Disk for Simulated {
 
     fn lock(&self, path: &Path) -> io::Result<Option<Lock>> {
         let mut state = self.shared.state.lock();
+        state.check_power()?;
         let (disk, life, path) = (self.clone(), state.life, path.to_owned());
         let is_taken = state.locks.insert(path.clone());
         Ok(is_taken.then(|| -> Lock { Box::new(Held { disk, life, path }) }))
@@ -442,6 +493,10 @@ impl SimulatedFile {
             self.wait_for_turn(&mut state)?;
         }
         self.check(&state)?;
+        state.change()?;
+        if state.is_lying {
+            return Ok(());
+        }
         let is_failing = (state.is_sync_failing && is_data) || state.is_write_failing;
         let fate = state.dice(&self.path.to_string_lossy(), 2);
         let node = state.nodes.get_mut(&self.node).ok_or(io::ErrorKind::NotFound)?;
@@ -488,6 +543,7 @@ impl File for SimulatedFile {
 
     fn write_all_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
         self.with(|state, id| {
+            state.change()?;
             if state.is_write_failing {
                 return Err(io::Error::other("the disk failed to write"));
             }
@@ -515,6 +571,7 @@ impl File for SimulatedFile {
 
     fn set_bytes(&self, bytes: u64) -> io::Result<()> {
         self.with(|state, id| {
+            state.change()?;
             let bytes = to_usize(bytes)?;
             let node = state.nodes.get_mut(&id).ok_or(io::ErrorKind::NotFound)?;
             node.now.resize(bytes, 0);

@@ -69,6 +69,7 @@ pub struct MerkleFollower {
     shared: Arc<Shared>,
     size: watch::Receiver<u64>,
     stop: watch::Sender<bool>,
+    /// None where somebody else follows.
     thread: Option<JoinHandle<()>>,
 }
 
@@ -91,22 +92,36 @@ impl MerkleFollower {
     /// Follows a log, with the leaf hashes in its directory. Returns at once; the tree catches up behind. It holds the
     /// log: whoever closes the log drops the follower first.
     pub fn start(disk: SharedDisk, directory: &Path, log: SharedLog) -> io::Result<Self> {
+        let (mut follower, following) = Self::unthreaded(disk, directory, log);
         let runtime = tokio::runtime::Builder::new_current_thread().build()?;
+        let thread = std::thread::Builder::new()
+            .name("log-merkle".to_owned())
+            .spawn(move || runtime.block_on(following))?;
+        follower.thread = Some(thread);
+        Ok(follower)
+    }
+
+    /// [`MerkleFollower::start`] without the thread: it follows while the future is polled. For simulations.
+    pub fn unthreaded(
+        disk: SharedDisk,
+        directory: &Path,
+        log: SharedLog,
+    ) -> (Self, impl Future<Output = ()> + Send + 'static) {
         let (size_sender, size) = watch::channel(0);
         let (stop, stopped) = watch::channel(false);
         let shared = Arc::new(Shared { log, tree: RwLock::new(None), failure: RwLock::new(None) });
         let (following, directory) = (Arc::clone(&shared), directory.to_owned());
-        let thread = std::thread::Builder::new().name("log-merkle".to_owned()).spawn(move || {
-            let followed = runtime.block_on(async {
-                let leaves = LeafFile::open(&*disk, &directory)?;
-                following.run(leaves, &size_sender, stopped).await
-            });
+        let follow = async move {
+            let followed = match LeafFile::open(&*disk, &directory) {
+                Ok(leaves) => following.run(leaves, &size_sender, stopped).await,
+                Err(error) => Err(error.into()),
+            };
             if let Err(error) = followed {
                 tracing::error!(directory = %directory.display(), %error, "the Merkle tree stopped");
                 *following.failure.write() = Some(error);
             }
-        })?;
-        Ok(Self { shared, size, stop, thread: Some(thread) })
+        };
+        (Self { shared, size, stop, thread: None }, follow)
     }
 
     /// How many records the tree covers.
@@ -200,6 +215,7 @@ impl Shared {
                 size.send_replace(tree_size);
             }
             tokio::select! {
+                biased;
                 _ = stopped.changed() => return Ok(()),
                 changed = durable.changed() => if changed.is_err() {
                     return Ok(());

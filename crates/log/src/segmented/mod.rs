@@ -36,9 +36,11 @@ mod plan;
 mod prepare;
 mod read;
 mod scan;
+mod steps;
 mod write;
 
 pub use log::{SegmentedConfig, SegmentedLog};
 pub use open::OpenError;
 pub(crate) use read::read_all;
 pub(crate) use scan::{FIRST_RECORD_OFFSET, Scan, clear_from, log_id, scan, segment_files};
+pub use steps::Steps;

@@ -20,8 +20,9 @@ use super::{
     },
     log::{Prepared, Shared, State, queued_bytes},
     plan::Plan,
-    prepare,
+    prepare::{self, Preparer},
     read::{read_all, read_chunk},
+    steps::Steps,
     write::{Current, Writer},
 };
 use crate::disk::{Disk, File, Lock, Real, SharedDisk, SharedFile};
@@ -102,6 +103,22 @@ impl SegmentedLog {
         directory: &Path,
         config: SegmentedConfig,
     ) -> Result<Self, OpenError> {
+        let (mut log, Steps { writer, preparer }) = Self::unthreaded(disk, directory, config)?;
+        let io_error = |source| OpenError::Io { directory: directory.to_owned(), source };
+        let work = writer.map(|writer| spawn("log-writer", move || writer.run()));
+        let preparing = spawn("log-preparer", move || preparer.run());
+        for spawned in work.into_iter().chain([preparing]) {
+            log.threads.push(spawned.map_err(io_error)?);
+        }
+        Ok(log)
+    }
+
+    /// The same without threads: whoever opens the log has it work, step by step.
+    pub fn unthreaded(
+        disk: SharedDisk,
+        directory: &Path,
+        config: SegmentedConfig,
+    ) -> Result<(Self, Steps), OpenError> {
         let SegmentedConfig { segment_bytes_min, record_bytes_max, .. } = config;
         if segment_bytes_min < SEGMENT_HEADER_BYTES + framed_bytes(record_bytes_max) {
             return Err(OpenError::Config { segment_bytes_min, record_bytes_max });
@@ -243,7 +260,7 @@ struct Opening<'a> {
 }
 
 impl Opening<'_> {
-    fn finish(self) -> Result<SegmentedLog, OpenError> {
+    fn finish(self) -> Result<(SegmentedLog, Steps), OpenError> {
         let Self { disk, directory, config, lock, segments } = self;
         let io_error = |source| OpenError::Io { directory: directory.to_owned(), source };
         let mut index = Index::default();
@@ -307,16 +324,11 @@ impl Opening<'_> {
             index: RwLock::new(index),
             _lock: lock,
         });
-        let writer =
-            Writer { shared: Arc::clone(&shared), durable: durable_sender, current, next: tail };
-        let preparing = Arc::clone(&shared);
-        let next_bytes = (largest * 2).clamp(config.segment_bytes_min, config.segment_bytes_max);
-        let threads = vec![
-            spawn("log-writer", move || writer.run()).map_err(io_error)?,
-            spawn("log-preparer", move || prepare::run(&preparing, next_number, next_bytes))
-                .map_err(io_error)?,
-        ];
-        Ok(SegmentedLog { shared, threads })
+        let writer = Writer::new(Arc::clone(&shared), durable_sender, current, tail);
+        let bytes = (largest * 2).clamp(config.segment_bytes_min, config.segment_bytes_max);
+        let preparer = Preparer { shared: Arc::clone(&shared), number: next_number, bytes };
+        let steps = Steps { writer: Some(writer), preparer };
+        Ok((SegmentedLog { shared, threads: Vec::new() }, steps))
     }
 }
 

@@ -3,6 +3,7 @@
 use std::{
     io,
     path::{Path, PathBuf},
+    sync::Arc,
     time::Duration,
 };
 
@@ -16,37 +17,57 @@ const RETRY_AFTER: Duration = Duration::from_millis(250);
 /// Zeros written at once: small, so that the syncs of the writer are not held up for long.
 static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
 
-pub(super) fn run(shared: &Shared, mut number: u64, mut bytes: usize) {
-    loop {
-        {
-            let mut state = shared.state.lock();
-            while !state.is_closing && state.plan.prepared_count() >= PREPARED_SEGMENTS {
-                shared.segment_is_wanted.wait(&mut state);
-            }
-            if state.full.is_some() && !state.is_closing {
-                // Woken earlier by whoever asks for room: then the disk is asked again at once.
-                shared.segment_is_wanted.wait_for(&mut state, RETRY_AFTER);
-            }
-            if state.is_closing || state.poison.is_some() {
-                return;
-            }
+/// Prepares one segment after the other.
+pub(super) struct Preparer {
+    pub(super) shared: Arc<Shared>,
+    /// Of the next segment.
+    pub(super) number: u64,
+    /// Of the next segment.
+    pub(super) bytes: usize,
+}
+
+impl Preparer {
+    /// Works until the log is closed or poisoned.
+    pub(super) fn run(mut self) {
+        while self.wait_for_work() {
+            self.prepare();
         }
-        match create(&*shared.disk, &shared.directory, number, bytes) {
+    }
+
+    /// Whether a segment is wanted; not when the log takes no more.
+    fn wait_for_work(&self) -> bool {
+        let mut state = self.shared.state.lock();
+        while !state.is_closing && state.plan.prepared_count() >= PREPARED_SEGMENTS {
+            self.shared.segment_is_wanted.wait(&mut state);
+        }
+        if state.full.is_some() && !state.is_closing {
+            // Woken earlier by whoever asks for room: then the disk is asked again at once.
+            self.shared.segment_is_wanted.wait_for(&mut state, RETRY_AFTER);
+        }
+        !state.is_closing && state.poison.is_none()
+    }
+
+    /// Prepares the next segment, or notes why it cannot be.
+    pub(super) fn prepare(&mut self) {
+        let shared = &self.shared;
+        let directory = &shared.directory;
+        match create(&*shared.disk, directory, self.number, self.bytes) {
             Ok(file) => {
                 let mut state = shared.state.lock();
                 if state.full.take().is_some() {
-                    tracing::info!(log = %shared.directory.display(), "there is disk space again");
+                    tracing::info!(log = %directory.display(), "there is disk space again");
                 }
-                state.plan.add_segment(bytes);
+                state.plan.add_segment(self.bytes);
+                let (number, bytes) = (self.number, self.bytes);
                 state.prepared.push_back(Prepared { number, bytes, file });
                 drop(state);
-                number += 1;
-                bytes = (bytes * 2).min(shared.config.segment_bytes_max);
+                self.number += 1;
+                self.bytes = (self.bytes * 2).min(shared.config.segment_bytes_max);
             }
             Err(error) => {
                 let mut state = shared.state.lock();
                 if state.full.is_none() {
-                    tracing::warn!(log = %shared.directory.display(), %error, "failed to prepare a segment");
+                    tracing::warn!(log = %directory.display(), %error, "failed to prepare a segment");
                 }
                 state.full = Some(error.to_string().into());
             }

@@ -31,39 +31,65 @@ pub(super) struct Writer {
     pub(super) current: Current,
     /// The position of the next record to be written.
     pub(super) next: Position,
+    buffer: Vec<u8>,
 }
 
 type Answer = oneshot::Sender<Result<Position, AppendError>>;
 
 impl Writer {
+    pub(super) fn new(
+        shared: Arc<Shared>,
+        durable: watch::Sender<Position>,
+        current: Current,
+        next: Position,
+    ) -> Self {
+        Self { shared, durable, current, next, buffer: Vec::new() }
+    }
+
+    /// Works until the log is closed and everything is written, or a write failed.
     pub(super) fn run(mut self) {
-        let mut buffer = Vec::new();
-        while let Some(group) = self.take_group() {
-            let (batches, answers) = self.split(group);
-            match self.write(&batches, &mut buffer) {
-                Ok(()) => {
-                    self.durable.send_replace(self.next);
-                    for (tail, answer) in answers {
-                        // Whoever appended may not wait for the answer.
-                        drop(answer.send(Ok(tail)));
-                    }
-                }
-                Err(error) => return self.poison(&error, answers),
+        while self.wait_for_work() {
+            match self.write_group() {
+                Some(writer) => self = writer,
+                None => return,
             }
-            buffer.clear();
-            buffer.shrink_to(BUFFER_BYTES_KEPT);
         }
     }
 
-    /// Waits for work and takes it; `None` when the log is closing and everything is written.
-    fn take_group(&self) -> Option<Vec<Queued>> {
+    /// Whether there is something to write; not when the log is closing and everything is written.
+    fn wait_for_work(&self) -> bool {
         let mut state = self.shared.state.lock();
         while state.queue.is_empty() {
             if state.is_closing {
-                return None;
+                return false;
             }
             self.shared.work_is_there.wait(&mut state);
         }
+        true
+    }
+
+    /// Writes what is queued, syncs it and answers. The writer ends with the first failure.
+    pub(super) fn write_group(mut self) -> Option<Self> {
+        let group = self.take_group();
+        let (batches, answers) = self.split(group);
+        let mut buffer = mem::take(&mut self.buffer);
+        if let Err(error) = self.write(&batches, &mut buffer) {
+            self.poison(&error, answers);
+            return None;
+        }
+        self.durable.send_replace(self.next);
+        for (tail, answer) in answers {
+            // Whoever appended may not wait for the answer.
+            drop(answer.send(Ok(tail)));
+        }
+        buffer.clear();
+        buffer.shrink_to(BUFFER_BYTES_KEPT);
+        self.buffer = buffer;
+        Some(self)
+    }
+
+    fn take_group(&self) -> Vec<Queued> {
+        let mut state = self.shared.state.lock();
         let mut group = Vec::new();
         let mut bytes = 0;
         while let Some(queued) = state.queue.pop_front() {
@@ -76,7 +102,7 @@ impl Writer {
         state.queue_bytes = state.queue_bytes.saturating_sub(bytes);
         drop(state);
         self.shared.room_changed.send_replace(());
-        Some(group)
+        group
     }
 
     /// Batches, and what to answer once they are durable. Whatever happens to the batches, nobody is left unanswered.
