@@ -1,8 +1,8 @@
 //! A registered client.
 
-use std::fmt;
+use std::{collections::BTreeSet, fmt};
 
-use lombard_token::{PublicJwk, ScopeSet};
+use lombard_token::{DetailType, PublicJwk, ScopeSet};
 use lombard_types::{ClientId, Timestamp};
 
 /// An OAuth client (RFC 6749 section 2): a program that may ask for tokens.
@@ -14,6 +14,8 @@ pub struct Client {
     pub name: ClientName,
     /// The widest scope that it may ask for.
     pub scope: ScopeSet,
+    /// The types of authorization details that it may ask for (RFC 9396 section 10).
+    pub authorization_details_types: BTreeSet<DetailType>,
     /// How it proves who it is.
     pub authentication: Authentication,
     /// When it was registered.

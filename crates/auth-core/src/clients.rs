@@ -190,6 +190,7 @@ impl Clients {
         if let Some(existing) = self.get(client.id.as_str()) {
             let is_same = existing.name == client.name
                 && existing.scope == client.scope
+                && existing.authorization_details_types == client.authorization_details_types
                 && existing.registered_by == client.registered_by;
             return match (&existing.authentication, client.authentication) {
                 (Authentication::Secret { .. }, Authentication::Secret { sha256 }) if is_same => {
@@ -237,6 +238,8 @@ impl Clients {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use proptest::prelude::*;
 
     use super::*;
@@ -247,6 +250,7 @@ mod tests {
             id: format!("client-{id}").parse().unwrap(),
             name: ClientName::new("test").unwrap(),
             scope: scope.parse().unwrap(),
+            authorization_details_types: BTreeSet::new(),
             authentication: Authentication::Secret { sha256: [secret; 32] },
             registered_at: Timestamp::EPOCH,
             registered_by: "admin".into(),

@@ -1,7 +1,20 @@
 //! What a token may say: how wide, and for whom.
 
-use lombard_token::{Scope, ScopeSet};
-use lombard_types::ServiceName;
+use lombard_token::{AuthorizationDetail, AuthorizationDetails, DetailType, Scope, ScopeSet};
+use lombard_types::{AccountPath, ServiceName};
+
+use crate::Client;
+
+/// What is asked for.
+#[derive(Clone, Copy, Debug)]
+pub struct Request<'a> {
+    /// Scopes, where some are named.
+    pub scope: Option<&'a ScopeSet>,
+    /// Authorization details (RFC 9396), often none.
+    pub authorization_details: &'a AuthorizationDetails,
+    /// The parameter `resource` (RFC 8707).
+    pub resource: Option<&'a str>,
+}
 
 /// What a `client_credentials` grant settles on.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -10,6 +23,8 @@ pub struct Granted {
     pub audience: String,
     /// What it permits there.
     pub scope: ScopeSet,
+    /// What it permits there beyond that.
+    pub authorization_details: AuthorizationDetails,
 }
 
 /// Why nothing is granted.
@@ -43,6 +58,25 @@ pub enum GrantError {
     /// Nothing would be permitted.
     #[error("the client is registered for nothing at this resource")]
     Nothing,
+    /// The client is not registered for details of this type.
+    #[error("the client may not ask for authorization details of type {0}")]
+    TypeNotAllowed(DetailType),
+    /// The client may not give away what the payment takes.
+    #[error("the client may not have {0} debited")]
+    DebtorNotAllowed(AccountPath),
+    /// A detail is for another resource than the token.
+    #[error("authorization details of type {detail_type} have no meaning at {resource}")]
+    DetailAtWrongResource {
+        /// The type.
+        detail_type: DetailType,
+        /// What the token would be for.
+        resource: String,
+    },
+    /// Nothing says which resource the details are for.
+    #[error(
+        "name the resource of the authorization details, with locations or the parameter resource"
+    )]
+    DetailWithoutResource,
 }
 
 /// The path prefix that scopes of this family are about: a role's API, or the service of that name.
@@ -57,37 +91,83 @@ pub fn resource_of_family(family: &str) -> String {
 /// Where `admin` belongs when nothing else says it.
 const ADMIN_RESOURCE: &str = "/v1/auth";
 
-/// Settles a grant: `requested` must be within `allowed`, and everything must be about one resource, which is
-/// `resource` or what the scopes are about (RFC 9068 section 3).
-pub fn grant(
-    allowed: &ScopeSet,
-    requested: Option<&ScopeSet>,
-    resource: Option<&str>,
-    issuer: &str,
-) -> Result<Granted, GrantError> {
+/// Settles a grant: what is requested must be within what the client is registered for, and everything must be about
+/// one resource, which is the one that is named, or what the scopes and details are about (RFC 9068 section 3).
+///
+/// Without scope and details, everything that the client is registered for is requested; with details alone, no scope is.
+pub fn grant(client: &Client, request: Request<'_>, issuer: &str) -> Result<Granted, GrantError> {
+    let Request { scope: requested, authorization_details, resource } = request;
     if let Some(requested) = requested {
         for scope in requested.iter() {
-            if !allowed.iter().any(|own| own.covers(scope)) {
+            if !client.scope.iter().any(|own| own.covers(scope)) {
                 return Err(GrantError::NotAllowed(scope.clone()));
             }
         }
     }
-    let wanted = requested.unwrap_or(allowed);
+    authorization_details.iter().try_for_each(|detail| may_ask_for(client, detail))?;
+    let nothing = ScopeSet::default();
+    let default = if authorization_details.is_empty() { &client.scope } else { &nothing };
+    let wanted = requested.unwrap_or(default);
     let prefix = match resource {
         Some(resource) => prefix_of(resource, issuer)?,
-        None => infer(wanted, issuer)?,
+        None => match authorization_details.iter().next() {
+            Some(detail) => prefix_of_detail(detail, issuer)?,
+            None => infer(wanted, issuer)?,
+        },
     };
+    let audience = format!("{issuer}{prefix}");
     let fits =
         |scope: &Scope| scope.family().is_none_or(|family| resource_of_family(family) == prefix);
     if let Some(scope) = requested.into_iter().flat_map(ScopeSet::iter).find(|scope| !fits(scope)) {
-        let resource = format!("{issuer}{prefix}");
-        return Err(GrantError::WrongResource { scope: scope.clone(), resource });
+        return Err(GrantError::WrongResource { scope: scope.clone(), resource: audience });
+    }
+    if let Some(detail) =
+        authorization_details.iter().find(|detail| !is_at(detail, &prefix, &audience))
+    {
+        let detail_type = detail.detail_type();
+        return Err(GrantError::DetailAtWrongResource { detail_type, resource: audience });
     }
     let scope: ScopeSet = wanted.iter().filter(|scope| fits(scope)).cloned().collect();
-    if scope.is_empty() {
+    if scope.is_empty() && authorization_details.is_empty() {
         return Err(GrantError::Nothing);
     }
-    Ok(Granted { audience: format!("{issuer}{prefix}"), scope })
+    Ok(Granted { audience, scope, authorization_details: authorization_details.clone() })
+}
+
+/// A client may be granted details of its types only, and a payment only from an account that it might debit anyway.
+fn may_ask_for(client: &Client, detail: &AuthorizationDetail) -> Result<(), GrantError> {
+    let detail_type = detail.detail_type();
+    if !client.authorization_details_types.contains(&detail_type) {
+        return Err(GrantError::TypeNotAllowed(detail_type));
+    }
+    match detail {
+        AuthorizationDetail::Payment(payment)
+            if !client.scope.permits("ledger", "write", Some(payment.debtor_account.as_str())) =>
+        {
+            Err(GrantError::DebtorNotAllowed(payment.debtor_account.clone()))
+        }
+        AuthorizationDetail::Payment(_) | AuthorizationDetail::Opaque(_) => Ok(()),
+    }
+}
+
+/// Where a detail that comes without the parameter `resource` is for.
+fn prefix_of_detail(detail: &AuthorizationDetail, issuer: &str) -> Result<String, GrantError> {
+    match detail {
+        AuthorizationDetail::Payment(_) => Ok(resource_of_family("ledger")),
+        AuthorizationDetail::Opaque(detail) => {
+            prefix_of(detail.location().ok_or(GrantError::DetailWithoutResource)?, issuer)
+        }
+    }
+}
+
+/// Whether a detail has a meaning at `audience`, which ends with `prefix`.
+fn is_at(detail: &AuthorizationDetail, prefix: &str, audience: &str) -> bool {
+    match detail {
+        AuthorizationDetail::Payment(_) => prefix == resource_of_family("ledger"),
+        AuthorizationDetail::Opaque(detail) => {
+            detail.location().is_none_or(|location| location == audience)
+        }
+    }
 }
 
 /// The prefix in a `resource` parameter, which is compared as it stands.
@@ -117,121 +197,4 @@ fn infer(scopes: &ScopeSet, issuer: &str) -> Result<String, GrantError> {
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    const ISSUER: &str = "https://bank.example";
-
-    fn ask(
-        allowed: &str,
-        requested: Option<&str>,
-        resource: Option<&str>,
-    ) -> Result<String, GrantError> {
-        let requested: Option<ScopeSet> = requested.map(|text| text.parse().unwrap());
-        grant(&allowed.parse().unwrap(), requested.as_ref(), resource, ISSUER)
-            .map(|granted| format!("{} {}", granted.audience, granted.scope))
-    }
-
-    #[test]
-    fn grants() {
-        let cases = [
-            ("ledger:read", None, None, "https://bank.example/v1/ledger ledger:read"),
-            (
-                "ledger:read ledger:write",
-                Some("ledger:read"),
-                None,
-                "https://bank.example/v1/ledger ledger:read",
-            ),
-            (
-                "ledger:write:a/*",
-                Some("ledger:write:a/b/*"),
-                None,
-                "https://bank.example/v1/ledger ledger:write:a/b/*",
-            ),
-            (
-                "events:read payments:write",
-                Some("payments:write"),
-                None,
-                "https://bank.example/payments payments:write",
-            ),
-            (
-                "ledger:read registry:read",
-                None,
-                Some("https://bank.example/v1/registry"),
-                "https://bank.example/v1/registry registry:read",
-            ),
-            ("admin", None, None, "https://bank.example/v1/auth admin"),
-            (
-                "admin",
-                None,
-                Some("https://bank.example/v1/ledger"),
-                "https://bank.example/v1/ledger admin",
-            ),
-            (
-                "admin",
-                Some("ledger:read"),
-                Some("https://bank.example/v1/ledger"),
-                "https://bank.example/v1/ledger ledger:read",
-            ),
-            ("events:read", None, None, "https://bank.example/v1/eventstore events:read"),
-        ];
-        for (allowed, requested, resource, expected) in cases {
-            assert_eq!(ask(allowed, requested, resource).as_deref(), Ok(expected));
-        }
-    }
-
-    #[test]
-    fn refusals() {
-        use GrantError as E;
-        let several = ask("ledger:read registry:read", None, None);
-        assert!(matches!(several, Err(E::SeveralResources { .. })), "{several:?}");
-        let wider = ask("ledger:write:a/*", Some("ledger:write"), None);
-        assert!(matches!(wider, Err(E::NotAllowed(_))), "{wider:?}");
-        let admin = ask("ledger:read", Some("admin"), None);
-        assert!(matches!(admin, Err(E::NotAllowed(_))), "{admin:?}");
-        let wrong = ask(
-            "ledger:read registry:read",
-            Some("ledger:read"),
-            Some("https://bank.example/v1/registry"),
-        );
-        assert!(matches!(wrong, Err(E::WrongResource { .. })), "{wrong:?}");
-        assert_eq!(ask("ledger:read", None, Some("https://bank.example/shop")), Err(E::Nothing));
-        for resource in [
-            "https://bank.example",
-            "https://bank.example/",
-            "https://bank.example/v1/other",
-            "https://bank.example/v1/ledger/",
-            "https://bank.example.evil/v1/ledger",
-            "https://evil.example/v1/ledger",
-            "/v1/ledger",
-            "",
-        ] {
-            let refused = ask("ledger:read admin", None, Some(resource));
-            assert!(matches!(refused, Err(E::InvalidTarget { .. })), "{resource}: {refused:?}");
-        }
-    }
-
-    proptest! {
-        /// Whatever is asked for, nothing is granted that the client is not registered for.
-        #[test]
-        fn never_wider_than_allowed(
-            allowed in prop::collection::vec("(admin|(ledger|shop):(read|write)(:[ab]{1,2}\\*?)?)", 1..4),
-            requested in prop::option::of(prop::collection::vec("(admin|(ledger|shop):(read|write)(:[ab]{1,2}\\*?)?)", 1..4)),
-            resource in prop::option::of("https://bank.example/(v1/ledger|shop)"),
-        ) {
-            let allowed: ScopeSet = allowed.join(" ").parse().unwrap();
-            let requested: Option<ScopeSet> = requested.map(|list| list.join(" ").parse().unwrap());
-            if let Ok(granted) = grant(&allowed, requested.as_ref(), resource.as_deref(), ISSUER) {
-                prop_assert!(allowed.covers(&granted.scope));
-                for path in ["a", "b", "ab", "ba", "abb", "bb/x"] {
-                    for (family, operation) in [("ledger", "read"), ("ledger", "write"), ("shop", "write")] {
-                        let is_granted = granted.scope.permits(family, operation, Some(path));
-                        prop_assert!(!is_granted || allowed.permits(family, operation, Some(path)));
-                    }
-                }
-            }
-        }
-    }
-}
+mod tests;

@@ -15,4 +15,4 @@ mod grant;
 
 pub use client::{Authentication, Client, ClientName, InvalidClientName};
 pub use clients::{Clients, Command, Decision, Event, Rejection, Reply, RestoreError};
-pub use grant::{GrantError, Granted, grant, resource_of_family};
+pub use grant::{GrantError, Granted, Request, grant, resource_of_family};

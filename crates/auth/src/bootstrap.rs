@@ -26,6 +26,8 @@ struct Entry {
     client_id: String,
     name: String,
     scope: String,
+    #[serde(default)]
+    authorization_details_types: Vec<String>,
     secret_sha256: Option<String>,
     jwk: Option<serde_json::Value>,
 }
@@ -87,6 +89,11 @@ impl Entry {
             id: self.client_id.parse().map_err(|error| format!("client_id: {error}"))?,
             name: ClientName::new(&self.name).map_err(|error| error.to_string())?,
             scope: self.scope.parse().map_err(|error| format!("scope: {error}"))?,
+            authorization_details_types: self
+                .authorization_details_types
+                .iter()
+                .map(|name| name.parse().map_err(|error| format!("{name}: {error}")))
+                .collect::<Result<_, _>>()?,
             authentication,
             registered_at: Timestamp::EPOCH,
             registered_by: REGISTRANT.into(),

@@ -2,31 +2,27 @@
 //!
 //! ```text
 //!  event               kind u8 | version u8 | fields
-//!  1 client registered v1: id text | name text | scope text | authentication | registered at u64 | registered by text
+//!  1 client registered v1, v2: a client (`client.rs`)
 //!  2 secret rotated    v1: id text | SHA-256, 32 bytes
 //!  3 client removed    v1: id text
-//!
-//!  authentication      0, SHA-256 of the secret, 32 bytes  |  1, public JWK as JSON text
 //! ```
 
+mod client;
 mod snapshot;
 
 use std::{str::FromStr, sync::Arc};
 
-use lombard_auth_core::{Authentication, Client, ClientName, Event};
+use lombard_auth_core::Event;
 use lombard_engine::{
     Codec, DecodeError,
     fields::{Reader, Writer},
 };
-use lombard_token::PublicJwk;
-use lombard_types::Timestamp;
 
 const CLIENT_REGISTERED: u8 = 1;
 const SECRET_ROTATED: u8 = 2;
 const CLIENT_REMOVED: u8 = 3;
 const VERSION_1: u8 = 1;
-const SECRET: u8 = 0;
-const KEY: u8 = 1;
+const VERSION_2: u8 = 2;
 
 /// Encodes and decodes [`Event`]s.
 #[derive(Clone, Copy, Debug, Default)]
@@ -39,8 +35,8 @@ impl Codec for EventCodec {
         let mut writer = Writer(out);
         match event {
             Event::ClientRegistered(client) => {
-                writer.put(&[CLIENT_REGISTERED, VERSION_1]);
-                put_client(&mut writer, client);
+                writer.put(&[CLIENT_REGISTERED, VERSION_2]);
+                client::put(&mut writer, client);
             }
             Event::SecretRotated { id, sha256 } => {
                 writer.put(&[SECRET_ROTATED, VERSION_1]);
@@ -58,7 +54,10 @@ impl Codec for EventCodec {
         let mut reader = Reader(bytes);
         let event = match reader.array()? {
             [CLIENT_REGISTERED, VERSION_1] => {
-                Event::ClientRegistered(Arc::new(client(&mut reader)?))
+                Event::ClientRegistered(Arc::new(client::v1(&mut reader)?))
+            }
+            [CLIENT_REGISTERED, VERSION_2] => {
+                Event::ClientRegistered(Arc::new(client::v2(&mut reader)?))
             }
             [SECRET_ROTATED, VERSION_1] => {
                 Event::SecretRotated { id: parse(reader.text()?)?, sha256: reader.array()? }
@@ -71,56 +70,24 @@ impl Codec for EventCodec {
     }
 }
 
-fn put_client(writer: &mut Writer<'_>, client: &Client) {
-    writer.text(client.id.as_str());
-    writer.text(client.name.as_str());
-    writer.text(&client.scope.to_string());
-    match &client.authentication {
-        Authentication::Secret { sha256 } => {
-            writer.put(&[SECRET]);
-            writer.put(sha256);
-        }
-        Authentication::Key(key) => {
-            writer.put(&[KEY]);
-            writer.text(&serde_json::to_string(key).unwrap_or_default());
-        }
-    }
-    writer.put(&client.registered_at.unix_nanos().to_le_bytes());
-    writer.text(&client.registered_by);
-}
-
-fn client(reader: &mut Reader<'_>) -> Result<Client, DecodeError> {
-    Ok(Client {
-        id: parse(reader.text()?)?,
-        name: ClientName::new(reader.text()?).map_err(|_| DecodeError("client name"))?,
-        scope: parse(reader.text()?)?,
-        authentication: match reader.byte()? {
-            SECRET => Authentication::Secret { sha256: reader.array()? },
-            KEY => {
-                let key = PublicJwk::parse(reader.text()?.as_bytes());
-                Authentication::Key(Box::new(key.map_err(|_| DecodeError("public key"))?))
-            }
-            _ => return Err(DecodeError("unknown kind of authentication")),
-        },
-        registered_at: Timestamp::from_unix_nanos(u64::from_le_bytes(reader.array()?)),
-        registered_by: reader.text()?.into(),
-    })
-}
-
 fn parse<T: FromStr>(text: &str) -> Result<T, DecodeError> {
     text.parse().map_err(|_| DecodeError("a name is not of its grammar"))
 }
 
 #[cfg(test)]
 mod tests {
+    use lombard_auth_core::{Authentication, Client, ClientName};
     use lombard_token::SigningKey;
+    use lombard_types::Timestamp;
 
     use super::*;
 
     fn events() -> Vec<Event> {
         let key = SigningKey::generate().unwrap().public_jwk().clone();
-        let client = |authentication| {
+        let client = |types: &[&str], authentication| {
+            let types = types.iter().map(|name| name.parse().unwrap()).collect();
             Event::ClientRegistered(Arc::new(Client {
+                authorization_details_types: types,
                 id: "shop".parse().unwrap(),
                 name: ClientName::new("Shop").unwrap(),
                 scope: "ledger:read".parse().unwrap(),
@@ -130,8 +97,8 @@ mod tests {
             }))
         };
         vec![
-            client(Authentication::Secret { sha256: [7; 32] }),
-            client(Authentication::Key(Box::new(key))),
+            client(&[], Authentication::Secret { sha256: [7; 32] }),
+            client(&["payment", "statement"], Authentication::Key(Box::new(key))),
             Event::SecretRotated { id: "shop".parse().unwrap(), sha256: [8; 32] },
             Event::ClientRemoved { id: "shop".parse().unwrap() },
         ]
@@ -141,12 +108,17 @@ mod tests {
     fn golden_bytes() {
         let mut bytes = Vec::new();
         EventCodec.encode(&events()[0], &mut bytes);
-        let mut expected = vec![1, 1];
+        let mut expected = vec![1, 2];
         expected.extend_from_slice(b"\x04shop\x04Shop\x0bledger:read\x00");
         expected.extend_from_slice(&[7; 32]);
         expected.extend_from_slice(&[2, 1, 0, 0, 0, 0, 0, 0]);
         expected.extend_from_slice(b"\x05admin");
+        expected.push(0);
         assert_eq!(bytes, expected);
+        // Version 1 had no attributes at its end.
+        expected.pop();
+        expected[1] = 1;
+        assert_eq!(EventCodec.decode(&expected), Ok(events()[0].clone()));
     }
 
     #[test]

@@ -1,8 +1,9 @@
 //! The authorization server's limits, each with its unit.
 
-use std::time::Duration;
+use std::{iter, time::Duration};
 
 use lombard_engine::{Limits, SnapshotPolicy};
+use lombard_token::{DetailType, Payment};
 use serde::{Deserialize, Serialize};
 
 /// How the authorization server is run.
@@ -23,6 +24,8 @@ pub struct Config {
     pub assertions_max: usize,
     /// How far a client's clock may differ from ours.
     pub clock_skew_seconds: u64,
+    /// Types of authorization details that the platform's services understand, beside `payment`, which the ledger does.
+    pub authorization_details_types: Vec<String>,
     /// How long a write waits before its outcome is reported as unknown.
     pub submit_ms_max: u64,
     /// A snapshot of the state is made after this many records,
@@ -41,6 +44,7 @@ impl Default for Config {
             page_items_max: 1000,
             assertions_max: 100_000,
             clock_skew_seconds: 10,
+            authorization_details_types: Vec::new(),
             submit_ms_max: 10_000,
             snapshot_records: SnapshotPolicy::default().records,
             snapshot_bytes: SnapshotPolicy::default().bytes,
@@ -65,10 +69,19 @@ impl Config {
         expect(self.page_items_max > 0, "page_items_max is 0");
         expect(self.assertions_max > 0, "assertions_max is 0");
         expect(self.clock_skew_seconds <= 60, "clock_skew_seconds is over 60");
+        for name in &self.authorization_details_types {
+            let is_type = name.parse::<DetailType>().is_ok() && name != Payment::TYPE;
+            expect(is_type, "authorization_details_types has a name that is none, or payment");
+        }
         expect(self.submit_ms_max > 0, "submit_ms_max is 0");
         expect(self.snapshot_records > 0, "snapshot_records is 0");
         expect(self.snapshot_bytes > 0, "snapshot_bytes is 0");
         mistakes
+    }
+
+    /// All types of authorization details that can be asked for.
+    pub(crate) fn details_types(&self) -> impl Iterator<Item = &str> {
+        iter::once(Payment::TYPE).chain(self.authorization_details_types.iter().map(String::as_str))
     }
 
     pub(crate) fn access_token_life(&self) -> Duration {

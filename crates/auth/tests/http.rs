@@ -59,7 +59,7 @@ impl Role {
         let operator = SigningKey::generate().unwrap();
         let clients = json!({ "clients": [
             { "client_id": "operator", "name": "Operator", "scope": "admin", "jwk": operator.public_jwk() },
-            { "client_id": "shop", "name": "Shop", "scope": "ledger:read ledger:write:shop/*", "secret_sha256": sha256(SECRET) },
+            { "client_id": "shop", "name": "Shop", "scope": "ledger:read ledger:write:shop/*", "authorization_details_types": ["payment"], "secret_sha256": sha256(SECRET) },
             { "client_id": "wide", "name": "Wide", "scope": "ledger:read registry:read", "secret_sha256": sha256("wide") },
         ]});
         std::fs::write(place.path().join("clients.json"), clients.to_string()).unwrap();
@@ -199,6 +199,40 @@ async fn a_client_gets_a_token_that_verifies() {
         let header: Value = serde_json::from_slice(&header).unwrap();
         assert_eq!((&header["alg"], &header["typ"]), (&json!("ES256"), &json!("at+jwt")));
     }
+}
+
+/// A list of one payment of the shop, with members added.
+fn payment(debtor: &str, more: &str) -> String {
+    format!(
+        r#"[{{"type":"payment","amount":"12.50","asset":"EUR","debtor_account":"{debtor}","creditor_account":"bank"{more}}}]"#
+    )
+}
+
+#[tokio::test]
+async fn a_payment_is_granted_echoed_and_in_the_token() {
+    let role = Role::start().await;
+    let form = format!(
+        "grant_type=client_credentials&authorization_details={}",
+        payment("shop/till", r#","uses":2"#)
+    );
+    let answer = role.token(Some(&basic("shop", SECRET)), &form).await;
+    assert_eq!(answer.status, StatusCode::OK, "{}", answer.body);
+    assert!(answer.body.get("scope").is_none(), "no scope was asked for");
+    let echoed = &answer.body["authorization_details"];
+    assert_eq!((&echoed[0]["amount"], &echoed[0]["uses"]), (&json!("12.50"), &json!(2)));
+    let keys = role.send(Request::get("/oauth/jwks").body(Body::empty()).unwrap()).await;
+    let jwks = Jwks::parse(keys.body.to_string().as_bytes()).unwrap();
+    let verifier = Verifier::new(ISSUER, format!("{ISSUER}/v1/ledger"), Arc::new(FixedKeys(jwks)));
+    let token = answer.body["access_token"].as_str().unwrap();
+    let claims = verifier.verify_or_refresh(token).await.unwrap();
+    assert!(claims.scope.is_empty());
+    assert_eq!(claims.authorization_details.to_value(), *echoed);
+    // Another token is another permission: its uses are counted on their own.
+    let again = role.token(Some(&basic("shop", SECRET)), &form).await;
+    assert_ne!(again.body["authorization_details"][0]["id"], echoed[0]["id"]);
+    // With a scope, both are granted.
+    let both = role.token(Some(&basic("shop", SECRET)), &format!("{form}&scope=ledger:read")).await;
+    assert_eq!(both.body["scope"], "ledger:read");
 }
 
 #[tokio::test]
@@ -394,6 +428,58 @@ async fn every_bad_request_has_its_error_and_issues_nothing() {
             "invalid_scope",
         ),
         (
+            "details that are not JSON",
+            Some(shop.clone()),
+            format!("{grant}&authorization_details=x"),
+            400,
+            "invalid_authorization_details",
+        ),
+        (
+            "a payment from another's account",
+            Some(shop.clone()),
+            format!("{grant}&authorization_details={}", payment("customers/1", "")),
+            400,
+            "invalid_authorization_details",
+        ),
+        (
+            "a payment with a member that is not known",
+            Some(shop.clone()),
+            format!("{grant}&authorization_details={}", payment("shop/till", r#","memo":"x""#)),
+            400,
+            "invalid_authorization_details",
+        ),
+        (
+            "a payment with an id",
+            Some(shop.clone()),
+            format!("{grant}&authorization_details={}", payment("shop/till", r#","id":"x""#)),
+            400,
+            "invalid_authorization_details",
+        ),
+        (
+            "a type that the client may not ask for",
+            Some(shop.clone()),
+            format!(r#"{grant}&authorization_details=[{{"type":"statement"}}]"#),
+            400,
+            "invalid_authorization_details",
+        ),
+        (
+            "a payment at another resource",
+            Some(shop.clone()),
+            format!(
+                "{grant}&resource={ISSUER}/v1/registry&authorization_details={}",
+                payment("shop/till", "")
+            ),
+            400,
+            "invalid_authorization_details",
+        ),
+        (
+            "a payment of a client without the type",
+            Some(basic("wide", "wide")),
+            format!("{grant}&authorization_details={}", payment("shop/till", "")),
+            400,
+            "invalid_authorization_details",
+        ),
+        (
             "too long",
             Some(shop.clone()),
             format!("{grant}&x={}", "y".repeat(20_000)),
@@ -424,7 +510,9 @@ async fn every_bad_request_has_its_error_and_issues_nothing() {
 #[tokio::test]
 async fn clients_are_administered() {
     let role = Role::start().await;
-    let new = json!({ "name": "Payments", "scope": "payments:write" });
+    let new = json!({
+        "name": "Payments", "scope": "payments:write", "authorization_details_types": ["payment"],
+    });
     let made =
         role.admin_with_key(Method::POST, "/v1/auth/clients", Some(new.clone()), Some("k1")).await;
     assert_eq!(made.status, StatusCode::CREATED, "{}", made.body);
@@ -453,6 +541,7 @@ async fn clients_are_administered() {
     let path = format!("/v1/auth/clients/{id}");
     let shown = role.admin(Method::GET, &path, None).await;
     assert_eq!(shown.body["scope"], "payments:write");
+    assert_eq!(shown.body["authorization_details_types"], json!(["payment"]));
     assert!(shown.body.get("client_secret").is_none());
     let rotated = role.admin(Method::POST, &format!("{path}/secret"), None).await;
     let newest = rotated.body["client_secret"].as_str().unwrap();
@@ -512,6 +601,13 @@ async fn administration_refuses_what_does_not_fit() {
             Method::POST,
             "/v1/auth/clients",
             Some(json!({ "name": "X", "scope": "a:b", "jwk": { "kty": "RSA" } })),
+            400,
+            "invalid-client-metadata",
+        ),
+        (
+            Method::POST,
+            "/v1/auth/clients",
+            Some(json!({ "name": "X", "scope": "a:b", "authorization_details_types": ["x"] })),
             400,
             "invalid-client-metadata",
         ),
@@ -583,6 +679,7 @@ async fn metadata_and_keys_are_cacheable() {
     let metadata = role.send(Request::get(path).body(Body::empty()).unwrap()).await;
     assert_eq!(metadata.body["issuer"], ISSUER);
     assert_eq!(metadata.body["token_endpoint"], format!("{ISSUER}/oauth/token"));
+    assert_eq!(metadata.body["authorization_details_types_supported"], json!(["payment"]));
     let keys = role.send(Request::get("/oauth/jwks").body(Body::empty()).unwrap()).await;
     let etag = keys.headers[header::ETAG].clone();
     let again = Request::get("/oauth/jwks")

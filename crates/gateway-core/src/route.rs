@@ -1,6 +1,6 @@
 //! Where a request goes, and what it must show.
 
-use lombard_token::ScopeSet;
+use lombard_token::Claims;
 use lombard_types::ServiceName;
 
 use crate::NormalPath;
@@ -56,10 +56,10 @@ pub enum Access {
     },
 }
 
-/// What a token's scopes must permit.
+/// What a token must permit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Required {
-    /// Anything of a family; the target checks which operation, since only it knows what a path means.
+    /// Anything of a family, by scope or by authorization details; the target checks which operation, since only it knows what a path means.
     Family(&'static str),
     /// An operation of a service.
     Operation {
@@ -71,12 +71,12 @@ pub enum Required {
 }
 
 impl Required {
-    /// Whether these scopes permit it.
-    pub fn is_met_by(&self, scopes: &ScopeSet) -> bool {
+    /// Whether a token with these claims permits it.
+    pub fn is_met_by(&self, claims: &Claims) -> bool {
         match self {
-            Self::Family(family) => scopes.has_family(family),
+            Self::Family(family) => claims.concerns(family),
             Self::Operation { family, operation } => {
-                scopes.permits(family.as_str(), operation, None)
+                claims.scope.permits(family.as_str(), operation, None)
             }
         }
     }
@@ -276,7 +276,10 @@ mod tests {
     fn scopes() {
         let is_met = |raw, is_safe, scopes: &str| match route(raw, is_safe).unwrap().access {
             Access::Public => true,
-            Access::Token { required, .. } => required.is_met_by(&scopes.parse().unwrap()),
+            Access::Token { required, .. } => {
+                let scope = scopes.parse().unwrap();
+                required.is_met_by(&Claims { scope, ..Claims::default() })
+            }
         };
         for (raw, is_safe, scopes, expected) in [
             ("/v1/ledger/x", false, "ledger:read", true),

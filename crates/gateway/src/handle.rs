@@ -110,7 +110,7 @@ async fn authorize(
     if !is_kept {
         worker.shared.verifiers.keep(resource, verifier);
     }
-    if required.is_met_by(&claims.scope) {
+    if required.is_met_by(&claims) {
         return Ok(());
     }
     Err(insufficient_scope(&required.scope()))

@@ -5,13 +5,13 @@ use std::time::Duration;
 use lombard_types::Timestamp;
 use serde_json::{Map, Value, json};
 
-use crate::{KeyError, ScopeSet, SigningKey};
+use crate::{AuthorizationDetails, KeyError, ScopeSet, SigningKey};
 
 /// The `typ` of access tokens.
 pub const ACCESS_TOKEN_TYPE: &str = "at+jwt";
 
-/// The claims of an access token.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// The claims of an access token. The default is nobody's: it permits nothing and has expired.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Claims {
     /// Who made the token.
     pub issuer: Box<str>,
@@ -23,6 +23,9 @@ pub struct Claims {
     pub client_id: Box<str>,
     /// What it permits.
     pub scope: ScopeSet,
+    /// What it permits beyond that (RFC 9396). Where there is a payment, the ledger lets the holder make it and change
+    /// nothing else, whatever the scope says.
+    pub authorization_details: AuthorizationDetails,
     /// The token's own id.
     pub token_id: Box<str>,
     /// When it was made.
@@ -57,22 +60,40 @@ pub enum ClaimsError {
 impl Claims {
     /// The token, signed.
     pub fn sign(&self, key: &SigningKey) -> Result<String, KeyError> {
-        let claims = json!({
+        let mut claims = json!({
             "iss": &*self.issuer,
             "sub": &*self.subject,
             "aud": &*self.audience,
             "client_id": &*self.client_id,
-            "scope": self.scope.to_string(),
             "jti": &*self.token_id,
             "iat": self.issued_at.unix_seconds(),
             "exp": self.expires_at.unix_seconds(),
         });
+        if let Value::Object(members) = &mut claims {
+            if !self.scope.is_empty() {
+                members.insert("scope".to_owned(), self.scope.to_string().into());
+            }
+            if !self.authorization_details.is_empty() {
+                let details = self.authorization_details.to_value();
+                members.insert("authorization_details".to_owned(), details);
+            }
+        }
         key.sign(ACCESS_TOKEN_TYPE, claims.to_string().as_bytes())
     }
 
     /// Reads claims whose signature was good. Claims that are not known are passed over, as RFC 7519 section 4 asks.
     pub(crate) fn read(members: &Map<String, Value>) -> Result<Self, ClaimsError> {
-        let scope = text(members, "scope")?.parse().map_err(|_| ClaimsError::Malformed("scope"))?;
+        let authorization_details = match members.get("authorization_details") {
+            Some(details) => AuthorizationDetails::from_granted(details.clone())
+                .map_err(|_| ClaimsError::Malformed("authorization_details"))?,
+            None => AuthorizationDetails::default(),
+        };
+        // A token must permit something, and may do so by details alone.
+        let scope = if !members.contains_key("scope") && !authorization_details.is_empty() {
+            ScopeSet::default()
+        } else {
+            text(members, "scope")?.parse().map_err(|_| ClaimsError::Malformed("scope"))?
+        };
         let audience = match members.get("aud") {
             Some(Value::Array(list)) if list.len() == 1 => list.first().and_then(Value::as_str),
             Some(value) => value.as_str(),
@@ -84,10 +105,17 @@ impl Claims {
             audience: audience.ok_or(ClaimsError::Malformed("aud"))?.into(),
             client_id: text(members, "client_id")?.into(),
             scope,
+            authorization_details,
             token_id: text(members, "jti")?.into(),
             issued_at: time(members, "iat")?,
             expires_at: time(members, "exp")?,
         })
+    }
+
+    /// Whether any right in it is of this family: what a gateway can tell before the role looks closer.
+    pub fn concerns(&self, family: &str) -> bool {
+        self.scope.has_family(family)
+            || (family == "ledger" && self.authorization_details.has_payment())
     }
 
     /// Whether the token is good for `audience` at `now`, whose clock may differ from the issuer's by `skew`.

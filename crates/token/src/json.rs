@@ -10,10 +10,15 @@ const DEPTH_MAX: usize = 8;
 
 /// An object without members said twice, on any level.
 pub(crate) fn parse_object(bytes: &[u8]) -> Result<Map<String, Value>, serde_json::Error> {
-    match serde_json::from_slice::<Unique>(bytes)?.0 {
+    match parse_value(bytes)? {
         Value::Object(members) => Ok(members),
         _ => Err(serde_json::Error::custom("not an object")),
     }
+}
+
+/// Any value without members said twice, on any level.
+pub(crate) fn parse_value(bytes: &[u8]) -> Result<Value, serde_json::Error> {
+    Ok(serde_json::from_slice::<Unique>(bytes)?.0)
 }
 
 struct Unique(Value);

@@ -8,6 +8,7 @@
 #![warn(missing_docs)]
 
 mod assertion;
+mod authorization_details;
 mod claims;
 mod json;
 mod jwk;
@@ -19,6 +20,11 @@ mod verifier;
 pub use assertion::{
     AssertionError, CLIENT_ASSERTION_TYPE, ClientAssertion, claimed_client, client_assertion,
     verify_client_assertion,
+};
+pub use authorization_details::{
+    AuthorizationDetail, AuthorizationDetails, Decimal, DetailType, OpaqueDetail,
+    ParseDecimalError, ParseDetailTypeError, ParseDetailsError, ParsePaymentIdError, Payment,
+    PaymentId,
 };
 pub use claims::{ACCESS_TOKEN_TYPE, Claims, ClaimsError};
 pub use jwk::{Jwks, ParseJwkError, PublicJwk};

@@ -17,8 +17,8 @@ use std::{
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use futures_util::future::BoxFuture;
 use lombard_token::{
-    Claims, ClaimsError, Jwks, JwsError, KeySource, KeySourceError, ParseJwkError, PublicJwk,
-    SigningKey, Verifier, VerifyError,
+    AuthorizationDetails, Claims, ClaimsError, Jwks, JwsError, KeySource, KeySourceError,
+    ParseJwkError, PaymentId, PublicJwk, SigningKey, Verifier, VerifyError,
 };
 use lombard_types::Timestamp;
 use parking_lot::Mutex;
@@ -89,6 +89,11 @@ fn signed(key: &SigningKey, header: &str, claims: &str) -> String {
     let text = format!("{}.{}", URL_SAFE_NO_PAD.encode(header), URL_SAFE_NO_PAD.encode(claims));
     let signature = pair.sign(&aws_lc_rs::rand::SystemRandom::new(), text.as_bytes()).unwrap();
     format!("{text}.{}", URL_SAFE_NO_PAD.encode(signature))
+}
+
+fn payments() -> AuthorizationDetails {
+    let text = r#"[{"type":"payment","amount":"5.00","asset":"EUR","debtor_account":"a","creditor_account":"b"}]"#;
+    AuthorizationDetails::parse_request(text, || PaymentId::from_bytes([3; 16])).unwrap()
 }
 
 async fn verifier(source: &Source) -> Verifier {
@@ -285,6 +290,27 @@ async fn malformed_tokens_are_refused_for_the_right_reason() {
         ("no aud", say(&without("aud")), malformed("aud")),
         ("no client_id", say(&without("client_id")), malformed("client_id")),
         ("no scope", say(&without("scope")), malformed("scope")),
+        (
+            "details that are no list",
+            say(&with("authorization_details", json!({}))),
+            malformed("authorization_details"),
+        ),
+        (
+            "no details at all",
+            say(&with("authorization_details", json!([]))),
+            malformed("authorization_details"),
+        ),
+        (
+            "a payment without its id",
+            say(&with(
+                "authorization_details",
+                json!([{
+                    "type": "payment", "amount": "1", "asset": "EUR", "debtor_account": "a",
+                    "creditor_account": "b", "uses": 1,
+                }]),
+            )),
+            malformed("authorization_details"),
+        ),
         ("no jti", say(&without("jti")), malformed("jti")),
         ("no iat", say(&without("iat")), malformed("iat")),
         ("no exp", say(&without("exp")), malformed("exp")),
@@ -408,10 +434,26 @@ async fn tokens_round_trip() {
         token_id: "id".into(),
         issued_at: Timestamp::from_unix_seconds(now().unix_seconds()),
         expires_at: Timestamp::from_unix_seconds(now().unix_seconds() + 300),
+        authorization_details: payments(),
     };
     let token = made.sign(&key).unwrap();
     assert_eq!(*verifier(&Source::of(&[&key])).await.verify(&token).unwrap(), made);
     assert!(!format!("{key:?}").contains(&token));
+}
+
+#[tokio::test]
+async fn details_alone_are_enough() {
+    let key = SigningKey::generate().unwrap();
+    let verifier = verifier(&Source::of(&[&key])).await;
+    let details = payments();
+    let mut claims = claims();
+    claims["authorization_details"] = details.to_value();
+    claims.as_object_mut().unwrap().remove("scope");
+    let token = key.sign("at+jwt", claims.to_string().as_bytes()).unwrap();
+    let read = verifier.verify(&token).unwrap();
+    assert!(read.scope.is_empty());
+    assert_eq!(read.authorization_details, details);
+    assert!(read.concerns("ledger") && !read.concerns("registry"));
 }
 
 #[test]

@@ -3,18 +3,18 @@
 //! ```text
 //!  items of the state, in this order
 //!  1 item        whether anything ever happened u8 | count of clients u64
-//!  each client   by id: the fields of the event "client registered" (`codec.rs`)
+//!  each client   by id: the fields of the event "client registered" in its newest version (`client.rs`)
 //! ```
 //! Like the log, it holds digests of secrets and no secret.
 
 use lombard_auth_core::Clients;
 use lombard_engine::{DecodeError, Snapshot, StateReader, StateWriter};
 
-use super::{client, put_client};
+use super::client;
 use crate::AuthMachine;
 
 impl Snapshot for AuthMachine {
-    const VERSION: u16 = 1;
+    const VERSION: u16 = 2;
 
     fn write_state(&self, state: &mut StateWriter<'_>) {
         let clients = &self.clients;
@@ -23,7 +23,7 @@ impl Snapshot for AuthMachine {
             fields.put(&u64::try_from(clients.count()).unwrap_or(u64::MAX).to_le_bytes());
         });
         for client in clients.after(None) {
-            state.item(|fields| put_client(fields, client));
+            state.item(|fields| client::put(fields, client));
         }
     }
 
@@ -38,7 +38,7 @@ impl Snapshot for AuthMachine {
         })?;
         let mut clients = Clients::restored(has_history);
         for _ in 0..count {
-            let client = state.item(client)?;
+            let client = state.item(client::v2)?;
             clients.restore(client).map_err(|_| DecodeError("two clients have one id"))?;
         }
         Ok(Self { clients })

@@ -27,6 +27,8 @@ pub(super) enum Code {
     InvalidScope,
     /// RFC 8707 section 2.
     InvalidTarget,
+    /// RFC 9396 section 5.
+    InvalidAuthorizationDetails,
     UnsupportedGrantType,
     TemporarilyUnavailable,
     ServerError,
@@ -39,6 +41,7 @@ impl Code {
             Self::InvalidClient => "invalid_client",
             Self::InvalidScope => "invalid_scope",
             Self::InvalidTarget => "invalid_target",
+            Self::InvalidAuthorizationDetails => "invalid_authorization_details",
             Self::UnsupportedGrantType => "unsupported_grant_type",
             Self::TemporarilyUnavailable => "temporarily_unavailable",
             Self::ServerError => "server_error",
@@ -73,6 +76,10 @@ impl From<GrantError> for OAuthError {
             | GrantError::WrongResource { .. }
             | GrantError::SeveralResources { .. }
             | GrantError::Nothing => Code::InvalidScope,
+            GrantError::TypeNotAllowed(_)
+            | GrantError::DebtorNotAllowed(_)
+            | GrantError::DetailAtWrongResource { .. }
+            | GrantError::DetailWithoutResource => Code::InvalidAuthorizationDetails,
         };
         Self::new(code, error.to_string())
     }

@@ -12,6 +12,7 @@ use crate::service::Api;
 
 pub(super) async fn get(State(api): State<Api>) -> Response {
     let issuer = &*api.issuer;
+    let details_types: Vec<_> = api.config.details_types().collect();
     let metadata = json!({
         "issuer": issuer,
         "token_endpoint": format!("{issuer}/oauth/token"),
@@ -20,6 +21,7 @@ pub(super) async fn get(State(api): State<Api>) -> Response {
         "response_types_supported": [],
         "token_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post", "private_key_jwt"],
         "token_endpoint_auth_signing_alg_values_supported": ["ES256"],
+        "authorization_details_types_supported": details_types,
     });
     let caching = [(header::CACHE_CONTROL, HeaderValue::from_static("public, max-age=300"))];
     (caching, Json(metadata)).into_response()

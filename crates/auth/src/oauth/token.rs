@@ -7,9 +7,9 @@ use axum::{
     http::{HeaderMap, HeaderValue, header},
     response::{IntoResponse, Response},
 };
-use lombard_auth_core::{Client, Granted};
+use lombard_auth_core::{Client, Granted, Request};
 use lombard_chassis::{Json, RawBody, extract::require_media_type};
-use lombard_token::{Claims, ScopeSet};
+use lombard_token::{AuthorizationDetails, Claims, PaymentId, ScopeSet};
 use lombard_types::Timestamp;
 use serde::Serialize;
 use uuid::Uuid;
@@ -27,7 +27,11 @@ struct Issued {
     access_token: String,
     token_type: &'static str,
     expires_in: u64,
+    #[serde(skip_serializing_if = "String::is_empty")]
     scope: String,
+    /// As granted, with the ids that were made for payments (RFC 9396 section 7).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    authorization_details: Option<serde_json::Value>,
 }
 
 pub(super) async fn issue(
@@ -73,13 +77,24 @@ fn grant(api: &Api, headers: &HeaderMap, body: &[u8]) -> Result<Issued, OAuthErr
         .map(str::parse)
         .transpose()
         .map_err(|error| OAuthError::new(Code::InvalidScope, format!("{error}")))?;
-    let granted = lombard_auth_core::grant(
-        &client.scope,
-        requested.as_ref(),
-        form.get("resource"),
-        &api.issuer,
-    )?;
+    let authorization_details = requested_details(&form)?;
+    let request = Request {
+        scope: requested.as_ref(),
+        authorization_details: &authorization_details,
+        resource: form.get("resource"),
+    };
+    let granted = lombard_auth_core::grant(&client, request, &api.issuer)?;
     sign(api, &client, granted, now)
+}
+
+/// The parameter `authorization_details` (RFC 9396 section 2).
+fn requested_details(form: &Form<'_>) -> Result<AuthorizationDetails, OAuthError> {
+    let Some(text) = form.get("authorization_details") else {
+        return Ok(AuthorizationDetails::default());
+    };
+    let new_id = || PaymentId::from_bytes(Uuid::new_v4().into_bytes());
+    AuthorizationDetails::parse_request(text, new_id)
+        .map_err(|error| OAuthError::new(Code::InvalidAuthorizationDetails, error.to_string()))
 }
 
 fn sign(
@@ -88,13 +103,14 @@ fn sign(
     granted: Granted,
     now: Timestamp,
 ) -> Result<Issued, OAuthError> {
-    let Granted { audience, scope } = granted;
+    let Granted { audience, scope, authorization_details } = granted;
     let claims = Claims {
         issuer: (*api.issuer).into(),
         subject: client.id.as_str().into(),
         audience: audience.into(),
         client_id: client.id.as_str().into(),
         scope,
+        authorization_details,
         token_id: Uuid::new_v4().simple().to_string().into(),
         issued_at: now,
         expires_at: now.plus(api.config.access_token_life()),
@@ -108,5 +124,8 @@ fn sign(
         token_type: "Bearer",
         expires_in: api.config.access_token_seconds,
         scope: claims.scope.to_string(),
+        authorization_details: Some(&claims.authorization_details)
+            .filter(|details| !details.is_empty())
+            .map(AuthorizationDetails::to_value),
     })
 }

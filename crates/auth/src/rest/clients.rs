@@ -11,13 +11,13 @@ use lombard_chassis::{
     Authenticated, Json, Path, Problem, Query, extract::single_header, problems,
 };
 use lombard_engine::Committed;
-use lombard_token::{PublicJwk, ScopeSet};
+use lombard_token::{DetailType, PublicJwk, ScopeSet};
 use lombard_types::{ClientId, Position, Timestamp};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
-use crate::{problem, secret, service::Api};
+use crate::{Config, problem, secret, service::Api};
 
 const POSITION: HeaderName = HeaderName::from_static("lombard-position");
 const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
@@ -31,6 +31,9 @@ pub(super) struct NewClient {
     name: String,
     /// What it may ask for, separated by spaces.
     scope: String,
+    /// Types of authorization details that it may ask for.
+    #[serde(default)]
+    authorization_details_types: Vec<String>,
     /// Its public key; without one it gets a secret.
     jwk: Option<serde_json::Value>,
 }
@@ -44,6 +47,8 @@ struct ShownClient<'a> {
     client_secret: Option<&'a str>,
     name: &'a str,
     scope: String,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    authorization_details_types: Vec<&'a str>,
     token_endpoint_auth_method: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     jwk: Option<&'a PublicJwk>,
@@ -62,6 +67,11 @@ impl<'a> ShownClient<'a> {
             client_secret,
             name: client.name.as_str(),
             scope: client.scope.to_string(),
+            authorization_details_types: client
+                .authorization_details_types
+                .iter()
+                .map(DetailType::as_str)
+                .collect(),
             token_endpoint_auth_method: method,
             jwk,
             registered_at: client.registered_at.to_string(),
@@ -79,7 +89,7 @@ pub(super) async fn register(
     Json(body): Json<NewClient>,
 ) -> Result<Response, Problem> {
     let registrant = caller.require("auth", "write", None)?.client_id.clone();
-    let (client, secret) = body.read(&registrant, idempotency_key(&headers)?)?;
+    let (client, secret) = body.read(&api.config, &registrant, idempotency_key(&headers)?)?;
     let scope = &client.scope;
     if !caller.0.scope.covers(scope) && !caller.0.scope.permits("auth", "write", None) {
         return Err(lombard_chassis::authenticate::insufficient_scope(&scope.to_string()));
@@ -109,6 +119,7 @@ pub(super) async fn register(
 impl NewClient {
     fn read(
         self,
+        config: &Config,
         registrant: &str,
         key: Option<&str>,
     ) -> Result<(Client, Option<Zeroizing<String>>), Problem> {
@@ -126,6 +137,16 @@ impl NewClient {
         if scope.is_empty() {
             return Err(invalid("scope", &"a client that may ask for nothing is of no use"));
         }
+        let supported = |name: &str| {
+            let is_supported = config.details_types().any(|known| known == name);
+            name.parse().ok().filter(|_| is_supported)
+        };
+        let unsupported = || invalid("authorization_details_types", &"one is not supported here");
+        let authorization_details_types = self
+            .authorization_details_types
+            .iter()
+            .map(|name| supported(name).ok_or_else(unsupported))
+            .collect::<Result<_, _>>()?;
         let (authentication, secret) = match self.jwk {
             Some(jwk) => {
                 let key = PublicJwk::parse(jwk.to_string().as_bytes())
@@ -142,6 +163,7 @@ impl NewClient {
             id,
             name,
             scope,
+            authorization_details_types,
             authentication,
             registered_at: Timestamp::EPOCH,
             registered_by,

@@ -119,6 +119,7 @@ impl TestStore {
             token_id: "token-1".into(),
             issued_at: now,
             expires_at: now.plus(std::time::Duration::from_secs(300)),
+            ..Claims::default()
         };
         claims.sign(&self.key).unwrap()
     }

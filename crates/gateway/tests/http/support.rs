@@ -158,6 +158,7 @@ pub(crate) fn sign(key: &SigningKey, audience: &str, scope: &str) -> String {
         token_id: "t1".into(),
         issued_at: now,
         expires_at: now.plus(Duration::from_secs(300)),
+        ..Claims::default()
     };
     claims.sign(key).unwrap()
 }

@@ -50,6 +50,7 @@ fn token(scope: &str) -> String {
         token_id: "token-1".into(),
         issued_at: now,
         expires_at: now.plus(Duration::from_secs(300)),
+        ..Claims::default()
     };
     claims.sign(token_key()).unwrap()
 }

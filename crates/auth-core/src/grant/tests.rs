@@ -1,0 +1,206 @@
+use lombard_token::PaymentId;
+use lombard_types::Timestamp;
+use proptest::prelude::*;
+
+use super::*;
+use crate::{Authentication, ClientName};
+
+const ISSUER: &str = "https://bank.example";
+
+fn client(scope: &str, types: &[&str]) -> Client {
+    Client {
+        id: "shop".parse().unwrap(),
+        name: ClientName::new("Shop").unwrap(),
+        scope: scope.parse().unwrap(),
+        authorization_details_types: types.iter().map(|name| name.parse().unwrap()).collect(),
+        authentication: Authentication::Secret { sha256: [0; 32] },
+        registered_at: Timestamp::EPOCH,
+        registered_by: "test".into(),
+    }
+}
+
+fn ask_as(
+    client: &Client,
+    scope: Option<&str>,
+    details: &str,
+    resource: Option<&str>,
+) -> Result<Granted, GrantError> {
+    let scope: Option<ScopeSet> = scope.map(|text| text.parse().unwrap());
+    let details = match details {
+        "" => AuthorizationDetails::default(),
+        text => {
+            AuthorizationDetails::parse_request(text, || PaymentId::from_bytes([1; 16])).unwrap()
+        }
+    };
+    let request = Request { scope: scope.as_ref(), authorization_details: &details, resource };
+    grant(client, request, ISSUER)
+}
+
+fn ask(
+    allowed: &str,
+    requested: Option<&str>,
+    resource: Option<&str>,
+) -> Result<String, GrantError> {
+    ask_as(&client(allowed, &[]), requested, "", resource)
+        .map(|granted| format!("{} {}", granted.audience, granted.scope))
+}
+
+const PAYMENT: &str = r#"{"type":"payment","amount":"5.00","asset":"EUR","debtor_account":"shop/till","creditor_account":"bank"}"#;
+const STATEMENT: &str = r#"{"type":"statement","locations":["https://bank.example/reports"]}"#;
+
+#[test]
+fn details() {
+    let shop =
+        client("ledger:read ledger:write:shop/* reports:read", &["payment", "statement", "free"]);
+    let granted = |scope, details: &str, resource| {
+        let granted = ask_as(&shop, scope, details, resource);
+        granted.map(|g| {
+            format!("{} {} {}", g.audience, g.scope, g.authorization_details.iter().count())
+        })
+    };
+    let ledger = "https://bank.example/v1/ledger";
+    let reports = "https://bank.example/reports";
+    let free = r#"{"type":"free"}"#;
+    for (scope, details, resource, expected) in [
+        // Details alone bring no scope with them.
+        (None, format!("[{PAYMENT}]"), None, format!("{ledger}  1")),
+        (None, format!("[{PAYMENT},{PAYMENT}]"), Some(ledger), format!("{ledger}  2")),
+        (Some("ledger:read"), format!("[{PAYMENT}]"), None, format!("{ledger} ledger:read 1")),
+        (None, format!("[{STATEMENT}]"), None, format!("{reports}  1")),
+        (
+            Some("reports:read"),
+            format!("[{free}]"),
+            Some(reports),
+            format!("{reports} reports:read 1"),
+        ),
+    ] {
+        assert_eq!(granted(scope, &details, resource), Ok(expected), "{details}");
+    }
+    let wrong = |scope, details: &str, resource| granted(scope, details, resource).unwrap_err();
+    use GrantError as E;
+    let elsewhere = PAYMENT.replace("shop/till", "customers/42");
+    let error = wrong(None, &format!("[{elsewhere}]"), None);
+    assert_eq!(error, E::DebtorNotAllowed("customers/42".parse().unwrap()));
+    let error = wrong(None, r#"[{"type":"other"}]"#, None);
+    assert_eq!(error, E::TypeNotAllowed("other".parse().unwrap()));
+    assert_eq!(wrong(None, &format!("[{free}]"), None), E::DetailWithoutResource);
+    for (details, resource) in [
+        (format!("[{PAYMENT}]"), Some(reports)),
+        (format!("[{STATEMENT}]"), Some(ledger)),
+        (format!("[{PAYMENT},{STATEMENT}]"), None),
+        (format!("[{STATEMENT},{PAYMENT}]"), None),
+    ] {
+        let error = wrong(None, &details, resource);
+        assert!(matches!(error, E::DetailAtWrongResource { .. }), "{details}: {error:?}");
+    }
+    let error = wrong(Some("reports:read"), &format!("[{PAYMENT}]"), None);
+    assert!(matches!(error, E::WrongResource { .. }), "{error:?}");
+    let foreign = STATEMENT.replace("bank.example", "evil.example");
+    assert!(matches!(wrong(None, &format!("[{foreign}]"), None), E::InvalidTarget { .. }));
+    // Who may read may not pay.
+    let reader = client("ledger:read", &["payment"]);
+    let error = ask_as(&reader, None, &format!("[{PAYMENT}]"), None).unwrap_err();
+    assert_eq!(error, E::DebtorNotAllowed("shop/till".parse().unwrap()));
+}
+
+#[test]
+fn grants() {
+    let cases = [
+        ("ledger:read", None, None, "https://bank.example/v1/ledger ledger:read"),
+        (
+            "ledger:read ledger:write",
+            Some("ledger:read"),
+            None,
+            "https://bank.example/v1/ledger ledger:read",
+        ),
+        (
+            "ledger:write:a/*",
+            Some("ledger:write:a/b/*"),
+            None,
+            "https://bank.example/v1/ledger ledger:write:a/b/*",
+        ),
+        (
+            "events:read payments:write",
+            Some("payments:write"),
+            None,
+            "https://bank.example/payments payments:write",
+        ),
+        (
+            "ledger:read registry:read",
+            None,
+            Some("https://bank.example/v1/registry"),
+            "https://bank.example/v1/registry registry:read",
+        ),
+        ("admin", None, None, "https://bank.example/v1/auth admin"),
+        (
+            "admin",
+            None,
+            Some("https://bank.example/v1/ledger"),
+            "https://bank.example/v1/ledger admin",
+        ),
+        (
+            "admin",
+            Some("ledger:read"),
+            Some("https://bank.example/v1/ledger"),
+            "https://bank.example/v1/ledger ledger:read",
+        ),
+        ("events:read", None, None, "https://bank.example/v1/eventstore events:read"),
+    ];
+    for (allowed, requested, resource, expected) in cases {
+        assert_eq!(ask(allowed, requested, resource).as_deref(), Ok(expected));
+    }
+}
+
+#[test]
+fn refusals() {
+    use GrantError as E;
+    let several = ask("ledger:read registry:read", None, None);
+    assert!(matches!(several, Err(E::SeveralResources { .. })), "{several:?}");
+    let wider = ask("ledger:write:a/*", Some("ledger:write"), None);
+    assert!(matches!(wider, Err(E::NotAllowed(_))), "{wider:?}");
+    let admin = ask("ledger:read", Some("admin"), None);
+    assert!(matches!(admin, Err(E::NotAllowed(_))), "{admin:?}");
+    let wrong = ask(
+        "ledger:read registry:read",
+        Some("ledger:read"),
+        Some("https://bank.example/v1/registry"),
+    );
+    assert!(matches!(wrong, Err(E::WrongResource { .. })), "{wrong:?}");
+    assert_eq!(ask("ledger:read", None, Some("https://bank.example/shop")), Err(E::Nothing));
+    for resource in [
+        "https://bank.example",
+        "https://bank.example/",
+        "https://bank.example/v1/other",
+        "https://bank.example/v1/ledger/",
+        "https://bank.example.evil/v1/ledger",
+        "https://evil.example/v1/ledger",
+        "/v1/ledger",
+        "",
+    ] {
+        let refused = ask("ledger:read admin", None, Some(resource));
+        assert!(matches!(refused, Err(E::InvalidTarget { .. })), "{resource}: {refused:?}");
+    }
+}
+
+proptest! {
+    /// Whatever is asked for, nothing is granted that the client is not registered for.
+    #[test]
+    fn never_wider_than_allowed(
+        allowed in prop::collection::vec("(admin|(ledger|shop):(read|write)(:[ab]{1,2}\\*?)?)", 1..4),
+        requested in prop::option::of(prop::collection::vec("(admin|(ledger|shop):(read|write)(:[ab]{1,2}\\*?)?)", 1..4)),
+        resource in prop::option::of("https://bank.example/(v1/ledger|shop)"),
+    ) {
+        let client = client(&allowed.join(" "), &[]);
+        let allowed = &client.scope;
+        let requested = requested.map(|list| list.join(" "));
+        if let Ok(granted) = ask_as(&client, requested.as_deref(), "", resource.as_deref()) {
+            prop_assert!(allowed.covers(&granted.scope));
+            for path in ["a", "b", "ab", "ba", "abb", "bb/x"] {
+                for (family, operation) in [("ledger", "read"), ("ledger", "write"), ("shop", "write")] {
+                    let is_granted = granted.scope.permits(family, operation, Some(path));
+                    prop_assert!(!is_granted || allowed.permits(family, operation, Some(path)));
+                }
+            }
+        }
+    }
+}
