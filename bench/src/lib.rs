@@ -1,0 +1,30 @@
+//! Measures what Lombard claims about its speed: one program in `src/bin` a claim, which names its workload, runs it, and
+//! prints what came out beside what is claimed.
+//!
+//! Machines differ, and one machine differs from itself within seconds. So contenders take turns in short rounds, what is
+//! printed is the median of the rounds with the smallest and the largest, and what is claimed of a peer is a ratio within
+//! the rounds. CPU time per operation hardly depends on who else is at work; trust it first.
+//!
+//! Start reading at [`Rounds`].
+
+mod appender;
+mod closed_loop;
+mod cpu;
+mod events;
+mod fdatasync;
+mod machine;
+mod options;
+mod rounds;
+mod sample;
+mod store;
+
+pub use appender::Appender;
+pub use closed_loop::{ClosedLoop, Worker};
+pub use cpu::Cpu;
+pub use events::{EVENT_BYTES, content, event_id, evidence};
+pub use fdatasync::fdatasync;
+pub use machine::Machine;
+pub use options::Options;
+pub use rounds::{Outcome, Rounds};
+pub use sample::{Latencies, Sample};
+pub use store::{Store, append};
