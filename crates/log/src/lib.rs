@@ -26,7 +26,7 @@ pub mod merkle;
 mod record;
 pub mod segmented;
 
-pub use log::{AppendError, Log, RECORD_OVERHEAD_BYTES, ReadError, SharedLog};
+pub use log::{AppendError, Log, RECORD_OVERHEAD_BYTES, ReadError, SharedLog, TrimError};
 pub use log_id::LogId;
 pub use memory::MemoryLog;
 pub use record::{Batch, Record};

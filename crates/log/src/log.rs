@@ -44,6 +44,11 @@ pub trait Log: Send + Sync + fmt::Debug + 'static {
         from: Position,
         bytes_max: usize,
     ) -> BoxFuture<'static, Result<Vec<Record>, ReadError>>;
+
+    /// Gives up the durable records before `before`, as many as can be removed at little cost, and answers the first
+    /// that is kept. Whoever calls it holds their effect elsewhere, durably: such as in a snapshot. A log that was
+    /// trimmed proves nothing about its beginning, so it goes without a Merkle tree.
+    fn trim(&self, before: Position) -> BoxFuture<'static, Result<Position, TrimError>>;
 }
 
 /// What a record takes beside its payload, at most: its header and padding.
@@ -87,6 +92,14 @@ pub enum AppendError {
     /// The log was closed.
     #[error("the log is closed")]
     Closed,
+}
+
+/// Records were not given up, or not all. Nothing is lost; it can be tried again.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("failed to trim the log: {cause}")]
+pub struct TrimError {
+    /// What the system said.
+    pub cause: Arc<str>,
 }
 
 /// Why a read gave nothing.

@@ -8,7 +8,7 @@ use lombard_types::Position;
 use parking_lot::Mutex;
 use tokio::sync::{oneshot, watch};
 
-use crate::{AppendError, Batch, Log, RECORD_OVERHEAD_BYTES, ReadError, Record};
+use crate::{AppendError, Batch, Log, RECORD_OVERHEAD_BYTES, ReadError, Record, TrimError};
 
 /// A log that forgets everything with its last clone.
 #[derive(Clone, Debug)]
@@ -19,6 +19,8 @@ pub struct MemoryLog {
 
 #[derive(Debug)]
 struct Inner {
+    /// How many were trimmed away before them.
+    trimmed: u64,
     records: Vec<Bytes>,
     durable: watch::Sender<Position>,
     waiting: Vec<(Position, oneshot::Sender<Result<Position, AppendError>>)>,
@@ -38,6 +40,7 @@ impl MemoryLog {
     pub fn new() -> Self {
         let (sender, durable) = watch::channel(Position::START);
         let inner = Inner {
+            trimmed: 0,
             records: Vec::new(),
             durable: sender,
             waiting: Vec::new(),
@@ -79,10 +82,12 @@ impl MemoryLog {
     #[must_use]
     pub fn after_crash(&self) -> Self {
         let inner = self.inner.lock();
-        let durable = usize::try_from(inner.durable.borrow().get()).unwrap_or(usize::MAX);
+        let kept = inner.durable.borrow().since(inner.first());
+        let durable = usize::try_from(kept).unwrap_or(usize::MAX);
         let log = Self::new();
         {
             let mut other = log.inner.lock();
+            other.trimmed = inner.trimmed;
             other.records = inner.records.iter().take(durable).cloned().collect();
             other.flush();
         }
@@ -91,8 +96,12 @@ impl MemoryLog {
 }
 
 impl Inner {
+    fn first(&self) -> Position {
+        Position::new(self.trimmed)
+    }
+
     fn tail(&self) -> Position {
-        Position::new(u64::try_from(self.records.len()).unwrap_or(u64::MAX))
+        self.first().plus(u64::try_from(self.records.len()).unwrap_or(u64::MAX))
     }
 
     fn flush(&mut self) {
@@ -168,13 +177,16 @@ impl Log for MemoryLog {
         bytes_max: usize,
     ) -> BoxFuture<'static, Result<Vec<Record>, ReadError>> {
         let inner = self.inner.lock();
-        let durable = *inner.durable.borrow();
+        let (first, durable) = (inner.first(), *inner.durable.borrow());
+        if from < first {
+            return async move { Err(ReadError::Trimmed { from, first }) }.boxed();
+        }
         let mut bytes = 0usize;
         let records = inner
             .records
             .iter()
-            .zip(0..durable.get())
-            .skip(usize::try_from(from.get()).unwrap_or(usize::MAX))
+            .zip(first.get()..durable.get())
+            .skip(usize::try_from(from.since(first)).unwrap_or(usize::MAX))
             .take_while(|(payload, _)| {
                 let is_first = bytes == 0;
                 bytes = bytes.saturating_add(payload.len()).max(1);
@@ -186,5 +198,15 @@ impl Log for MemoryLog {
             })
             .collect();
         async move { Ok(records) }.boxed()
+    }
+
+    fn trim(&self, before: Position) -> BoxFuture<'static, Result<Position, TrimError>> {
+        let mut inner = self.inner.lock();
+        let before = before.min(*inner.durable.borrow());
+        let count = before.since(inner.first());
+        inner.records.drain(..usize::try_from(count).unwrap_or(usize::MAX));
+        inner.trimmed += count;
+        let first = inner.first();
+        async move { Ok(first) }.boxed()
     }
 }

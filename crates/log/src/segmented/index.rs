@@ -42,6 +42,13 @@ pub(super) struct Cursor {
     pub(super) place: Place,
 }
 
+/// What can be removed.
+#[derive(Debug)]
+pub(super) struct Going {
+    pub(super) numbers: Vec<u64>,
+    pub(super) first_kept: Option<Position>,
+}
+
 impl Index {
     pub(super) fn add_segment(&mut self, number: u64, first: Position, file: SharedFile) {
         let offset = u64::try_from(SEGMENT_HEADER_BYTES).unwrap_or(0);
@@ -62,6 +69,24 @@ impl Index {
         {
             segment.places.push(place);
         }
+    }
+
+    /// The segments whose records all stand before `before`, and where the first one behind them begins. A segment goes
+    /// only where the one after it has a record before `before` too: with that its header is known to be durable.
+    pub(super) fn segments_before(&self, before: Position) -> Going {
+        let count = self
+            .segments
+            .iter()
+            .skip(1)
+            .take_while(|next| next.first() < before)
+            .count();
+        let numbers = self.segments.iter().take(count).map(|segment| segment.number).collect();
+        Going { numbers, first_kept: self.segments.get(count).map(Segment::first) }
+    }
+
+    /// No reader begins in this segment from now on.
+    pub(super) fn forget(&mut self, number: u64) {
+        self.segments.retain(|segment| segment.number != number);
     }
 
     pub(super) fn first_position(&self) -> Position {

@@ -9,7 +9,7 @@ use tokio::sync::{oneshot, watch};
 
 use super::{index::Index, plan::Plan};
 use crate::{
-    AppendError, Batch, Log, LogId, RECORD_OVERHEAD_BYTES, ReadError, Record,
+    AppendError, Batch, Log, LogId, RECORD_OVERHEAD_BYTES, ReadError, Record, TrimError,
     disk::{Lock, SharedDisk, SharedFile},
 };
 
@@ -84,6 +84,8 @@ pub(super) struct Shared {
     pub(super) room_changed: watch::Sender<()>,
     pub(super) durable: watch::Receiver<Position>,
     pub(super) index: RwLock<Index>,
+    /// Held while segments are removed.
+    pub(super) trimming: Mutex<()>,
     pub(super) _lock: Lock,
 }
 
@@ -255,5 +257,11 @@ impl Log for SegmentedLog {
     ) -> BoxFuture<'static, Result<Vec<Record>, ReadError>> {
         let shared = Arc::clone(&self.shared);
         async move { shared.read(from, bytes_max) }.boxed()
+    }
+
+    /// Blocks while it removes files; called from a thread that may wait.
+    fn trim(&self, before: Position) -> BoxFuture<'static, Result<Position, TrimError>> {
+        let shared = Arc::clone(&self.shared);
+        async move { shared.trim(before) }.boxed()
     }
 }

@@ -5,6 +5,7 @@
 //!    lock                 held by the one process that has the log open
 //!    0000000001.seg       segments in order; the last ones are prepared: all zeros, waiting for their turn
 //!    0000000002.seg
+//!    trimmed              up to where records were given up (`trim.rs`); not there before the first time
 //!
 //!  segment   64 bytes header, then records one behind the other, then zeros to its fixed end
 //!
@@ -37,6 +38,7 @@ mod prepare;
 mod read;
 mod scan;
 mod steps;
+mod trim;
 mod write;
 
 pub use log::{SegmentedConfig, SegmentedLog};

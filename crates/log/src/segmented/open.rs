@@ -23,6 +23,7 @@ use super::{
     prepare::{self, Preparer},
     read::{read_all, read_chunk},
     steps::Steps,
+    trim,
     write::{Current, Writer},
 };
 use crate::disk::{Disk, File, Lock, Real, SharedDisk, SharedFile};
@@ -135,6 +136,7 @@ impl SegmentedLog {
             segments.check_waiting(directory, Position::START)?;
             begin_first(&*disk, directory, config, &mut segments).map_err(io_error)?;
         }
+        segments.check_beginning(trim::read_mark(&*disk, directory).map_err(io_error)?)?;
         Opening { disk, directory, config, lock, segments }.finish()
     }
 }
@@ -204,6 +206,19 @@ impl Segments {
         }
         self.begun.push(next);
         Ok(())
+    }
+
+    /// Nothing is missing before the first segment but what was given up.
+    fn check_beginning(&self, trimmed: Position) -> Result<(), OpenError> {
+        match self.begun.first() {
+            Some(first) if first.header.first_position > trimmed => Err(OpenError::Damaged {
+                file: first.path.clone(),
+                offset: 0,
+                position: trimmed,
+                cause: "the segment before this one is not there",
+            }),
+            _ => Ok(()),
+        }
     }
 
     /// A segment without a header holds no records that had been durable: else the header was damaged. `tail` is what
@@ -322,6 +337,7 @@ impl Opening<'_> {
             room_changed: watch::Sender::new(()),
             durable,
             index: RwLock::new(index),
+            trimming: Mutex::new(()),
             _lock: lock,
         });
         let writer = Writer::new(Arc::clone(&shared), durable_sender, current, tail);
