@@ -21,6 +21,7 @@ mod decide;
 mod document;
 mod event;
 mod evidence;
+pub mod group;
 mod memory;
 mod past;
 mod position;

@@ -88,6 +88,18 @@ name! {
     is_token
 }
 name! {
+    /// Consumers that share the events of a filter between them: `mail-sender`.
+    GroupName, 100,
+    "letters, digits, '-', '_', '.' or ':'",
+    is_token
+}
+name! {
+    /// One consumer of a group: `mail-sender-7c9f`.
+    ConsumerName, 100,
+    "letters, digits, '-', '_', '.' or ':'",
+    is_token
+}
+name! {
     /// Follows one HTTP request through every role, log line and event.
     RequestId, 100,
     "letters, digits, '-', '_', '.' or ':'",
