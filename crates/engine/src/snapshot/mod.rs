@@ -6,7 +6,8 @@
 //! made.
 //!
 //! The log is the truth: a snapshot that is damaged, of another log, or from another version of the machine is left
-//! aside with a warning, and the start falls back to the one before it or to the whole log.
+//! aside with a warning, and the start falls back to the one before it or to the whole log. The exception are machines
+//! whose log is trimmed ([`Snapshots::trimming`]).
 
 mod file;
 mod hash;
@@ -54,6 +55,7 @@ pub struct Snapshots {
     pub directory: PathBuf,
     /// When they are made.
     pub policy: SnapshotPolicy,
+    is_trimming: bool,
 }
 
 impl fmt::Debug for Snapshots {
@@ -73,7 +75,16 @@ impl Snapshots {
 
     /// The same on any disk.
     pub fn on(disk: SharedDisk, directory: PathBuf, policy: SnapshotPolicy) -> Self {
-        Self { disk, directory, policy }
+        Self { disk, directory, policy, is_trimming: false }
+    }
+
+    /// Gives up the log's records before the older of the two newest snapshots whenever there is a new one: for a machine
+    /// whose events nobody asks for again. From then on the snapshots are worth as much as the log: without them it is not
+    /// enough for a start, and [`Snapshot::VERSION`] can never change. Such a machine writes a version of its own into
+    /// its state, and reads all that it has ever written.
+    #[must_use]
+    pub fn trimming(self) -> Self {
+        Self { is_trimming: true, ..self }
     }
 
     /// The directory's files.

@@ -38,6 +38,7 @@ struct Run<F, C> {
     log: SharedLog,
     store: SnapshotStore,
     policy: SnapshotPolicy,
+    is_trimming: bool,
     empty: F,
     codec: C,
     since: Since,
@@ -63,7 +64,9 @@ impl Snapshotter {
         let failed = |error: std::io::Error| StartError::Thread { name, cause: error.to_string() };
         let (alive, gone) = watch::channel(());
         let (store, policy) = (snapshots.store(name), snapshots.policy);
-        let mut run = Run { name, log, store, policy, empty, codec, since, made, gone };
+        let is_trimming = snapshots.is_trimming;
+        let mut run =
+            Run { name, log, store, policy, is_trimming, empty, codec, since, made, gone };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
         let runtime = runtime.map_err(failed)?;
         thread::Builder::new()
@@ -125,11 +128,25 @@ where
                 let machine = self.name;
                 tracing::info!(machine, %position, %state_hash, bytes, ?took, "made a snapshot");
                 self.made.send_replace(Some(info));
+                if self.is_trimming {
+                    self.trim().await;
+                }
             }
             Err(_) if !self.is_wanted() => {}
             Err(cause) => {
                 tracing::warn!(machine = self.name, %position, %cause, "failed to make a snapshot");
             }
+        }
+    }
+
+    /// Everything before the older snapshot goes: a start may still have to do without the newer one.
+    async fn trim(&self) {
+        let Some(before) = self.store.oldest_needed() else {
+            return;
+        };
+        match self.log.trim(before).await {
+            Ok(first) => tracing::debug!(machine = self.name, %before, %first, "trimmed the log"),
+            Err(error) => tracing::warn!(machine = self.name, %error, "the log keeps its length"),
         }
     }
 

@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{Codec, StartError, StateAt, replay::Replay};
 
-/// Whole snapshots that are kept.
+/// Whole snapshots that are kept; at least 1.
 const KEPT: usize = 2;
 const PREFIX: &str = "snapshot-";
 const UNFINISHED: &str = ".new";
@@ -139,6 +139,11 @@ impl SnapshotStore {
             self.remove(old);
         }
         Ok(header)
+    }
+
+    /// Where the oldest snapshot stands that a start may fall back to; `None` where there are not yet as many as are kept.
+    pub(crate) fn oldest_needed(&self) -> Option<Position> {
+        self.list().get(KEPT - 1).map(|(position, _)| *position)
     }
 
     /// All whole snapshots, the newest first.

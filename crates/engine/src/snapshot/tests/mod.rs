@@ -9,7 +9,7 @@ use std::{
 };
 
 use lombard_log::{
-    MemoryLog, SharedLog,
+    MemoryLog, ReadError, SharedLog,
     disk::{Disk as _, SharedDisk, Simulated},
 };
 use proptest::prelude::*;
@@ -159,6 +159,49 @@ fn the_two_newest_are_kept() {
         }
         let names = ["snapshot-0000000000000009", "snapshot-0000000000000014"];
         assert_eq!(files(&disk), names.map(|name| Path::new(DIRECTORY).join(name)));
+    });
+}
+
+/// The log of a machine that moves a cursor does not grow for ever, and a start can still do without the newest snapshot.
+#[test]
+fn a_trimmed_log_and_one_of_the_snapshots_are_enough() {
+    runtime().block_on(async {
+        let memory = MemoryLog::new();
+        let log: SharedLog = Arc::new(memory.clone());
+        let disk = Simulated::new(1);
+        let policy = SnapshotPolicy { records: 10, bytes: u64::MAX };
+        let trimming = || snapshots(&disk, policy).trimming();
+        let (handle, engine) = start(&log, trimming(), &Encoding::default());
+        for word in words(2000) {
+            handle.submit(word).await.unwrap();
+            if log.read(Position::START, 1).await.is_err() {
+                break;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
+        let hash = hash_of(&handle).await;
+        let mut made = handle.watch_snapshots();
+        drop((handle, engine));
+        while made.changed().await.is_ok() {}
+
+        let again = |disk: &Simulated| {
+            let codec = Encoding::default();
+            let snapshots = snapshots(disk, never()).trimming();
+            let (log, empty) = (log.clone(), Words::<1>::default);
+            Engine::start_with_snapshots("words", log, snapshots, empty, codec, Limits::default())
+        };
+        let (handle, engine) = again(&disk).unwrap();
+        assert_eq!(hash_of(&handle).await, hash);
+        drop((handle, engine));
+        disk.flip(&files(&disk)[1], 600).unwrap();
+        let (handle, engine) = again(&disk).unwrap();
+        assert_eq!(hash_of(&handle).await, hash);
+        assert_eq!(files(&disk).len(), 1);
+        drop((handle, engine));
+        disk.flip(&files(&disk)[0], 600).unwrap();
+        let error = again(&disk).unwrap_err();
+        let trimmed = matches!(&error, StartError::Read { source: ReadError::Trimmed { .. }, .. });
+        assert!(trimmed, "{error:?}");
     });
 }
 
