@@ -1,6 +1,9 @@
 //! Trimming: what is kept stays, what was given up is refused, and a crash at any step leaves a log that opens.
 
-#![expect(clippy::unwrap_used, reason = "a test that finds something else than it expects must fail")]
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test that finds something else than it expects must fail"
+)]
 
 use std::{
     io,

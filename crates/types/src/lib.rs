@@ -18,8 +18,8 @@ pub use amount::{Amount, ParseAmountError};
 pub use asset::{AssetCode, ParseAssetCodeError, Scale, ScaleOutOfRange};
 pub use id::{AccountId, EventId, ParseIdError, TransferId};
 pub use name::{
-    AccountPath, ClientId, ConsumerName, GroupName, InstanceId, ParseNameError, RequestId, ServiceName,
-    StreamName,
+    AccountPath, ClientId, ConsumerName, GroupName, InstanceId, ParseNameError, RequestId,
+    ServiceName, StreamName,
 };
 pub use position::{ParsePositionError, Position, Revision};
 pub use timestamp::{ParseTimestampError, Timestamp};

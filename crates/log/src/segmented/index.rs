@@ -74,12 +74,7 @@ impl Index {
     /// The segments whose records all stand before `before`, and where the first one behind them begins. A segment goes
     /// only where the one after it has a record before `before` too: with that its header is known to be durable.
     pub(super) fn segments_before(&self, before: Position) -> Going {
-        let count = self
-            .segments
-            .iter()
-            .skip(1)
-            .take_while(|next| next.first() < before)
-            .count();
+        let count = self.segments.iter().skip(1).take_while(|next| next.first() < before).count();
         let numbers = self.segments.iter().take(count).map(|segment| segment.number).collect();
         Going { numbers, first_kept: self.segments.get(count).map(Segment::first) }
     }
