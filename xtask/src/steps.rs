@@ -7,17 +7,12 @@ use std::{
 
 use anyhow::{Context as _, bail};
 
-use crate::{fuzz, tidy};
+use crate::tidy;
 
 pub(crate) fn all() -> anyhow::Result<()> {
     type Step = (&'static str, fn() -> anyhow::Result<()>);
-    let steps: [Step; 5] = [
-        ("format", format),
-        ("tidy", tidy::check),
-        ("lint", lint),
-        ("unit and integration", unit),
-        ("fuzz", fuzz),
-    ];
+    let steps: [Step; 4] =
+        [("format", format), ("tidy", tidy::check), ("lint", lint), ("unit and integration", unit)];
     let mut times = Vec::new();
     for (name, step) in steps {
         println!("==> {name}");
@@ -57,11 +52,6 @@ pub(crate) fn unit() -> anyhow::Result<()> {
     } else {
         cargo(&["test", "--workspace", "--locked", "--no-fail-fast"])
     }
-}
-
-/// Long enough to try the kept corpora and what is near them; a night is better.
-pub(crate) fn fuzz() -> anyhow::Result<()> {
-    fuzz::run(5, None)
 }
 
 fn cargo(arguments: &[&str]) -> anyhow::Result<()> {

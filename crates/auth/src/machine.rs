@@ -20,7 +20,7 @@ impl Machine for AuthMachine {
         &self,
         command: Command,
         now: Timestamp,
-    ) -> Result<Decision<Event, Reply>, Rejection> {
+    ) -> Result<Decision<Event, Reply, Command>, Rejection> {
         Ok(match self.clients.decide(command, now)? {
             core::Decision::Commit(events, reply) => Decision::Commit { events, reply },
             core::Decision::Answer(reply) => Decision::Answer(reply),

@@ -53,7 +53,7 @@ pub use feed::{Fed, Feed, FeedError, FeedItem, FeedLimits, RingUsage, Subscripti
 pub use follower::{Follower, Lagging, View};
 pub use handle::{Committed, Handle, QueryError, SubmitError};
 pub use limits::Limits;
-pub use machine::{At, Decision, Machine};
+pub use machine::{At, Decided, Decision, Machine};
 pub use record::{decode_record, decode_record_time};
 pub use replay::StateAt;
 pub use snapshot::{

@@ -21,21 +21,33 @@ pub trait Machine: Send + 'static {
         &self,
         command: Self::Command,
         now: Timestamp,
-    ) -> Result<Decision<Self::Event, Self::Reply>, Self::Rejection>;
+    ) -> Result<Decided<Self>, Self::Rejection>;
 
     /// Makes an event part of the state. Cannot fail.
     fn apply(&mut self, event: &Self::Event, at: At);
 }
 
+/// The outcome of a machine's command that was not rejected.
+pub type Decided<M> =
+    Decision<<M as Machine>::Event, <M as Machine>::Reply, <M as Machine>::Command>;
+
 /// The outcome of a command that was not rejected.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Decision<E, R> {
+pub enum Decision<E, R, C> {
     /// These events happen together, as one record.
     Commit {
         /// At least one; none is the same as [`Decision::Answer`].
         events: Vec<E>,
         /// For the caller, once the events are durable.
         reply: R,
+    },
+    /// These events happen first, as a record of their own; then the command is decided again, at a later time. What
+    /// time has brought about is recorded so, before anything is decided on it.
+    First {
+        /// At least one, and such that the machine does not answer the same for ever.
+        events: Vec<E>,
+        /// The command, to be decided after them.
+        command: C,
     },
     /// Nothing new happens: for example a retry, answered as the first time.
     Answer(R),

@@ -172,27 +172,45 @@ where
         self.group.waiting.push(waiting);
     }
 
-    fn decide(&mut self, command: M::Command, room_bytes: &mut u64) -> Answer<M> {
-        let reading = (self.clock)();
-        let time = reading.max(Timestamp::from_unix_nanos(self.last_time.unix_nanos() + 1));
-        let decision = self.machine.decide(command, time).map_err(|rejection| {
-            SubmitError::Rejected { rejection, position: self.tail.previous() }
-        })?;
-        let (events, reply) = match decision {
-            Decision::Commit { events, reply } if !events.is_empty() => (events, reply),
-            Decision::Commit { reply, .. } | Decision::Answer(reply) => {
-                let position = self.tail.previous().unwrap_or_default();
-                return Ok(Committed { position, time, written: false, reply });
+    fn decide(&mut self, mut command: M::Command, room_bytes: &mut u64) -> Answer<M> {
+        loop {
+            let reading = (self.clock)();
+            let time = reading.max(Timestamp::from_unix_nanos(self.last_time.unix_nanos() + 1));
+            let decision = self.machine.decide(command, time).map_err(|rejection| {
+                SubmitError::Rejected { rejection, position: self.tail.previous() }
+            })?;
+            match decision {
+                Decision::Commit { events, reply } if !events.is_empty() => {
+                    let position = self.happen(time, &events, room_bytes)?;
+                    return Ok(Committed { position, time, written: true, reply });
+                }
+                Decision::Commit { reply, .. } | Decision::Answer(reply) => {
+                    let position = self.tail.previous().unwrap_or_default();
+                    return Ok(Committed { position, time, written: false, reply });
+                }
+                Decision::First { events, command: then } => {
+                    self.happen(time, &events, room_bytes)?;
+                    command = then;
+                }
             }
-        };
-        self.record(time, &events, room_bytes)?;
+        }
+    }
+
+    /// Records the events and makes them part of the state.
+    fn happen(
+        &mut self,
+        time: Timestamp,
+        events: &[M::Event],
+        room_bytes: &mut u64,
+    ) -> Result<Position, SubmitError<M::Rejection>> {
+        self.record(time, events, room_bytes)?;
         let position = self.tail;
-        for (index, event) in (0..).zip(&events) {
+        for (index, event) in (0..).zip(events) {
             self.machine.apply(event, At { position, index, time });
         }
         self.tail = position.next();
         self.last_time = time;
-        Ok(Committed { position, time, written: true, reply })
+        Ok(position)
     }
 
     /// Adds the record to the group, unless it is too large or there is no room for it.

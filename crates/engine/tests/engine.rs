@@ -38,14 +38,28 @@ struct Added {
 /// Counters stop at this.
 const VALUE_MAX: u64 = 1000;
 
+/// Before this counter counts,
+const LATE: u8 = 200;
+/// this one must have got to 2, by events of their own.
+const EARLY: u8 = 201;
+
 impl Machine for Counters {
     type Command = Add;
     type Event = Added;
     type Reply = u64;
     type Rejection = &'static str;
 
-    fn decide(&self, command: Add, _now: Timestamp) -> Result<Decision<Added, u64>, &'static str> {
-        let value = self.values.get(&command.counter).copied().unwrap_or(0) + command.amount;
+    fn decide(
+        &self,
+        command: Add,
+        _now: Timestamp,
+    ) -> Result<Decision<Added, u64, Add>, &'static str> {
+        let value_of = |counter: u8| self.values.get(&counter).copied().unwrap_or(0);
+        if command.counter == LATE && value_of(EARLY) < 2 {
+            let events = vec![Added { counter: EARLY, amount: 1 }];
+            return Ok(Decision::First { events, command });
+        }
+        let value = value_of(command.counter) + command.amount;
         match command.amount {
             0 => Ok(Decision::Answer(value)),
             _ if value > VALUE_MAX => Err("full"),
@@ -98,6 +112,19 @@ fn start(log: &MemoryLog) -> (Handle<Counters>, Engine) {
 
 fn add(counter: u8, amount: u64) -> Add {
     Add { counter, amount }
+}
+
+#[tokio::test]
+async fn what_comes_first_is_recorded_before_the_command_is_decided() {
+    let log = MemoryLog::new();
+    let (handle, _engine) = start(&log);
+    let done = handle.submit(add(LATE, 5)).await.unwrap();
+    assert_eq!((done.position, done.reply), (Position::new(2), 5), "two records came before");
+    let rejected = handle.submit(add(LATE, VALUE_MAX)).await;
+    assert!(matches!(rejected, Err(SubmitError::Rejected { .. })));
+    let (counters, _) = handle.query(Counters::clone).await.unwrap();
+    assert_eq!(counters.values, BTreeMap::from([(EARLY, 2), (LATE, 5)]));
+    assert!(counters.times.is_sorted_by(|a, b| a < b));
 }
 
 #[tokio::test]

@@ -17,7 +17,11 @@ impl Machine for Count {
     type Reply = u64;
     type Rejection = ();
 
-    fn decide(&self, text: Vec<u8>, _now: Timestamp) -> Result<Decision<Vec<u8>, u64>, ()> {
+    fn decide(
+        &self,
+        text: Vec<u8>,
+        _now: Timestamp,
+    ) -> Result<Decision<Vec<u8>, u64, Vec<u8>>, ()> {
         Ok(Decision::Commit { events: vec![text], reply: self.0 })
     }
 

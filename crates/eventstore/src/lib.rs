@@ -24,9 +24,6 @@ mod api;
 mod cloud_event;
 mod codec;
 mod config;
-#[cfg(fuzzing)]
-#[doc(hidden)]
-pub mod fuzzing;
 mod index;
 mod live;
 mod machine;

@@ -43,7 +43,7 @@ impl Machine for EventStoreMachine {
         &self,
         command: Command,
         _now: Timestamp,
-    ) -> Result<Decision<Event, Reply>, Rejection> {
+    ) -> Result<Decision<Event, Reply, Command>, Rejection> {
         Ok(match core::decide(&self.index, self.limits, command)? {
             core::Decision::Commit(event, reply) => {
                 let reply = match reply {

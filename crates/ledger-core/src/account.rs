@@ -61,6 +61,22 @@ impl Totals {
     }
 }
 
+impl Totals {
+    /// What there would be if all pending increases were posted and nothing else.
+    pub const fn expected(&self, side: NormalSide) -> Balance {
+        match side {
+            NormalSide::Debit => {
+                let increased = self.debits_posted.saturating_add(self.debits_pending);
+                Balance::difference(increased, self.credits_posted)
+            }
+            NormalSide::Credit => {
+                let increased = self.credits_posted.saturating_add(self.credits_pending);
+                Balance::difference(increased, self.debits_posted)
+            }
+        }
+    }
+}
+
 /// An account of a book.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Account {
@@ -74,14 +90,25 @@ pub struct Account {
     pub normal_side: NormalSide,
     /// What is available may not go below this; `None` lets it go anywhere.
     pub floor: Option<Balance>,
+    /// What is posted and expected may not go above this; `None` lets it go anywhere.
+    pub ceiling: Option<Balance>,
+    /// Whether it takes no transfers.
+    pub is_closed: bool,
+    /// How many entries it has had, those of reservations and their ends included.
+    pub version: u64,
     /// What has been moved over it.
     pub totals: Totals,
 }
 
 impl Account {
     /// Whether these totals would be within the floor.
-    pub(crate) fn allows(&self, totals: &Totals) -> bool {
+    pub(crate) fn is_above_floor(&self, totals: &Totals) -> bool {
         self.floor.is_none_or(|floor| totals.available(self.normal_side) >= floor)
+    }
+
+    /// Whether these totals would be within the ceiling.
+    pub(crate) fn is_below_ceiling(&self, totals: &Totals) -> bool {
+        self.ceiling.is_none_or(|ceiling| totals.expected(self.normal_side) <= ceiling)
     }
 }
 

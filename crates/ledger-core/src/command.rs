@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use lombard_types::{AccountId, AccountPath, Amount, AssetCode, Scale, Timestamp, TransferId};
+use lombard_types::{AccountId, AccountPath, AssetCode, Scale};
 
-use crate::{Balance, Evidence, Metadata, NormalSide, UserData};
+use crate::{Balance, ChartRule, Evidence, LockName, NewNote, NewTransfer, NormalSide, PeriodLock};
 
 /// One command. Everything that is not in the state is in here: ids were chosen and texts parsed outside.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -13,8 +13,44 @@ pub enum Command {
     CreateAsset(CreateAsset),
     /// Open an account.
     OpenAccount(OpenAccount),
+    /// Let an account take no more transfers.
+    CloseAccount(NameAccount),
+    /// Let an account take transfers again.
+    ReopenAccount(NameAccount),
+    /// Set a rule of the chart of accounts, in place of any with the same prefix.
+    SetChartRule {
+        /// The rule.
+        rule: ChartRule,
+        /// Who asks.
+        evidence: Arc<Evidence>,
+    },
+    /// Remove a rule of the chart of accounts.
+    RemoveChartRule {
+        /// Its prefix.
+        prefix: AccountPath,
+        /// Who asks.
+        evidence: Arc<Evidence>,
+    },
+    /// Lock a period. Asking again for the same is answered as the first time.
+    LockPeriod {
+        /// The lock.
+        lock: PeriodLock,
+        /// Who asks.
+        evidence: Arc<Evidence>,
+    },
+    /// Unlock a period.
+    UnlockPeriod {
+        /// The lock to remove.
+        name: LockName,
+        /// Who asks.
+        evidence: Arc<Evidence>,
+    },
     /// Move money.
-    CreateTransfer(CreateTransfer),
+    CreateTransfers(CreateTransfers),
+    /// Record what time has ended, which every other command does first anyway.
+    EndPendings,
+    /// Decide the command and record nothing: the answer is what it would be.
+    DryRun(Box<Command>),
 }
 
 /// Makes an asset known. Asking again for the same is answered as the first time.
@@ -41,6 +77,17 @@ pub struct OpenAccount {
     pub normal_side: NormalSide,
     /// What is available may not go below this.
     pub floor: Option<Balance>,
+    /// What is posted and expected may not go above this.
+    pub ceiling: Option<Balance>,
+    /// Who asks.
+    pub evidence: Arc<Evidence>,
+}
+
+/// Names an account to do something with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NameAccount {
+    /// The account.
+    pub account: AccountRef,
     /// Who asks.
     pub evidence: Arc<Evidence>,
 }
@@ -63,27 +110,16 @@ pub enum AccountRef {
     Path(AccountPath),
 }
 
-/// Moves an amount from one account to another. Asking again with the same id is a retry.
+/// Posting sets, each of which happens or not by itself, in order. Asking again with the same id is a retry of its set.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CreateTransfer {
-    /// The caller's id for it.
-    pub id: TransferId,
-    /// The account to debit.
-    pub debit_account: AccountRef,
-    /// The account to credit.
-    pub credit_account: AccountRef,
-    /// What the caller believes both accounts to hold.
-    pub asset: AssetCode,
-    /// How much, in minor units.
-    pub amount: Amount,
-    /// For the caller's own use.
-    pub user_data: UserData,
-    /// What kind of transfer it is; 0 where there is none.
-    pub code: u16,
-    /// When it counts; `None` means when it is recorded.
-    pub effective_at: Option<Timestamp>,
-    /// For the caller's own use.
-    pub metadata: Metadata,
+pub struct CreateTransfers {
+    /// Their transfers, in order; all but the last of a set are linked.
+    pub transfers: Vec<NewTransfer>,
+    /// What sets carry besides, by the place of the set (from 0), in order. Most have nothing.
+    pub notes: Vec<(u32, NewNote)>,
     /// Who asks.
     pub evidence: Arc<Evidence>,
 }
+
+/// Transfers of one posting set, at most.
+pub const SET_TRANSFERS_MAX: usize = 256;

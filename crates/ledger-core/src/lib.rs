@@ -5,28 +5,39 @@
 //!
 //! **Invariants**
 //! - For each asset, debits equal credits after every event.
-//! - Totals only grow; nothing is ever rounded, and nothing wraps: an overflow is a result.
-//! - The id of a transfer is spent once: a retry with the same content is answered as the first time, success or
+//! - Posted totals only grow; nothing is ever rounded, and nothing wraps: an overflow is a result.
+//! - A posting set happens as a whole or not at all.
+//! - The id of a posting set is spent once: a retry with the same content is answered as the first time, success or
 //!   refusal, and other content is told what differs.
+//! - What time ends, ends at its nanosecond: nothing is decided on a reservation that is over.
 //! - Replaying the same events gives the same state ([`Book::state_hash`]).
 //!
 //! What it is **not**: it keeps no history and answers no queries beyond what deciding needs; that is the read side's
-//! job, which follows the events. It does not know how events are stored.
+//! job, which follows the events. Which ids are spent, for ever, is the shell's to keep ([`Past`]). It does not know how
+//! events are stored.
 //!
-//! Start reading at [`CreateTransfer`], then `decide.rs`. Names and precedence of results follow TigerBeetle's where
-//! the meaning is equal ([`TransferRejection`], [`TransferRefusal`]).
+//! Start reading at [`NewTransfer`], then `decide/transfers.rs`. Names and precedence of results follow TigerBeetle's
+//! where the meaning is equal ([`TransferRejection`], [`TransferRefusal`]).
 #![warn(missing_docs)]
 
 mod account;
+mod apply;
 mod asset;
 mod balance;
 mod book;
+mod change;
+mod chart;
 mod command;
 mod decide;
 mod event;
 mod evidence;
 mod index;
+mod note;
+mod past;
+mod pending;
+mod period;
 mod result;
+mod retry;
 mod state;
 mod transfer;
 
@@ -34,13 +45,29 @@ pub use account::{Account, NormalSide, Totals};
 pub use asset::{Asset, ISO_4217, built_in};
 pub use balance::{Balance, DisplayBalance};
 pub use book::{Book, Recorded};
-pub use command::{AccountIdentity, AccountRef, Command, CreateAsset, CreateTransfer, OpenAccount};
-pub use decide::{Decision, Reply, TransferReply};
-pub use event::Event;
+pub use change::Change;
+pub use chart::ChartRule;
+pub use command::{
+    AccountIdentity, AccountRef, Command, CreateAsset, CreateTransfers, NameAccount, OpenAccount,
+    SET_TRANSFERS_MAX,
+};
+pub use decide::{
+    CHART_RULES_MAX, Decision, ENDED_PENDINGS_MAX, PERIOD_LOCKS_MAX, Reply, SetResult,
+    TransfersReply,
+};
+pub use event::{Ended, Ending, Event, Outcome, RecordedSet, RecordedTransfer, Transfers};
 pub use evidence::{Evidence, Metadata, MetadataTooLong};
 pub use index::{FixedState, HashSeed};
-pub use result::{
-    AccountRejection, AssetRejection, Outcome, Rejection, TransferRefusal, TransferRejection,
+pub use note::{
+    AuthorityUse, Check, Condition, EntrySide, ExternalId, InvalidExternalId, NewNote, Note,
+    PaymentAuthority,
 };
-pub use state::{AccountState, RestoreBook, RestoreError, SpentState};
-pub use transfer::{Transfer, UserData};
+pub use past::{Lesson, MemoryPast, Past, Spent, SpentStatus, Unreadable};
+pub use period::{InvalidLockName, LockName, PeriodLock};
+pub use result::{
+    AccountRejection, AssetRejection, ChartRejection, ClosingRejection, PeriodRejection, Rejection,
+    TransferRefusal, TransferRejection,
+};
+pub use retry::compare_retry;
+pub use state::{AccountState, PendingState, PendingTransferState, RestoreBook, RestoreError};
+pub use transfer::{NewTransfer, Reservation, Transfer, TransferFlags, TransferKind, UserData};

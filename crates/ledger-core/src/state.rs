@@ -1,11 +1,10 @@
 //! A book's state laid out, for whoever keeps copies of it, and a book made from that again.
 
-use lombard_types::{AccountId, AccountPath, AssetCode};
+use lombard_types::{AccountId, AccountPath, Amount, AssetCode, Timestamp, TransferId};
 
 use crate::{
-    Account, Asset, Balance, Book, HashSeed, NormalSide, Outcome, Recorded, Totals, Transfer,
-    account::AccountIndex,
-    book::{Parts, Spent},
+    Account, Asset, Balance, Book, ChartRule, Ending, HashSeed, NormalSide, PeriodLock, Totals,
+    pending::{Pending, PendingTransfer},
 };
 
 /// An account as it is kept.
@@ -21,21 +20,38 @@ pub struct AccountState {
     pub normal_side: NormalSide,
     /// What is available may not go below this.
     pub floor: Option<Balance>,
+    /// What is posted and expected may not go above this.
+    pub ceiling: Option<Balance>,
+    /// Whether it takes no transfers.
+    pub is_closed: bool,
+    /// How many entries it has had.
+    pub version: u64,
     /// What has been moved over it.
     pub totals: Totals,
 }
 
-/// What is remembered of a transfer whose id is spent.
+/// A set that is pending.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PendingState {
+    /// Its id.
+    pub id: TransferId,
+    /// When it ends by itself, and how.
+    pub ends: Option<(Timestamp, Ending)>,
+    /// Its transfers; at least one.
+    pub transfers: Vec<PendingTransferState>,
+}
+
+/// One transfer of a pending set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct SpentState {
-    /// The transfer.
-    pub transfer: Transfer,
-    /// The fingerprint of its metadata: a number that a book made.
-    pub metadata: u64,
-    /// What became of it.
-    pub outcome: Outcome,
-    /// Where and when.
-    pub recorded: Recorded,
+pub struct PendingTransferState {
+    /// The account that would be debited.
+    pub debit_account: AccountId,
+    /// The account that would be credited.
+    pub credit_account: AccountId,
+    /// What is reserved.
+    pub amount: Amount,
+    /// How much more may be posted.
+    pub allowance: Amount,
 }
 
 /// Why something is no part of any book's state.
@@ -47,10 +63,10 @@ pub enum RestoreError {
     /// The account holds an asset that is not there.
     #[error("an account holds an unknown asset")]
     AssetNotFound,
-    /// There is a spent transfer with this id already.
-    #[error("two transfers have one id")]
+    /// There is a pending set with this id already.
+    #[error("two pending sets have one id")]
     TransferExists,
-    /// The transfer is between accounts that are not there.
+    /// The transfer is between accounts that are not there, or there is none.
     #[error("a transfer is between unknown accounts")]
     AccountNotFound,
     /// A list would be longer than any book's.
@@ -58,8 +74,8 @@ pub enum RestoreError {
     TooMany,
 }
 
-/// Makes a book from what [`Book::assets`], [`Book::account_states`] and [`Book::spent_states`] gave, to be handed in
-/// in that order.
+/// Makes a book from what [`Book::assets`], [`Book::account_states`], [`Book::pending_states`], [`Book::chart_rules`]
+/// and [`Book::period_locks`] gave, to be handed in in that order.
 #[derive(Debug)]
 pub struct RestoreBook {
     book: Book,
@@ -68,53 +84,51 @@ pub struct RestoreBook {
 impl Book {
     /// All assets, by code.
     pub fn assets(&self) -> impl ExactSizeIterator<Item = &Asset> {
-        let Parts { assets_by_code, .. } = self.parts();
-        assets_by_code.values().map(|&index| self.asset_at(index))
+        self.assets_by_code.values().map(|&index| self.asset_at(index))
     }
 
     /// All accounts, in the order in which they were opened.
     pub fn account_states(&self) -> impl ExactSizeIterator<Item = AccountState> {
-        let Parts { accounts, .. } = self.parts();
-        accounts.iter().map(|account| {
-            let Account { id, path, asset, normal_side, floor, totals } = account;
+        self.accounts.iter().map(|account| {
+            let Account {
+                id,
+                path,
+                asset,
+                normal_side,
+                floor,
+                ceiling,
+                is_closed,
+                version,
+                totals,
+            } = account;
             AccountState {
                 id: *id,
                 path: path.clone(),
                 asset: self.asset_at(*asset).code.clone(),
                 normal_side: *normal_side,
                 floor: *floor,
+                ceiling: *ceiling,
+                is_closed: *is_closed,
+                version: *version,
                 totals: *totals,
             }
         })
     }
 
-    /// All transfers whose id is spent, in the order in which that happened.
-    pub fn spent_states(&self) -> impl ExactSizeIterator<Item = SpentState> {
-        let Parts { spent, .. } = self.parts();
-        spent.iter().map(|spent| {
-            let Spent {
-                id,
-                debit,
-                credit,
-                amount,
-                user_data,
-                code,
-                effective_at,
-                metadata,
-                outcome,
-                recorded,
-            } = *spent;
-            let account = |index: AccountIndex| self.account_at(index).id;
-            let transfer = Transfer {
-                id,
-                debit_account: account(debit),
-                credit_account: account(credit),
-                amount,
-                user_data,
-                code,
-                effective_at,
-            };
-            SpentState { transfer, metadata, outcome, recorded }
+    /// All pending sets, in the order of their creation.
+    pub fn pending_states(&self) -> impl ExactSizeIterator<Item = PendingState> {
+        self.pendings.in_order().into_iter().map(|pending| PendingState {
+            id: pending.id,
+            ends: pending.ends,
+            transfers: pending
+                .transfers()
+                .map(|transfer| PendingTransferState {
+                    debit_account: self.account_at(transfer.debit).id,
+                    credit_account: self.account_at(transfer.credit).id,
+                    amount: transfer.amount,
+                    allowance: transfer.allowance,
+                })
+                .collect(),
         })
     }
 }
@@ -131,38 +145,63 @@ impl RestoreBook {
     }
 
     /// Adds an account.
-    pub fn account(&mut self, account: &AccountState) -> Result<(), RestoreError> {
-        let AccountState { id, path, asset, normal_side, floor, totals } = account;
+    pub fn account(&mut self, account: AccountState) -> Result<(), RestoreError> {
         let book = &mut self.book;
-        if book.indexed_asset(asset).is_none() {
+        let Some((asset, _)) = book.indexed_asset(&account.asset) else {
             return Err(RestoreError::AssetNotFound);
-        }
-        if book.find_id(*id).is_some() || book.find_path(path).is_some() {
+        };
+        if book.find_id(account.id).is_some() || book.find_path(&account.path).is_some() {
             return Err(RestoreError::AccountExists);
         }
         if !book.has_room_for_account() {
             return Err(RestoreError::TooMany);
         }
-        book.open_account(*id, path, asset, *normal_side, *floor, *totals);
+        let AccountState {
+            id, path, normal_side, floor, ceiling, is_closed, version, totals, ..
+        } = account;
+        book.insert_account(Account {
+            id,
+            path,
+            asset,
+            normal_side,
+            floor,
+            ceiling,
+            is_closed,
+            version,
+            totals,
+        });
         Ok(())
     }
 
-    /// Adds a spent transfer. Its amount is in the accounts' totals already.
-    pub fn spent(&mut self, spent: &SpentState) -> Result<(), RestoreError> {
-        let SpentState { transfer, metadata, outcome, recorded } = spent;
+    /// Adds a pending set. What it reserves is in the accounts' totals already.
+    pub fn pending(&mut self, pending: &PendingState) -> Result<(), RestoreError> {
         let book = &mut self.book;
-        let is_known = |id: AccountId| book.find_id(id).is_some();
-        if !is_known(transfer.debit_account) || !is_known(transfer.credit_account) {
+        let mut transfers = Vec::with_capacity(pending.transfers.len());
+        for transfer in &pending.transfers {
+            let debit = book.find_id(transfer.debit_account);
+            let credit = book.find_id(transfer.credit_account);
+            let (Some(debit), Some(credit)) = (debit, credit) else {
+                return Err(RestoreError::AccountNotFound);
+            };
+            let (amount, allowance) = (transfer.amount, transfer.allowance);
+            transfers.push(PendingTransfer { debit, credit, amount, allowance });
+        }
+        let Some((first, rest)) = transfers.split_first() else {
             return Err(RestoreError::AccountNotFound);
-        }
-        if book.find_spent(transfer.id).is_some() {
-            return Err(RestoreError::TransferExists);
-        }
-        if !book.has_room_for_transfer() {
-            return Err(RestoreError::TooMany);
-        }
-        book.spend(transfer, *metadata, *outcome, *recorded);
-        Ok(())
+        };
+        let (id, ends) = (pending.id, pending.ends);
+        let pending = Pending { id, ends, first: *first, rest: rest.into() };
+        if book.pendings.insert(pending) { Ok(()) } else { Err(RestoreError::TransferExists) }
+    }
+
+    /// Adds a rule of the chart of accounts.
+    pub fn chart_rule(&mut self, rule: ChartRule) {
+        self.book.chart.insert(rule.prefix.clone(), rule);
+    }
+
+    /// Adds a locked period.
+    pub fn period_lock(&mut self, lock: PeriodLock) {
+        self.book.locks.insert(lock.name.clone(), lock);
     }
 
     /// The book.

@@ -26,6 +26,9 @@ pub struct Config {
     pub queue_commands_max: usize,
     /// Commands decided before their records are handed to the log together.
     pub group_commands_max: usize,
+    /// Spent ids after which what their index has in memory is sealed: about 100 bytes of memory each, and what a restart
+    /// reads again from the log.
+    pub index_memory_ids: u64,
     /// A snapshot of the state is made after this many records,
     pub snapshot_records: u64,
     /// or after this many bytes of records, whichever comes first.
@@ -43,6 +46,7 @@ impl Default for Config {
             submit_ms_max: 10_000,
             queue_commands_max: 8192,
             group_commands_max: 1024,
+            index_memory_ids: 512 << 10,
             snapshot_records: SnapshotPolicy::default().records,
             snapshot_bytes: SnapshotPolicy::default().bytes,
         }
@@ -71,6 +75,7 @@ impl Config {
         expect(self.submit_ms_max > 0, "submit_ms_max is 0");
         expect(self.queue_commands_max > 0, "queue_commands_max is 0");
         expect(self.group_commands_max > 0, "group_commands_max is 0");
+        expect(self.index_memory_ids > 0, "index_memory_ids is 0");
         expect(self.snapshot_records > 0, "snapshot_records is 0");
         expect(self.snapshot_bytes > 0, "snapshot_bytes is 0");
         mistakes

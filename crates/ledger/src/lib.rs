@@ -24,8 +24,10 @@ pub mod problem;
 pub mod query;
 mod rest;
 mod service;
+mod spent;
 
 pub use codec::EventCodec;
 pub use config::Config;
 pub use machine::LedgerMachine;
 pub use service::{Deps, Ledger, NewError};
+pub use spent::SpentError;

@@ -6,22 +6,25 @@ use lombard_ledger_core::{
 };
 use lombard_types::Timestamp;
 
+use crate::spent::SpentIndex;
+
 /// The write side: one book, decided by one thread.
 #[derive(Debug)]
 pub struct LedgerMachine {
     book: Book,
+    spent: SpentIndex,
     seed: HashSeed,
 }
 
 impl LedgerMachine {
     /// A machine without history.
-    pub(crate) fn empty(seed: HashSeed) -> Self {
-        Self::new(Book::new(seed), seed)
+    pub(crate) fn empty(seed: HashSeed, spent: SpentIndex) -> Self {
+        Self { book: Book::new(seed), spent, seed }
     }
 
-    /// A machine with a book that was made with this seed.
-    pub(crate) fn new(book: Book, seed: HashSeed) -> Self {
-        Self { book, seed }
+    /// The machine with a book that was made with its seed.
+    pub(crate) fn with_book(self, book: Book) -> Self {
+        Self { book, ..self }
     }
 
     pub(crate) fn seed(&self) -> HashSeed {
@@ -31,6 +34,11 @@ impl LedgerMachine {
     /// The state, for linearizable questions.
     pub(crate) fn book(&self) -> &Book {
         &self.book
+    }
+
+    /// Which ids are spent.
+    pub(crate) fn past(&self) -> &SpentIndex {
+        &self.spent
     }
 }
 
@@ -44,14 +52,18 @@ impl Machine for LedgerMachine {
         &self,
         command: Command,
         now: Timestamp,
-    ) -> Result<Decision<Event, Reply>, Rejection> {
-        Ok(match self.book.decide(command, now)? {
+    ) -> Result<Decision<Event, Reply, Command>, Rejection> {
+        Ok(match self.book.decide(&self.spent, command, now)? {
             core::Decision::Commit(event, reply) => Decision::Commit { events: vec![event], reply },
             core::Decision::Answer(reply) => Decision::Answer(reply),
+            core::Decision::First(event, command) => {
+                Decision::First { events: vec![event], command }
+            }
         })
     }
 
     fn apply(&mut self, event: &Event, at: At) {
         self.book.apply(event, Recorded { position: at.position, time: at.time });
+        self.spent.learn(event, at);
     }
 }

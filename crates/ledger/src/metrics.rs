@@ -2,14 +2,14 @@
 
 use lombard_chassis::Metrics;
 use lombard_engine::{Follower, Handle, SnapshotInfo};
-use lombard_ledger_core::{Outcome, Rejection, TransferRefusal, TransferRejection};
+use lombard_ledger_core::{Outcome, TransferRefusal, TransferRejection};
 use prometheus_client::{
     collector::Collector,
     encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric},
     metrics::{counter::Counter, family::Family, gauge::ConstGauge},
 };
 
-use crate::{machine::LedgerMachine, query::LedgerView};
+use crate::{machine::LedgerMachine, query::LedgerView, spent::SpentIndex};
 
 /// The ledger's counters. Cheap to clone.
 #[derive(Clone, Debug, Default)]
@@ -17,7 +17,7 @@ pub(crate) struct LedgerMetrics {
     transfers: Family<TransferLabels, Counter>,
 }
 
-/// The result is one of a closed set: `posted`, `replayed`, `failed`, or the name of a refusal or rejection.
+/// The result is one of a closed set: `created`, `replayed`, `failed`, or the name of a refusal or rejection.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct TransferLabels {
     result: &'static str,
@@ -28,12 +28,14 @@ impl LedgerMetrics {
         metrics: &Metrics,
         writer: Handle<LedgerMachine>,
         view: Follower<LedgerView>,
+        spent: SpentIndex,
     ) -> Self {
         let counters = Self::default();
         // Made now, so that a scrape shows every result from the start, at zero.
         let refusals = TransferRefusal::ALL.iter().map(|refusal| refusal.name());
         let rejections = TransferRejection::ALL.iter().map(|rejection| rejection.name());
-        for result in ["posted", "replayed", "failed"].into_iter().chain(refusals).chain(rejections)
+        for result in
+            ["created", "replayed", "failed"].into_iter().chain(refusals).chain(rejections)
         {
             drop(counters.transfers.get_or_create(&TransferLabels { result }));
         }
@@ -43,7 +45,7 @@ impl LedgerMetrics {
                 "Transfers asked for, by result",
                 counters.transfers.clone(),
             );
-            registry.register_collector(Box::new(Gauges { writer, view }));
+            registry.register_collector(Box::new(Gauges { writer, view, spent }));
         });
         counters
     }
@@ -52,13 +54,13 @@ impl LedgerMetrics {
     pub(crate) fn transfer(&self, outcome: Outcome, is_replayed: bool) {
         self.count(match outcome {
             _ if is_replayed => "replayed",
-            Outcome::Posted => "posted",
+            Outcome::Created => "created",
             Outcome::Refused(refusal) => refusal.name(),
         });
     }
 
     /// A transfer that was rejected.
-    pub(crate) fn transfer_rejected(&self, rejection: Rejection) {
+    pub(crate) fn transfer_rejected(&self, rejection: TransferRejection) {
         self.count(rejection.name());
     }
 
@@ -77,6 +79,7 @@ impl LedgerMetrics {
 struct Gauges {
     writer: Handle<LedgerMachine>,
     view: Follower<LedgerView>,
+    spent: SpentIndex,
 }
 
 impl Collector for Gauges {
@@ -93,6 +96,11 @@ impl Collector for Gauges {
                 "view_lag_records",
                 "Durable records that the read side has not applied",
                 signed(durable.since(self.view.position())),
+            ),
+            (
+                "index_unsealed_records",
+                "Durable records whose ids are in the index's memory only",
+                signed(durable.since(self.spent.sealed())),
             ),
         ];
         for (name, help, value) in gauges.into_iter().chain(snapshot_gauges(&self.writer)) {

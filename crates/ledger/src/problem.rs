@@ -7,7 +7,8 @@ use std::time::Duration;
 use lombard_chassis::{Problem, ProblemType, problems};
 use lombard_engine::{QueryError, SubmitError};
 use lombard_ledger_core::{
-    AccountRejection, AssetRejection, Rejection, TransferRefusal, TransferRejection,
+    AccountRejection, AssetRejection, ChartRejection, ClosingRejection, PeriodRejection, Rejection,
+    TransferRefusal, TransferRejection,
 };
 use lombard_types::{ParseAmountError, Position};
 
@@ -90,6 +91,67 @@ pub const BALANCE_OVERFLOW: ProblemType =
 /// The book cannot number more accounts or transfers.
 pub const BOOK_FULL: ProblemType = ProblemType::new(507, "book-full", "Book full");
 
+// === posting sets, rules and locks ===
+
+/// The fields of a transfer or of a posting set do not go together.
+pub const INVALID_TRANSFER: ProblemType =
+    ProblemType::new(422, "invalid-transfer", "Invalid transfer");
+/// The transfer to post or void was never pending, or is another one than the request says.
+pub const PENDING_TRANSFER_MISMATCH: ProblemType =
+    ProblemType::new(422, "pending-transfer-mismatch", "Pending transfer does not match");
+/// The transfer was posted, voided or has expired already.
+pub const PENDING_TRANSFER_OVER: ProblemType =
+    ProblemType::new(409, "pending-transfer-over", "Pending transfer is over");
+/// More is to be posted than is pending and allowed on top.
+pub const EXCEEDS_PENDING_AMOUNT: ProblemType =
+    ProblemType::new(422, "exceeds-pending-amount", "Exceeds the pending amount");
+/// The transfer to reverse has moved nothing, or is another one than the request says.
+pub const NOT_REVERSIBLE: ProblemType = ProblemType::new(422, "not-reversible", "Not reversible");
+/// More is to be reversed than is left. Recorded: the id is spent, a retry is refused too.
+pub const EXCEEDS_REVERSIBLE_AMOUNT: ProblemType =
+    ProblemType::new(422, "exceeds-reversible-amount", "Exceeds what is left to reverse");
+/// Another posting set has the external id.
+pub const EXTERNAL_ID_TAKEN: ProblemType =
+    ProblemType::new(409, "external-id-taken", "External id taken");
+/// The token's payment authorization does not permit this payment.
+pub const PAYMENT_NOT_AUTHORIZED: ProblemType =
+    ProblemType::new(403, "payment-not-authorized", "Payment not authorized");
+/// The effective time is in a locked period. Recorded: the id is spent, a retry is refused too.
+pub const PERIOD_LOCKED: ProblemType = ProblemType::new(422, "period-locked", "Period locked");
+/// An account is closed. Recorded: the id is spent, a retry is refused too.
+pub const ACCOUNT_CLOSED: ProblemType = ProblemType::new(422, "account-closed", "Account closed");
+/// An account would go above its ceiling. Recorded: the id is spent, a retry is refused too.
+pub const CEILING_EXCEEDED: ProblemType =
+    ProblemType::new(422, "ceiling-exceeded", "Ceiling exceeded");
+/// A balance or version is not what a condition of the request says. Recorded: the id is spent, a retry is refused too.
+pub const BALANCE_CONDITION_FAILED: ProblemType =
+    ProblemType::new(422, "balance-condition-failed", "Condition failed");
+/// No balance could be above the floor and below the ceiling.
+pub const FLOOR_ABOVE_CEILING: ProblemType =
+    ProblemType::new(422, "floor-above-ceiling", "Floor above ceiling");
+/// A rule of the chart of accounts forbids this account here.
+pub const CHART_OF_ACCOUNTS_VIOLATED: ProblemType =
+    ProblemType::new(422, "chart-of-accounts-violated", "Chart of accounts violated");
+/// An account with pending transfers cannot be closed.
+pub const ACCOUNT_HAS_PENDING_TRANSFERS: ProblemType =
+    ProblemType::new(409, "account-has-pending-transfers", "Account has pending transfers");
+/// No rule of the chart of accounts has this prefix.
+pub const CHART_RULE_NOT_FOUND: ProblemType =
+    ProblemType::new(404, "chart-rule-not-found", "Chart rule not found");
+/// No lock has this name.
+pub const PERIOD_LOCK_NOT_FOUND: ProblemType =
+    ProblemType::new(404, "period-lock-not-found", "Period lock not found");
+/// The lock exists with another period.
+pub const PERIOD_LOCK_EXISTS: ProblemType =
+    ProblemType::new(409, "period-lock-exists", "Period lock exists and is different");
+/// The period ends before it begins.
+pub const INVALID_PERIOD: ProblemType = ProblemType::new(422, "invalid-period", "Invalid period");
+/// The book has as many rules or locks as it may have.
+pub const TOO_MANY_RULES: ProblemType = ProblemType::new(409, "too-many-rules", "Too many rules");
+/// A request with this `Idempotency-Key` is being worked on.
+pub const IDEMPOTENCY_KEY_IN_PROGRESS: ProblemType =
+    ProblemType::new(409, "idempotency-key-in-progress", "Idempotency-Key in progress");
+
 /// All of the ledger's own, for documentation and its test.
 pub const ALL: &[ProblemType] = &[
     AMOUNT_NOT_A_STRING,
@@ -115,6 +177,27 @@ pub const ALL: &[ProblemType] = &[
     INSUFFICIENT_FUNDS,
     BALANCE_OVERFLOW,
     BOOK_FULL,
+    INVALID_TRANSFER,
+    PENDING_TRANSFER_MISMATCH,
+    PENDING_TRANSFER_OVER,
+    EXCEEDS_PENDING_AMOUNT,
+    NOT_REVERSIBLE,
+    EXCEEDS_REVERSIBLE_AMOUNT,
+    EXTERNAL_ID_TAKEN,
+    PAYMENT_NOT_AUTHORIZED,
+    PERIOD_LOCKED,
+    ACCOUNT_CLOSED,
+    CEILING_EXCEEDED,
+    BALANCE_CONDITION_FAILED,
+    FLOOR_ABOVE_CEILING,
+    CHART_OF_ACCOUNTS_VIOLATED,
+    ACCOUNT_HAS_PENDING_TRANSFERS,
+    CHART_RULE_NOT_FOUND,
+    PERIOD_LOCK_NOT_FOUND,
+    PERIOD_LOCK_EXISTS,
+    INVALID_PERIOD,
+    TOO_MANY_RULES,
+    IDEMPOTENCY_KEY_IN_PROGRESS,
 ];
 
 /// A command without known effect.
@@ -150,10 +233,19 @@ pub(crate) fn from_query_error(error: QueryError) -> Problem {
 const SOON: Duration = Duration::from_secs(1);
 
 fn from_rejection(rejection: Rejection, position: Option<Position>) -> Problem {
-    let kind = match rejection {
+    let kind = match &rejection {
         Rejection::Asset(AssetRejection::ExistsWithDifferentScale) => &ASSET_EXISTS,
-        Rejection::Account(rejection) => of_account(rejection),
-        Rejection::Transfer(rejection) => of_transfer(rejection),
+        Rejection::Account(rejection) => of_account(*rejection),
+        Rejection::Closing(ClosingRejection::AccountNotFound) => &ACCOUNT_NOT_FOUND,
+        Rejection::Closing(ClosingRejection::AccountHasPendingTransfers) => {
+            &ACCOUNT_HAS_PENDING_TRANSFERS
+        }
+        Rejection::Chart(rejection) => of_chart(*rejection),
+        Rejection::Period(rejection) => of_period(*rejection),
+        Rejection::Unreadable(cause) => {
+            tracing::error!(%cause, "the writer could not look at the past");
+            return Problem::new(&problems::INTERNAL);
+        }
     };
     let problem = Problem::new(kind).detail(rejection.to_string()).with("result", rejection.name());
     with_position(problem, position)
@@ -165,16 +257,46 @@ const fn of_account(rejection: AccountRejection) -> &'static ProblemType {
         AccountRejection::ExistsWithDifferentPath
         | AccountRejection::ExistsWithDifferentAsset
         | AccountRejection::ExistsWithDifferentNormalSide
-        | AccountRejection::ExistsWithDifferentFloor => &ACCOUNT_EXISTS,
+        | AccountRejection::ExistsWithDifferentFloor
+        | AccountRejection::ExistsWithDifferentCeiling => &ACCOUNT_EXISTS,
         AccountRejection::AssetNotFound => &ASSET_NOT_FOUND,
+        AccountRejection::FloorAboveCeiling => &FLOOR_ABOVE_CEILING,
+        AccountRejection::ViolatesChartOfAccounts => &CHART_OF_ACCOUNTS_VIOLATED,
         AccountRejection::TooManyAccounts => &BOOK_FULL,
     }
+}
+
+const fn of_chart(rejection: ChartRejection) -> &'static ProblemType {
+    match rejection {
+        ChartRejection::ChartRuleNotFound => &CHART_RULE_NOT_FOUND,
+        ChartRejection::AssetNotFound => &ASSET_NOT_FOUND,
+        ChartRejection::TooManyChartRules => &TOO_MANY_RULES,
+    }
+}
+
+const fn of_period(rejection: PeriodRejection) -> &'static ProblemType {
+    match rejection {
+        PeriodRejection::PeriodLockNotFound => &PERIOD_LOCK_NOT_FOUND,
+        PeriodRejection::ExistsWithDifferentPeriod => &PERIOD_LOCK_EXISTS,
+        PeriodRejection::PeriodMustNotBeEmpty => &INVALID_PERIOD,
+        PeriodRejection::TooManyPeriodLocks => &TOO_MANY_RULES,
+    }
+}
+
+/// A posting set that left no trace.
+pub(crate) fn from_transfer_rejection(rejection: TransferRejection) -> Problem {
+    let kind = of_transfer(rejection);
+    Problem::new(kind).detail(rejection.to_string()).with("result", rejection.name())
 }
 
 const fn of_transfer(rejection: TransferRejection) -> &'static ProblemType {
     use TransferRejection as R;
     match rejection {
-        R::ExistsWithDifferentDebitAccountId
+        R::ExistsWithDifferentTransferCount
+        | R::ExistsWithDifferentFlags
+        | R::ExistsWithDifferentPendingId
+        | R::ExistsWithDifferentTimeout
+        | R::ExistsWithDifferentDebitAccountId
         | R::ExistsWithDifferentCreditAccountId
         | R::ExistsWithDifferentAmount
         | R::ExistsWithDifferentUserData128
@@ -183,7 +305,31 @@ const fn of_transfer(rejection: TransferRejection) -> &'static ProblemType {
         | R::ExistsWithDifferentAsset
         | R::ExistsWithDifferentCode
         | R::ExistsWithDifferentEffectiveAt
+        | R::ExistsWithDifferentAllowance
+        | R::ExistsWithDifferentConditions
+        | R::ExistsWithDifferentExternalId
         | R::ExistsWithDifferentMetadata => &TRANSFER_EXISTS,
+        R::LinkedEventChainOpen
+        | R::TooManyTransfers
+        | R::SetMustHaveOneId
+        | R::ImportedEventTimestampOutOfRange
+        | R::ImportedEventTimestampMustNotAdvance
+        | R::ReservedFlag
+        | R::IdMustNotBeZero
+        | R::IdMustNotBeIntMax
+        | R::FlagsAreMutuallyExclusive
+        | R::DebitAccountIdMustNotBeZero
+        | R::DebitAccountIdMustNotBeIntMax
+        | R::CreditAccountIdMustNotBeZero
+        | R::CreditAccountIdMustNotBeIntMax
+        | R::PendingIdMustBeZero
+        | R::PendingIdMustNotBeZero
+        | R::PendingIdMustNotBeIntMax
+        | R::PendingIdMustBeDifferent
+        | R::TimeoutReservedForPendingTransfer
+        | R::ScheduledTimeMustBeLater
+        | R::PendingTransfersMustNotBeMixed
+        | R::ConditionTransferNotFound => &INVALID_TRANSFER,
         R::AccountsMustBeDifferent => &ACCOUNTS_MUST_BE_DIFFERENT,
         R::AmountMustNotBeZero => &AMOUNT_MUST_NOT_BE_ZERO,
         R::DebitAccountNotFound => &DEBIT_ACCOUNT_NOT_FOUND,
@@ -191,18 +337,46 @@ const fn of_transfer(rejection: TransferRejection) -> &'static ProblemType {
         R::AccountsMustHaveTheSameAsset | R::TransferMustHaveTheSameAssetAsAccounts => {
             &ASSET_MISMATCH
         }
-        R::TooManyTransfers => &BOOK_FULL,
+        R::PendingTransferNotFound | R::ReversedTransferNotFound => &TRANSFER_NOT_FOUND,
+        R::PendingTransferNotPending
+        | R::PendingTransferHasDifferentTransferCount
+        | R::PendingTransferHasDifferentDebitAccountId
+        | R::PendingTransferHasDifferentCreditAccountId
+        | R::PendingTransferHasDifferentAmount => &PENDING_TRANSFER_MISMATCH,
+        R::ExceedsPendingTransferAmount => &EXCEEDS_PENDING_AMOUNT,
+        R::PendingTransferAlreadyPosted
+        | R::PendingTransferAlreadyVoided
+        | R::PendingTransferExpired => &PENDING_TRANSFER_OVER,
+        R::ReversedTransferNotPosted
+        | R::ReversedTransferHasDifferentTransferCount
+        | R::ReversedTransferHasDifferentAccounts => &NOT_REVERSIBLE,
+        R::ExternalIdTaken => &EXTERNAL_ID_TAKEN,
+        R::AuthorityKindNotCovered
+        | R::AuthorityHasDifferentDebtor
+        | R::AuthorityHasDifferentAsset
+        | R::AuthorityHasDifferentCreditor
+        | R::ExceedsAuthorityAmount
+        | R::AuthorityUsedUp => &PAYMENT_NOT_AUTHORIZED,
     }
 }
 
-/// A transfer that was refused by the balances of the moment.
+/// A posting set that was refused by the state of the moment.
 pub(crate) fn from_refusal(refusal: TransferRefusal) -> Problem {
+    use TransferRefusal as R;
     let kind = match refusal {
-        TransferRefusal::ExceedsCredits | TransferRefusal::ExceedsDebits => &INSUFFICIENT_FUNDS,
-        TransferRefusal::OverflowsDebitsPosted
-        | TransferRefusal::OverflowsCreditsPosted
-        | TransferRefusal::OverflowsDebits
-        | TransferRefusal::OverflowsCredits => &BALANCE_OVERFLOW,
+        R::ExceedsCredits | R::ExceedsDebits => &INSUFFICIENT_FUNDS,
+        R::OverflowsDebitsPending
+        | R::OverflowsCreditsPending
+        | R::OverflowsDebitsPosted
+        | R::OverflowsCreditsPosted
+        | R::OverflowsDebits
+        | R::OverflowsCredits => &BALANCE_OVERFLOW,
+        R::OverflowsTimeout | R::LinkedEventFailed => &INVALID_TRANSFER,
+        R::ExceedsReversibleAmount => &EXCEEDS_REVERSIBLE_AMOUNT,
+        R::PeriodLocked => &PERIOD_LOCKED,
+        R::DebitAccountAlreadyClosed | R::CreditAccountAlreadyClosed => &ACCOUNT_CLOSED,
+        R::DebitAccountExceedsCeiling | R::CreditAccountExceedsCeiling => &CEILING_EXCEEDED,
+        R::VersionConditionFailed | R::BalanceConditionFailed => &BALANCE_CONDITION_FAILED,
     };
     Problem::new(kind).detail(refusal.to_string()).with("result", refusal.name())
 }
@@ -260,16 +434,30 @@ mod tests {
 
     #[test]
     fn every_rejection_is_a_problem_with_its_name() {
-        let rejections = TransferRejection::ALL
-            .iter()
-            .map(|r| Rejection::from(*r))
-            .chain(AccountRejection::ALL.iter().map(|r| Rejection::from(*r)))
-            .chain(AssetRejection::ALL.iter().map(|r| Rejection::from(*r)));
+        let rejections = (AccountRejection::ALL.iter().map(|r| Rejection::from(*r)))
+            .chain(AssetRejection::ALL.iter().map(|r| Rejection::from(*r)))
+            .chain(ClosingRejection::ALL.iter().map(|r| Rejection::from(*r)))
+            .chain(ChartRejection::ALL.iter().map(|r| Rejection::from(*r)))
+            .chain(PeriodRejection::ALL.iter().map(|r| Rejection::from(*r)));
         for rejection in rejections {
-            let problem = from_rejection(rejection, Some(Position::new(3)));
+            let problem = from_rejection(rejection.clone(), Some(Position::new(3)));
             let body = String::from_utf8(problem.body(None, None)).unwrap();
             assert!(body.contains(&format!("\"result\":\"{}\"", rejection.name())), "{body}");
             assert!(body.contains("\"position\":\"3\""), "{body}");
+            assert!(ALL.contains(problem.kind()));
+        }
+    }
+
+    #[test]
+    fn every_result_of_a_transfer_is_a_problem_with_its_name() {
+        let rejections = TransferRejection::ALL
+            .iter()
+            .map(|rejection| (from_transfer_rejection(*rejection), rejection.name()));
+        let refusals =
+            TransferRefusal::ALL.iter().map(|refusal| (from_refusal(*refusal), refusal.name()));
+        for (problem, name) in rejections.chain(refusals) {
+            let body = String::from_utf8(problem.body(None, None)).unwrap();
+            assert!(body.contains(&format!("\"result\":\"{name}\"")), "{body}");
             assert!(ALL.contains(problem.kind()));
         }
     }

@@ -1,14 +1,18 @@
 //! The role as a component: made from a configuration and what it depends on, then run until it is told to drain.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    path::PathBuf,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use axum::{Extension, Router};
 use lombard_chassis::{CancellationToken, Health, Metrics};
 use lombard_engine::{Engine, Follower, Handle, Snapshots, StartError, StoppedError};
-use lombard_ledger_core::HashSeed;
+use lombard_ledger_core::{Command, HashSeed};
 use lombard_log::SharedLog;
 use lombard_token::Verifier;
-use lombard_types::Position;
+use lombard_types::{Position, Timestamp};
 use uuid::Uuid;
 
 use crate::{
@@ -17,7 +21,8 @@ use crate::{
     machine::LedgerMachine,
     metrics::LedgerMetrics,
     query::LedgerView,
-    rest::{self, Api},
+    rest::{self, Api, InProgress},
+    spent::{SpentError, SpentIndex},
 };
 
 /// What the role is given.
@@ -26,6 +31,8 @@ pub struct Deps {
     pub log: SharedLog,
     /// Where snapshots of the state are kept; without it every start replays the whole log.
     pub snapshot_directory: Option<PathBuf>,
+    /// Where the index of spent ids is kept; nobody else may have it open.
+    pub index_directory: PathBuf,
     /// Verifies tokens that are issued for this role.
     pub verifier: Verifier,
     /// Told when the role is ready, and what is in the way.
@@ -45,6 +52,7 @@ impl std::fmt::Debug for Deps {
 pub struct Ledger {
     api: Api,
     engine: Engine,
+    spent: SpentIndex,
     verifier: Verifier,
     health: Health,
 }
@@ -58,6 +66,9 @@ pub enum NewError {
         /// One line each.
         mistakes: Vec<String>,
     },
+    /// The index of spent ids cannot be used, and could not be made again.
+    #[error("failed to open the index of spent ids")]
+    Spent(#[from] SpentError),
     /// The log could not be replayed.
     #[error("failed to start the ledger")]
     Start(#[from] StartError),
@@ -70,10 +81,12 @@ impl Ledger {
         if !mistakes.is_empty() {
             return Err(NewError::Config { mistakes });
         }
-        let Deps { log, snapshot_directory, verifier, health, metrics } = deps;
+        let Deps { log, snapshot_directory, index_directory, verifier, health, metrics } = deps;
         // Drawn anew at each start: nobody outside can choose ids that collide in the indexes.
         let seed = HashSeed(Uuid::new_v4().as_u128());
-        let empty = move || LedgerMachine::empty(seed);
+        let spent = SpentIndex::open(&index_directory, &log, config.index_memory_ids)?;
+        let of_machine = spent.clone();
+        let empty = move || LedgerMachine::empty(seed, of_machine.clone());
         let snapshots =
             snapshot_directory.map(|directory| Snapshots::new(directory, config.snapshot_policy()));
         let (writer, engine) = Engine::start_with_snapshots(
@@ -85,9 +98,11 @@ impl Ledger {
             config.engine_limits(),
         )?;
         let view = Follower::start("ledger", log, EventCodec, LedgerView::new(seed))?;
-        let metrics = LedgerMetrics::register(&metrics, writer.clone(), view.clone());
-        let api = Api { writer, view, metrics, config: Arc::new(config) };
-        Ok(Self { api, engine, verifier, health })
+        let metrics =
+            LedgerMetrics::register(&metrics, writer.clone(), view.clone(), spent.clone());
+        let config = Arc::new(config);
+        let api = Api { writer, view, metrics, config, in_progress: InProgress::default() };
+        Ok(Self { api, engine, spent, verifier, health })
     }
 
     /// The HTTP interface.
@@ -110,13 +125,17 @@ impl Ledger {
     ///
     /// An error means that the process must end: the writer stopped, and only a restart recovers.
     pub async fn run(self, drain: CancellationToken) -> Result<(), StoppedError> {
-        let Self { api, engine, health, .. } = self;
+        let Self { api, engine, spent, health, .. } = self;
+        let watch_index = watch_index(spent, health.clone());
+        let end_pendings = end_pendings(api.writer.clone());
         let watch = watch_view(api.view.clone(), api.writer.log().tail(), health);
         // The writer stops when nobody can ask it any more.
         drop(api);
         tokio::select! {
             stopped = engine.stopped() => stopped,
             () = watch => Ok(()),
+            () = watch_index => Ok(()),
+            () = end_pendings => Ok(()),
             () = drain.cancelled() => Ok(()),
         }
     }
@@ -134,4 +153,35 @@ async fn watch_view(view: Follower<LedgerView>, tail: Position, health: Health) 
         health.obstacle("read side", "stopped following the log; see the log of the role");
     }
     std::future::pending().await
+}
+
+/// Records what time has ended, soon after it did. No decision and no read waits for it; it is for whoever follows the
+/// events. Never ends.
+async fn end_pendings(writer: Handle<LedgerMachine>) {
+    let mut every = tokio::time::interval(Duration::from_secs(1));
+    every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        every.tick().await;
+        let due = writer.query(|machine| machine.book().next_ending()).await;
+        let now = Timestamp::from_system_time(SystemTime::now());
+        if let Ok((Some(due), _)) = due
+            && due <= now
+            && let Err(error) = writer.submit(Command::EndPendings).await
+        {
+            tracing::warn!(%error, "what time has ended could not be recorded yet");
+        }
+    }
+}
+
+/// Tells what is in the way of the index of spent ids. Never ends: without it, the index grows in memory.
+async fn watch_index(spent: SpentIndex, health: Health) {
+    const WHAT: &str = "index of spent ids";
+    let mut every = tokio::time::interval(Duration::from_secs(1));
+    loop {
+        every.tick().await;
+        match spent.obstacle() {
+            Some(cause) => health.obstacle(WHAT, &*cause),
+            None => health.clear(WHAT),
+        }
+    }
 }

@@ -202,6 +202,7 @@ impl Start {
         let deps = lombard_ledger::Deps {
             log,
             snapshot_directory: Some(self.snapshots()),
+            index_directory: self.directory.role(self.role).join("index"),
             verifier: verifier.clone(),
             health: self.health.clone(),
             metrics: self.metrics.clone(),

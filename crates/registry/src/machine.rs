@@ -35,7 +35,11 @@ impl Machine for RegistryMachine {
     type Reply = Reply;
     type Rejection = Rejection;
 
-    fn decide(&self, command: Command, _: Timestamp) -> Result<Decision<Event, Reply>, Rejection> {
+    fn decide(
+        &self,
+        command: Command,
+        _: Timestamp,
+    ) -> Result<Decision<Event, Reply, Command>, Rejection> {
         Ok(match self.services.decide(command, self.limits)? {
             core::Decision::Commit(events, reply) => Decision::Commit { events, reply },
             core::Decision::Answer(reply) => Decision::Answer(reply),

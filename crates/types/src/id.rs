@@ -1,6 +1,6 @@
 //! Ids that are 128-bit numbers and look like UUIDs.
 
-use std::{fmt, str::FromStr};
+use std::{fmt, num::NonZero, str::FromStr};
 
 use uuid::Uuid;
 
@@ -8,26 +8,26 @@ macro_rules! id {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
         #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        pub struct $name(u128);
+        pub struct $name(NonZero<u128>);
 
         impl $name {
             /// The id with this number. Zero and the largest number are refused as ids, since they are what an
             /// unset field looks like.
             pub const fn from_u128(number: u128) -> Result<Self, ParseIdError> {
-                if number == 0 || number == u128::MAX {
-                    return Err(ParseIdError);
+                match NonZero::new(number) {
+                    Some(number) if number.get() != u128::MAX => Ok(Self(number)),
+                    _ => Err(ParseIdError),
                 }
-                Ok(Self(number))
             }
 
             /// The number.
             pub const fn as_u128(self) -> u128 {
-                self.0
+                self.0.get()
             }
 
             /// The id as a UUID.
             pub const fn as_uuid(self) -> Uuid {
-                Uuid::from_u128(self.0)
+                Uuid::from_u128(self.as_u128())
             }
         }
 

@@ -2,21 +2,38 @@
 //! changed, only followed by a new version of its kind.
 //!
 //! ```text
-//!  event            kind u8 | version u8 | fields
-//!  1 asset created  v1: code text | scale u8 | evidence
-//!  2 account opened v1: id u128 | path text | asset text | side u8 (0 debit, 1 credit) | floor | evidence
-//!  3 transfer posted  v1: transfer, 128 bytes | metadata text | evidence
-//!  4 transfer refused v1: transfer, 128 bytes | result u8 | metadata text | evidence
+//!  event                 kind u8 | version u8 | fields
+//!  1 asset created       v1: code text | scale u8 | evidence
+//!  2 account opened      v1: id u128 | path text | asset text | side u8 | limit: floor | limit: ceiling | evidence
+//!  3 transfers           v1: evidence | count u32 | transfers, 128 bytes each | count u32 | notes
+//!  4 pendings ended      v1: count u32 | each: id u128 | time u64 | 0 expired, 1 posted
+//!  5 account closed      v1: id u128 | evidence
+//!  6 account reopened    v1: id u128 | evidence
+//!  7 chart rule set      v1: rule | evidence
+//!  8 chart rule removed  v1: prefix text | evidence
+//!  9 period locked       v1: name text | from u64 | until u64 | evidence
+//!  10 period unlocked    v1: name text | evidence
 //!
-//!  text      length (LEB128) | UTF-8
-//!  floor     0 none, 1 zero or more, 2 below zero; unless none: magnitude u128
-//!  evidence  command id u128 | client id, subject, token id, request id, traceparent, idempotency key: text each, the
-//!            last two empty where there is none
+//!  text       length (LEB128) | UTF-8
+//!  side       0 debit, 1 credit
+//!  balance    1 zero or more, 2 below zero | magnitude u128
+//!  limit      0 none, or a balance
+//!  rule       prefix text | 1 open, 0 not | side u8, 2 any | count u16 | assets text each | limit: least floor
+//!  note       set u32, ascending | metadata text | external id text, empty for none | count u16 | conditions |
+//!             0 or 1 and authority: id u128 | use u32
+//!  condition  transfer u16 | side u8 | 1 available at least, 2 at most, 3 posted at least, 4 at most: balance, or
+//!             5 version: u64
+//!  evidence   command id u128 | client id, subject, token id, request id, traceparent, idempotency key: text each, the
+//!             last two empty where there is none
 //! ```
-//! Numbers are little endian. The transfer's 128 bytes are drawn in `transfer.rs`.
+//! Numbers are little endian, times nanoseconds since 1970. The transfer's 128 bytes are drawn in `transfer.rs`.
 
+mod account;
+mod note;
+mod rules;
 mod snapshot;
-mod transfer;
+pub(crate) mod transfer;
+mod transfers;
 
 use std::{str::FromStr, sync::Arc};
 
@@ -24,13 +41,19 @@ use lombard_engine::{
     Codec, DecodeError,
     fields::{Reader, Writer},
 };
-use lombard_ledger_core::{Balance, Event, Evidence, Metadata, NormalSide, TransferRefusal};
-use lombard_types::{AccountId, Scale};
+use lombard_ledger_core::{Balance, Event, Evidence, NormalSide};
+use lombard_types::{Scale, Timestamp};
 
 const ASSET_CREATED: u8 = 1;
 const ACCOUNT_OPENED: u8 = 2;
-const TRANSFER_POSTED: u8 = 3;
-const TRANSFER_REFUSED: u8 = 4;
+const TRANSFERS: u8 = 3;
+const PENDINGS_ENDED: u8 = 4;
+const ACCOUNT_CLOSED: u8 = 5;
+const ACCOUNT_REOPENED: u8 = 6;
+const CHART_RULE_SET: u8 = 7;
+const CHART_RULE_REMOVED: u8 = 8;
+const PERIOD_LOCKED: u8 = 9;
+const PERIOD_UNLOCKED: u8 = 10;
 const VERSION_1: u8 = 1;
 
 /// Encodes and decodes [`Event`]s.
@@ -42,70 +65,82 @@ impl Codec for EventCodec {
 
     fn encode(&self, event: &Event, out: &mut Vec<u8>) {
         let mut writer = Writer(out);
+        writer.put(&[kind_of(event), VERSION_1]);
         match event {
-            Event::AssetCreated { code, scale, evidence } => {
-                writer.put(&[ASSET_CREATED, VERSION_1]);
+            Event::AssetCreated { code, scale, .. } => {
                 writer.text(code.as_str());
                 writer.put(&[scale.digits()]);
-                put_evidence(&mut writer, evidence);
             }
-            Event::AccountOpened { id, path, asset, normal_side, floor, evidence } => {
-                writer.put(&[ACCOUNT_OPENED, VERSION_1]);
+            Event::AccountOpened { .. } => account::put_opened(&mut writer, event),
+            Event::AccountClosed { id, .. } | Event::AccountReopened { id, .. } => {
                 writer.put(&id.as_u128().to_le_bytes());
-                writer.text(path.as_str());
-                writer.text(asset.as_str());
-                writer.put(&[side_code(*normal_side)]);
-                put_floor(&mut writer, *floor);
-                put_evidence(&mut writer, evidence);
             }
-            Event::TransferPosted { transfer, metadata, evidence } => {
-                writer.put(&[TRANSFER_POSTED, VERSION_1]);
-                writer.put(&transfer::pack(transfer));
-                writer.text(metadata.as_str());
-                put_evidence(&mut writer, evidence);
-            }
-            Event::TransferRefused { transfer, refusal, metadata, evidence } => {
-                writer.put(&[TRANSFER_REFUSED, VERSION_1]);
-                writer.put(&transfer::pack(transfer));
-                writer.put(&[refusal_code(*refusal)]);
-                writer.text(metadata.as_str());
-                put_evidence(&mut writer, evidence);
-            }
+            Event::ChartRuleSet { rule, .. } => rules::put_chart_rule(&mut writer, rule),
+            Event::ChartRuleRemoved { prefix, .. } => writer.text(prefix.as_str()),
+            Event::PeriodLocked { lock, .. } => rules::put_period_lock(&mut writer, lock),
+            Event::PeriodUnlocked { name, .. } => writer.text(name.as_str()),
+            Event::Transfers(transfers) => return transfers::put(&mut writer, transfers),
+            Event::PendingsEnded(ended) => return transfers::put_ended(&mut writer, ended),
+        }
+        if let Some(evidence) = event.evidence() {
+            put_evidence(&mut writer, evidence);
         }
     }
 
     fn decode(&self, bytes: &[u8]) -> Result<Event, DecodeError> {
-        let mut reader = Reader(bytes);
-        let event = match reader.array()? {
+        let mut fields = Reader(bytes);
+        let event = match fields.array()? {
             [ASSET_CREATED, VERSION_1] => Event::AssetCreated {
-                code: parse(reader.text()?)?,
-                scale: Scale::new(reader.byte()?).map_err(|_| DecodeError("scale"))?,
-                evidence: evidence(&mut reader)?,
+                code: parse(fields.text()?)?,
+                scale: Scale::new(fields.byte()?).map_err(|_| DecodeError("scale"))?,
+                evidence: evidence(&mut fields)?,
             },
-            [ACCOUNT_OPENED, VERSION_1] => Event::AccountOpened {
-                id: AccountId::from_u128(u128::from_le_bytes(reader.array()?))
-                    .map_err(|_| DecodeError("account id"))?,
-                path: parse(reader.text()?)?,
-                asset: parse(reader.text()?)?,
-                normal_side: side(reader.byte()?)?,
-                floor: floor(&mut reader)?,
-                evidence: evidence(&mut reader)?,
+            [ACCOUNT_OPENED, VERSION_1] => account::opened(&mut fields)?,
+            [ACCOUNT_CLOSED, VERSION_1] => Event::AccountClosed {
+                id: account::id(&mut fields)?,
+                evidence: evidence(&mut fields)?,
             },
-            [TRANSFER_POSTED, VERSION_1] => Event::TransferPosted {
-                transfer: transfer::unpack(&reader.array()?)?,
-                metadata: metadata(&mut reader)?,
-                evidence: evidence(&mut reader)?,
+            [ACCOUNT_REOPENED, VERSION_1] => Event::AccountReopened {
+                id: account::id(&mut fields)?,
+                evidence: evidence(&mut fields)?,
             },
-            [TRANSFER_REFUSED, VERSION_1] => Event::TransferRefused {
-                transfer: transfer::unpack(&reader.array()?)?,
-                refusal: refusal(reader.byte()?)?,
-                metadata: metadata(&mut reader)?,
-                evidence: evidence(&mut reader)?,
+            [CHART_RULE_SET, VERSION_1] => Event::ChartRuleSet {
+                rule: rules::chart_rule(&mut fields)?,
+                evidence: evidence(&mut fields)?,
             },
+            [CHART_RULE_REMOVED, VERSION_1] => Event::ChartRuleRemoved {
+                prefix: parse(fields.text()?)?,
+                evidence: evidence(&mut fields)?,
+            },
+            [PERIOD_LOCKED, VERSION_1] => Event::PeriodLocked {
+                lock: rules::period_lock(&mut fields)?,
+                evidence: evidence(&mut fields)?,
+            },
+            [PERIOD_UNLOCKED, VERSION_1] => Event::PeriodUnlocked {
+                name: rules::lock_name(&mut fields)?,
+                evidence: evidence(&mut fields)?,
+            },
+            [TRANSFERS, VERSION_1] => Event::Transfers(Arc::new(transfers::take(&mut fields)?)),
+            [PENDINGS_ENDED, VERSION_1] => Event::PendingsEnded(transfers::ended(&mut fields)?),
             _ => return Err(DecodeError("unknown kind or version of event")),
         };
-        reader.end()?;
+        fields.end()?;
         Ok(event)
+    }
+}
+
+const fn kind_of(event: &Event) -> u8 {
+    match event {
+        Event::AssetCreated { .. } => ASSET_CREATED,
+        Event::AccountOpened { .. } => ACCOUNT_OPENED,
+        Event::AccountClosed { .. } => ACCOUNT_CLOSED,
+        Event::AccountReopened { .. } => ACCOUNT_REOPENED,
+        Event::ChartRuleSet { .. } => CHART_RULE_SET,
+        Event::ChartRuleRemoved { .. } => CHART_RULE_REMOVED,
+        Event::PeriodLocked { .. } => PERIOD_LOCKED,
+        Event::PeriodUnlocked { .. } => PERIOD_UNLOCKED,
+        Event::Transfers(_) => TRANSFERS,
+        Event::PendingsEnded(_) => PENDINGS_ENDED,
     }
 }
 
@@ -128,47 +163,47 @@ const fn side(code: u8) -> Result<NormalSide, DecodeError> {
     }
 }
 
-fn put_floor(writer: &mut Writer<'_>, floor: Option<Balance>) {
-    let Some(floor) = floor else {
-        return writer.put(&[0]);
-    };
-    writer.put(&[if floor.is_negative() { 2 } else { 1 }]);
-    writer.put(&floor.magnitude().to_le_bytes());
+fn put_limit(writer: &mut Writer<'_>, limit: Option<Balance>) {
+    match limit {
+        None => writer.put(&[0]),
+        Some(limit) => put_balance(writer, limit),
+    }
 }
 
-fn floor(reader: &mut Reader<'_>) -> Result<Option<Balance>, DecodeError> {
-    let is_negative = match reader.byte()? {
-        0 => return Ok(None),
+fn limit(fields: &mut Reader<'_>) -> Result<Option<Balance>, DecodeError> {
+    match fields.byte()? {
+        0 => Ok(None),
+        sign => magnitude(sign, fields).map(Some),
+    }
+}
+
+fn put_balance(writer: &mut Writer<'_>, balance: Balance) {
+    writer.put(&[if balance.is_negative() { 2 } else { 1 }]);
+    writer.put(&balance.magnitude().to_le_bytes());
+}
+
+fn balance(fields: &mut Reader<'_>) -> Result<Balance, DecodeError> {
+    let sign = fields.byte()?;
+    magnitude(sign, fields)
+}
+
+fn magnitude(sign: u8, fields: &mut Reader<'_>) -> Result<Balance, DecodeError> {
+    let is_negative = match sign {
         1 => false,
         2 => true,
-        _ => return Err(DecodeError("floor")),
+        _ => return Err(DecodeError("balance")),
     };
-    let floor = Balance::new(is_negative, u128::from_le_bytes(reader.array()?));
-    if floor.is_negative() != is_negative {
-        return Err(DecodeError("a floor of minus zero"));
+    let balance = Balance::new(is_negative, u128::from_le_bytes(fields.array()?));
+    if balance.is_negative() != is_negative {
+        return Err(DecodeError("a balance of minus zero"));
     }
-    Ok(Some(floor))
+    Ok(balance)
 }
 
-/// TigerBeetle's numbers, which it keeps stable.
-const fn refusal_code(refusal: TransferRefusal) -> u8 {
-    match refusal {
-        TransferRefusal::OverflowsDebitsPosted => 49,
-        TransferRefusal::OverflowsCreditsPosted => 50,
-        TransferRefusal::OverflowsDebits => 51,
-        TransferRefusal::OverflowsCredits => 52,
-        TransferRefusal::ExceedsCredits => 54,
-        TransferRefusal::ExceedsDebits => 55,
-    }
-}
-
-fn refusal(code: u8) -> Result<TransferRefusal, DecodeError> {
-    let found = TransferRefusal::ALL.iter().find(|refusal| refusal_code(**refusal) == code);
-    found.copied().ok_or(DecodeError("unknown result of a transfer"))
-}
-
-fn metadata(reader: &mut Reader<'_>) -> Result<Metadata, DecodeError> {
-    Metadata::new(reader.text()?).map_err(|_| DecodeError("metadata is too long"))
+fn time(fields: &mut Reader<'_>) -> Result<Timestamp, DecodeError> {
+    let nanos = u64::from_le_bytes(fields.array()?);
+    let time = Timestamp::from_unix_nanos(nanos);
+    if time.unix_nanos() == nanos { Ok(time) } else { Err(DecodeError("time")) }
 }
 
 fn put_evidence(writer: &mut Writer<'_>, evidence: &Evidence) {

@@ -23,6 +23,12 @@ pub struct AccountRow {
     pub normal_side: NormalSide,
     /// What is available may not go below this.
     pub floor: Option<Balance>,
+    /// What is posted and expected may not go above this.
+    pub ceiling: Option<Balance>,
+    /// Whether it takes no transfers.
+    pub is_closed: bool,
+    /// How many entries it has had, those of reservations and their ends included.
+    pub version: u64,
     /// What has been moved over it.
     pub totals: Totals,
     /// When it was opened.

@@ -81,9 +81,13 @@ impl Entries {
             .map(|(number, packed)| packed.row(EntryNumber(number)))
     }
 
-    /// The entry that a transfer made. They are in the order of transfers, so that this is a binary search.
+    /// The entry that a transfer made. They are in the order of transfers, but for those of pending transfers that
+    /// posted themselves later.
     pub(super) fn of(&self, transfer: TransferNumber) -> Option<EntryRow> {
-        let index = self.0.binary_search_by_key(&transfer, |packed| packed.transfer).ok()?;
+        let index = match self.0.binary_search_by_key(&transfer, |packed| packed.transfer) {
+            Ok(index) => index,
+            Err(_) => self.0.iter().position(|packed| packed.transfer == transfer)?,
+        };
         let number = EntryNumber(u64::try_from(index).ok()? + 1);
         self.0.get(index).map(|packed| packed.row(number))
     }

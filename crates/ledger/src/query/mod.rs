@@ -18,7 +18,7 @@ pub use accounts::AccountRow;
 pub use entries::{EntryNumber, EntryRow, Side};
 pub use page::Page;
 pub use sum::Sum;
-pub use transfers::{TransferNumber, TransferRow};
+pub use transfers::{PendingStatus, TransferNumber, TransferRow};
 pub use trial_balance::AssetTotals;
 pub use view::{AssetRow, LedgerView};
 

@@ -1,27 +1,46 @@
 //! Queries about transfers.
 
-use lombard_engine::Codec;
-use lombard_ledger_core::{AccountRef, Event, Evidence, Metadata, Outcome, Recorded, Transfer};
+use std::sync::Arc;
+
+use lombard_ledger_core::{
+    AccountRef, Evidence, ExternalId, Metadata, Note, Outcome, Recorded, RecordedTransfer, Transfer,
+};
 use lombard_types::TransferId;
 
 use super::{AccountRow, LedgerView, Page};
-use crate::codec::EventCodec;
 
-/// The place of a transfer among all, posted and refused; the first has 0.
+/// The place of a transfer among all, refused ones included; the first has 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct TransferNumber(pub(crate) u32);
+
+/// What has become of a pending transfer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PendingStatus {
+    /// It is reserved.
+    Pending,
+    /// It was posted.
+    Posted,
+    /// It was voided.
+    Voided,
+    /// Its time passed.
+    Expired,
+}
 
 /// A transfer as it was recorded.
 #[derive(Clone, Debug)]
 pub struct TransferRow<'a> {
     /// Its place among all transfers.
     pub number: TransferNumber,
-    /// What was, or would have been, moved.
+    /// What was, or would have been, done.
     pub transfer: Transfer,
-    /// Whether it was moved.
+    /// Whether it was.
     pub outcome: Outcome,
+    /// What has become of it since, where it was pending.
+    pub pending: Option<PendingStatus>,
     /// What the caller wanted kept with it.
     pub metadata: Metadata,
+    /// The caller's own name for its set.
+    pub external_id: Option<ExternalId>,
     /// Who asked.
     pub evidence: Evidence,
     /// Where and when.
@@ -32,17 +51,27 @@ pub struct TransferRow<'a> {
     pub credit_account: &'a AccountRow,
 }
 
-/// A transfer as it is kept: its event in stored form, one allocation for all its texts.
+/// A transfer as it is kept.
 #[derive(Clone, Debug)]
 pub(super) struct Kept {
     pub(super) recorded: Recorded,
-    pub(super) event: Box<[u8]>,
+    pub(super) transfer: RecordedTransfer,
+    pub(super) pending: Option<PendingStatus>,
+    pub(super) note: Option<Arc<Note>>,
+    pub(super) evidence: Arc<Evidence>,
 }
 
 impl LedgerView {
-    /// The transfer with this id.
+    /// The first transfer of the set with this id.
     pub fn transfer(&self, id: TransferId) -> Option<TransferRow<'_>> {
         self.transfers_by_id.get(&id).and_then(|number| self.transfer_at(TransferNumber(*number)))
+    }
+
+    /// All transfers of the set with this id; none where there is none.
+    pub fn set(&self, id: TransferId) -> Vec<TransferRow<'_>> {
+        let Some(first) = self.transfers_by_id.get(&id) else { return Vec::new() };
+        let rows = (*first..).map_while(|number| self.transfer_at(TransferNumber(number)));
+        rows.take_while(|row| row.transfer.id == id).collect()
     }
 
     /// A page of all transfers before one of them, latest first.
@@ -60,37 +89,19 @@ impl LedgerView {
     /// The transfer at a place.
     pub fn transfer_at(&self, number: TransferNumber) -> Option<TransferRow<'_>> {
         let kept = self.transfers.get(usize::try_from(number.0).ok()?)?;
-        let (transfer, outcome, metadata, evidence) = match kept.event() {
-            Event::TransferPosted { transfer, metadata, evidence } => {
-                (transfer, Outcome::Posted, metadata, evidence)
-            }
-            Event::TransferRefused { transfer, refusal, metadata, evidence } => {
-                (transfer, Outcome::Refused(refusal), metadata, evidence)
-            }
-            Event::AssetCreated { .. } | Event::AccountOpened { .. } => return None,
-        };
+        let RecordedTransfer { transfer, outcome } = kept.transfer;
+        let note = kept.note.as_deref();
         Some(TransferRow {
             number,
+            transfer,
             outcome,
-            metadata,
-            evidence: (*evidence).clone(),
+            pending: kept.pending,
+            metadata: note.map(|note| note.metadata.clone()).unwrap_or_default(),
+            external_id: note.and_then(|note| note.external_id.clone()),
+            evidence: (*kept.evidence).clone(),
             recorded: kept.recorded,
             debit_account: self.account(&AccountRef::Id(transfer.debit_account))?,
             credit_account: self.account(&AccountRef::Id(transfer.credit_account))?,
-            transfer,
         })
-    }
-}
-
-impl Kept {
-    pub(super) fn new(event: &Event, recorded: Recorded) -> Self {
-        let mut bytes = Vec::with_capacity(512);
-        EventCodec.encode(event, &mut bytes);
-        Self { recorded, event: bytes.into_boxed_slice() }
-    }
-
-    #[expect(clippy::expect_used, reason = "the same codec has just encoded it")]
-    fn event(&self) -> Event {
-        EventCodec.decode(&self.event).expect("an encoded event is decoded")
     }
 }

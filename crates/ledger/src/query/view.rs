@@ -3,15 +3,19 @@
 use std::{
     collections::{BTreeMap, HashMap},
     ops::Bound,
+    sync::Arc,
 };
 
 use lombard_engine::{At, View};
 use lombard_ledger_core::{
-    Asset, Event, FixedState, HashSeed, Recorded, Totals, Transfer, built_in,
+    Asset, Change, Ended, Ending, EntrySide, Event, Evidence, FixedState, HashSeed, Note, Outcome,
+    Recorded, RecordedSet, RecordedTransfer, Totals, TransferKind, built_in,
 };
 use lombard_types::{AccountId, AccountPath, AssetCode, Scale, TransferId};
 
-use super::{AccountRow, Page, Side, TransferNumber, entries::Entries, transfers::Kept};
+use super::{
+    AccountRow, Page, PendingStatus, Side, TransferNumber, entries::Entries, transfers::Kept,
+};
 
 /// What the events so far add up to, indexed for reading.
 #[derive(Clone, Debug)]
@@ -44,14 +48,19 @@ impl View for LedgerView {
                 self.assets.insert(code.clone(), asset);
             }
             Event::AccountOpened { .. } => self.open_account(event, recorded),
-            Event::TransferPosted { transfer, .. } => {
-                let number = self.keep(transfer, event, recorded);
-                self.enter(number, transfer, Side::Debit);
-                self.enter(number, transfer, Side::Credit);
+            Event::AccountClosed { id, .. } => self.account_mut(*id).is_closed = true,
+            Event::AccountReopened { id, .. } => self.account_mut(*id).is_closed = false,
+            Event::Transfers(transfers) => {
+                for set in transfers.sets() {
+                    self.enter_set(set, &transfers.evidence, recorded);
+                }
             }
-            Event::TransferRefused { transfer, .. } => {
-                self.keep(transfer, event, recorded);
-            }
+            Event::PendingsEnded(ended) => ended.iter().for_each(|ended| self.end(*ended)),
+            // Rules are the writer's.
+            Event::ChartRuleSet { .. }
+            | Event::ChartRuleRemoved { .. }
+            | Event::PeriodLocked { .. }
+            | Event::PeriodUnlocked { .. } => {}
         }
     }
 }
@@ -89,7 +98,8 @@ impl LedgerView {
     }
 
     fn open_account(&mut self, event: &Event, opened: Recorded) {
-        let Event::AccountOpened { id, path, asset, normal_side, floor, .. } = event else {
+        let Event::AccountOpened { id, path, asset, normal_side, floor, ceiling, .. } = event
+        else {
             return;
         };
         let Some(scale) = self.assets.get(asset).map(|asset| asset.scale) else {
@@ -102,6 +112,9 @@ impl LedgerView {
             asset: Asset { code: asset.clone(), scale },
             normal_side: *normal_side,
             floor: *floor,
+            ceiling: *ceiling,
+            is_closed: false,
+            version: 0,
             totals: Totals::default(),
             opened,
             entries: Entries::default(),
@@ -110,33 +123,125 @@ impl LedgerView {
         self.accounts_by_path.insert(path.clone(), index);
     }
 
-    fn keep(&mut self, transfer: &Transfer, event: &Event, recorded: Recorded) -> TransferNumber {
-        let number = index_of(self.transfers.len());
-        self.transfers.push(Kept::new(event, recorded));
-        self.transfers_by_id.insert(transfer.id, number);
-        TransferNumber(number)
+    fn enter_set(&mut self, set: RecordedSet<'_>, evidence: &Arc<Evidence>, recorded: Recorded) {
+        let note: Option<Arc<Note>> = set.note.map(|note| Arc::new(note.clone()));
+        for run in set.recorded.chunk_by(RecordedTransfer::is_same_run) {
+            for (index, transfer) in run.iter().enumerate() {
+                let number = index_of(self.transfers.len());
+                let is_created = transfer.outcome == Outcome::Created;
+                let is_pending = matches!(transfer.transfer.kind, TransferKind::Pending(_));
+                self.transfers.push(Kept {
+                    recorded,
+                    transfer: *transfer,
+                    pending: (is_created && is_pending).then_some(PendingStatus::Pending),
+                    note: note.clone(),
+                    evidence: Arc::clone(evidence),
+                });
+                self.transfers_by_id.entry(transfer.transfer.id).or_insert(number);
+                if is_created {
+                    self.enter(TransferNumber(number), transfer, index);
+                }
+            }
+        }
     }
 
-    /// Makes a posted transfer's entry in one of its accounts.
-    fn enter(&mut self, number: TransferNumber, transfer: &Transfer, side: Side) {
-        let id = match side {
-            Side::Debit => transfer.debit_account,
-            Side::Credit => transfer.credit_account,
+    /// Makes the entries of a transfer that happened; `index` is its place in its run.
+    fn enter(&mut self, number: TransferNumber, recorded: &RecordedTransfer, index: usize) {
+        let transfer = &recorded.transfer;
+        let amount = transfer.amount.minor_units();
+        let change = match transfer.kind {
+            TransferKind::Single | TransferKind::Reversal { .. } => Change::Post(amount),
+            TransferKind::Pending(_) => Change::Reserve(amount),
+            TransferKind::Post { pending } => {
+                let reserved = self.settle(pending, index, PendingStatus::Posted);
+                Change::Settle { reserved, posted: amount }
+            }
+            TransferKind::Void { pending } => {
+                let reserved = self.settle(pending, index, PendingStatus::Voided);
+                Change::Settle { reserved, posted: 0 }
+            }
         };
+        self.change(number, (transfer.debit_account, transfer.credit_account), change);
+    }
+
+    /// Marks a transfer of a pending set, and answers what it has reserved.
+    fn settle(&mut self, pending: TransferId, index: usize, status: PendingStatus) -> u128 {
+        let first =
+            self.transfers_by_id.get(&pending).and_then(|first| usize::try_from(*first).ok());
+        let Some(kept) = first.and_then(|first| self.transfers.get_mut(first + index)) else {
+            panic!("the unknown pending transfer {pending} was ended");
+        };
+        kept.pending = Some(status);
+        kept.transfer.transfer.amount.minor_units()
+    }
+
+    /// What time did to a pending set.
+    fn end(&mut self, ended: Ended) {
+        let Some(&first) = self.transfers_by_id.get(&ended.id) else {
+            panic!("the unknown pending transfer {} was ended", ended.id);
+        };
+        for index in 0.. {
+            let number = TransferNumber(first + index);
+            let at = usize::try_from(number.0).unwrap_or(usize::MAX);
+            let Some(Kept { transfer, .. }) = self.transfers.get(at) else { break };
+            let transfer = transfer.transfer;
+            if transfer.id != ended.id {
+                break;
+            }
+            let (status, posted) = match ended.ending {
+                Ending::Posted => (PendingStatus::Posted, transfer.amount.minor_units()),
+                Ending::Expired => (PendingStatus::Expired, 0),
+            };
+            let reserved = self.settle(ended.id, usize::try_from(index).unwrap_or(0), status);
+            let accounts = (transfer.debit_account, transfer.credit_account);
+            self.change(number, accounts, Change::Settle { reserved, posted });
+        }
+    }
+
+    /// Changes both accounts; what is posted makes an entry in each.
+    fn change(
+        &mut self,
+        number: TransferNumber,
+        (debit, credit): (AccountId, AccountId),
+        change: Change,
+    ) {
+        let (Change::Post(posted) | Change::Settle { posted, .. }) = change else {
+            self.change_account(debit, EntrySide::Debit, change);
+            self.change_account(credit, EntrySide::Credit, change);
+            return;
+        };
+        for (id, entry_side, side) in
+            [(debit, EntrySide::Debit, Side::Debit), (credit, EntrySide::Credit, Side::Credit)]
+        {
+            let account = self.change_account(id, entry_side, change);
+            if posted > 0 {
+                let balance = account.totals.posted(account.normal_side);
+                account.entries.push(number, side, balance);
+            }
+        }
+    }
+
+    fn change_account(
+        &mut self,
+        id: AccountId,
+        side: EntrySide,
+        change: Change,
+    ) -> &mut AccountRow {
+        let account = self.account_mut(id);
+        let Some(totals) = change.apply(account.totals, side) else {
+            panic!("a total of account {id} would overflow");
+        };
+        account.totals = totals;
+        account.version += 1;
+        account
+    }
+
+    fn account_mut(&mut self, id: AccountId) -> &mut AccountRow {
         let index = self.accounts_by_id.get(&id).and_then(|index| usize::try_from(*index).ok());
-        let Some(account) = index.and_then(|index| self.accounts.get_mut(index)) else {
-            panic!("transfer {} moves money over the unknown account {id}", transfer.id);
-        };
-        let total = match side {
-            Side::Debit => &mut account.totals.debits_posted,
-            Side::Credit => &mut account.totals.credits_posted,
-        };
-        let Some(sum) = total.checked_add(transfer.amount.minor_units()) else {
-            panic!("transfer {} makes a total of account {id} overflow", transfer.id);
-        };
-        *total = sum;
-        let balance = account.totals.posted(account.normal_side);
-        account.entries.push(number, side, balance);
+        match index.and_then(|index| self.accounts.get_mut(index)) {
+            Some(account) => account,
+            None => panic!("an event is about the unknown account {id}"),
+        }
     }
 }
 

@@ -2,7 +2,9 @@
 
 use axum::extract::State;
 use lombard_chassis::{Context, Json, Path, Problem, Query};
-use lombard_ledger_core::{AccountIdentity, AccountRef, Balance, Command, OpenAccount, Reply};
+use lombard_ledger_core::{
+    AccountIdentity, AccountRef, Balance, Command, NameAccount, OpenAccount, Reply,
+};
 use lombard_types::{AccountId, AccountPath, Position, Scale};
 use serde::Deserialize;
 use uuid::Uuid;
@@ -10,10 +12,10 @@ use uuid::Uuid;
 use super::{
     Api,
     answer::Answer,
-    authority::Caller,
+    authority::{Caller, Right},
     body::{AccountBody, AccountParts, Decimal, SideBody},
     evidence,
-    idempotency::OptionalIdempotencyKey,
+    idempotency::{IdempotencyKey, OptionalIdempotencyKey},
     paging::{self, PageBody, Reading},
 };
 use crate::{problem, query::AccountRow};
@@ -28,6 +30,7 @@ pub(super) struct NewAccount {
     normal_side: SideBody,
     #[serde(default)]
     floor: Floor,
+    ceiling: Option<Decimal>,
 }
 
 /// What a customer's account is: money that one owes.
@@ -51,12 +54,16 @@ impl Default for Floor {
 
 impl Floor {
     fn parse(&self, scale: Scale) -> Result<Option<Balance>, Problem> {
-        let Self::At(decimal) = self else {
-            return Ok(None);
-        };
-        let floor = Balance::parse(decimal.text("floor")?, scale);
-        floor.map(Some).map_err(|error| problem::from_parse_amount_error("floor", error))
+        match self {
+            Self::At(decimal) => limit("floor", decimal, scale).map(Some),
+            Self::None => Ok(None),
+        }
     }
+}
+
+fn limit(field: &'static str, decimal: &Decimal, scale: Scale) -> Result<Balance, Problem> {
+    Balance::parse(decimal.text(field)?, scale)
+        .map_err(|error| problem::from_parse_amount_error(field, error))
 }
 
 /// Opens an account. 201, or 200 where it was open. Needs `ledger:write` for the path.
@@ -72,7 +79,10 @@ pub(super) async fn open(
         body.path.parse().map_err(|error| problem::invalid_field("path", error))?;
     caller.write(&path)?;
     let asset = body.asset.parse().map_err(|error| problem::invalid_field("asset", error))?;
-    let floor = body.floor.parse(api.scale_of(&asset).await?)?;
+    let scale = api.scale_of(&asset).await?;
+    let floor = body.floor.parse(scale)?;
+    let ceiling =
+        body.ceiling.as_ref().map(|ceiling| limit("ceiling", ceiling, scale)).transpose()?;
     let identity = match &body.id {
         Some(id) => AccountIdentity::Chosen(
             id.parse().map_err(|error| problem::invalid_field("id", error))?,
@@ -81,25 +91,75 @@ pub(super) async fn open(
     };
     let normal_side = body.normal_side.into();
     let evidence = evidence::of(&caller, context, key);
-    let command = OpenAccount { identity, path, asset, normal_side, floor, evidence };
+    let command = OpenAccount { identity, path, asset, normal_side, floor, ceiling, evidence };
     let done = api.submit(Command::OpenAccount(command)).await?;
-    let Reply::Account(account, asset) = done.reply else {
+    let (id, body) = account_body(done.reply)?;
+    let location = format!("/v1/ledger/accounts/{id}");
+    Ok(if done.is_new {
+        Answer::created(done.position, location, body)
+    } else {
+        Answer::ok(Some(done.position), body)
+    })
+}
+
+fn account_body(reply: Reply) -> Result<(AccountId, AccountBody), Problem> {
+    let Reply::Account(account, asset) = reply else {
         return Err(super::unexpected_reply());
     };
-    let location = format!("/v1/ledger/accounts/{}", account.id);
     let body = AccountBody::from(AccountParts {
         id: account.id,
         path: &account.path,
         asset: &asset,
         normal_side: account.normal_side,
         floor: account.floor,
+        ceiling: account.ceiling,
+        is_closed: account.is_closed,
+        version: account.version,
         totals: &account.totals,
     });
-    Ok(if done.is_new {
-        Answer::created(done.position, location, body)
-    } else {
-        Answer::ok(Some(done.position), body)
-    })
+    Ok((account.id, body))
+}
+
+/// Lets an account take no more transfers. Needs `ledger:close` or `ledger:write` for its path.
+pub(super) async fn close(
+    State(api): State<Api>,
+    caller: Caller,
+    context: Context,
+    OptionalIdempotencyKey(key): OptionalIdempotencyKey,
+    Path(id): Path<String>,
+) -> Result<Answer<AccountBody>, Problem> {
+    change(&api, caller, context, key, &id, Command::CloseAccount).await
+}
+
+/// Lets an account take transfers again. Needs `ledger:close` or `ledger:write` for its path.
+pub(super) async fn reopen(
+    State(api): State<Api>,
+    caller: Caller,
+    context: Context,
+    OptionalIdempotencyKey(key): OptionalIdempotencyKey,
+    Path(id): Path<String>,
+) -> Result<Answer<AccountBody>, Problem> {
+    change(&api, caller, context, key, &id, Command::ReopenAccount).await
+}
+
+async fn change(
+    api: &Api,
+    caller: Caller,
+    context: Context,
+    key: Option<IdempotencyKey>,
+    id: &str,
+    command: fn(NameAccount) -> Command,
+) -> Result<Answer<AccountBody>, Problem> {
+    caller.may_anywhere(Right::Close)?;
+    let account = AccountRef::Id(id.parse().map_err(problem::invalid_path)?);
+    match api.account_named(&account).await? {
+        Some((_, path)) => caller.may(Right::Close, &path)?,
+        None => caller.may_book(Right::Close)?,
+    }
+    let evidence = evidence::of(&caller, context, key);
+    let done = api.submit(command(NameAccount { account, evidence })).await?;
+    let (_, body) = account_body(done.reply)?;
+    Ok(Answer::ok(Some(done.position), body))
 }
 
 #[expect(
@@ -201,6 +261,9 @@ impl From<&AccountRow> for AccountBody {
             asset: &account.asset,
             normal_side: account.normal_side,
             floor: account.floor,
+            ceiling: account.ceiling,
+            is_closed: account.is_closed,
+            version: account.version,
             totals: &account.totals,
         })
     }

@@ -1,12 +1,9 @@
 //! JSON forms that several requests and answers share. Converted by hand: the rules' own types are not what is sent.
 
 use lombard_chassis::Problem;
-use lombard_ledger_core::{
-    AccountRef, Asset, Balance, NormalSide, Outcome, Recorded, Totals, Transfer,
-};
+use lombard_ledger_core::{AccountRef, Asset, Balance, NormalSide, Totals, Transfer};
 use lombard_types::{AccountId, AccountPath, Amount, Position, Scale, Timestamp};
 use serde::{Deserialize, Serialize};
-use serde_json::value::RawValue;
 
 use crate::problem;
 
@@ -96,6 +93,10 @@ pub(super) struct AccountBody {
     asset: String,
     normal_side: SideBody,
     floor: Option<String>,
+    ceiling: Option<String>,
+    closed: bool,
+    /// How many entries it has had: what a condition on its version is about.
+    version: String,
     balance: BalanceBody,
     totals: TotalsBody,
 }
@@ -123,12 +124,25 @@ pub(super) struct AccountParts<'a> {
     pub(super) asset: &'a Asset,
     pub(super) normal_side: NormalSide,
     pub(super) floor: Option<Balance>,
+    pub(super) ceiling: Option<Balance>,
+    pub(super) is_closed: bool,
+    pub(super) version: u64,
     pub(super) totals: &'a Totals,
 }
 
 impl From<AccountParts<'_>> for AccountBody {
     fn from(account: AccountParts<'_>) -> Self {
-        let AccountParts { id, path, asset, normal_side, floor, totals } = account;
+        let AccountParts {
+            id,
+            path,
+            asset,
+            normal_side,
+            floor,
+            ceiling,
+            is_closed,
+            version,
+            totals,
+        } = account;
         let amount = |minor_units| amount_text(Amount::from_minor_units(minor_units), asset.scale);
         let balance = |balance: Balance| balance.display(asset.scale).to_string();
         Self {
@@ -137,6 +151,9 @@ impl From<AccountParts<'_>> for AccountBody {
             asset: asset.code.to_string(),
             normal_side: normal_side.into(),
             floor: floor.map(balance),
+            ceiling: ceiling.map(balance),
+            closed: is_closed,
+            version: version.to_string(),
             balance: BalanceBody {
                 posted: balance(totals.posted(normal_side)),
                 pending: balance(totals.pending(normal_side)),
@@ -148,68 +165,6 @@ impl From<AccountParts<'_>> for AccountBody {
                 credits_pending: amount(totals.credits_pending),
                 credits_posted: amount(totals.credits_posted),
             },
-        }
-    }
-}
-
-/// A transfer, posted or refused.
-#[derive(Debug, Serialize)]
-pub(super) struct TransferBody {
-    id: String,
-    /// `posted` or `refused`.
-    status: &'static str,
-    /// Why it was refused.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    result: Option<&'static str>,
-    debit_account: String,
-    debit_account_id: String,
-    credit_account: String,
-    credit_account_id: String,
-    asset: String,
-    amount: String,
-    code: u16,
-    effective_at: String,
-    recorded_at: String,
-    /// The record of the log that holds it.
-    position: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    metadata: Option<Box<RawValue>>,
-}
-
-/// What makes a transfer's JSON, from the writer's reply or from the view.
-pub(super) struct TransferParts<'a> {
-    pub(super) transfer: &'a Transfer,
-    pub(super) outcome: Outcome,
-    pub(super) debit_path: &'a AccountPath,
-    pub(super) credit_path: &'a AccountPath,
-    pub(super) asset: &'a Asset,
-    pub(super) recorded: Recorded,
-    pub(super) metadata: Option<Box<RawValue>>,
-}
-
-impl From<TransferParts<'_>> for TransferBody {
-    fn from(parts: TransferParts<'_>) -> Self {
-        let TransferParts { transfer, outcome, debit_path, credit_path, asset, recorded, metadata } =
-            parts;
-        let (status, result) = match outcome {
-            Outcome::Posted => ("posted", None),
-            Outcome::Refused(refusal) => ("refused", Some(refusal.name())),
-        };
-        Self {
-            id: transfer.id.to_string(),
-            status,
-            result,
-            debit_account: debit_path.to_string(),
-            debit_account_id: transfer.debit_account.to_string(),
-            credit_account: credit_path.to_string(),
-            credit_account_id: transfer.credit_account.to_string(),
-            asset: asset.code.to_string(),
-            amount: amount_text(transfer.amount, asset.scale),
-            code: transfer.code,
-            effective_at: effective_at(transfer, recorded.time).to_string(),
-            recorded_at: recorded.time.to_string(),
-            position: position_text(recorded.position),
-            metadata,
         }
     }
 }

@@ -11,8 +11,9 @@ use super::{
     Api,
     answer::Answer,
     authority::Caller,
-    body::{TransferBody, amount_text, position_text},
+    body::{amount_text, position_text},
     paging::Reading,
+    sets::TransferBody,
     transfers,
 };
 use crate::{
@@ -106,7 +107,7 @@ fn explain(caller: &Caller, row: &TransferRow<'_>) -> Explanation {
         transfer: TransferBody::from(row),
         event: EventLink {
             kind: match row.outcome {
-                Outcome::Posted => "transfer_posted",
+                Outcome::Created => "transfer_created",
                 Outcome::Refused(_) => "transfer_refused",
             },
             position: position_text(row.recorded.position),

@@ -4,6 +4,12 @@
 //! client and its key, and the ledger spends each id once; so a retry finds the first result after any crash, for ever,
 //! without a second mechanism that could disagree.
 
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
 use aws_lc_rs::digest::{Context, SHA256};
 use axum::extract::FromRequestParts;
 use http::request::Parts;
@@ -52,6 +58,41 @@ impl IdempotencyKey {
             *to = *from;
         }
         into_id(bytes)
+    }
+}
+
+/// The ids made of keys that are being worked on. Whoever sends a key twice at once is told so, rather than left to wait
+/// behind himself; that the effect happens once does not depend on it.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct InProgress(Arc<Mutex<BTreeSet<TransferId>>>);
+
+/// Holds an id until it is dropped.
+#[derive(Debug)]
+pub(super) struct Held {
+    all: InProgress,
+    id: TransferId,
+}
+
+impl InProgress {
+    /// Holds an id, unless it is held already.
+    pub(super) fn hold(&self, id: TransferId) -> Result<Held, Problem> {
+        if !self.ids().insert(id) {
+            return Err(Problem::new(&problem::IDEMPOTENCY_KEY_IN_PROGRESS)
+                .detail("a request with this Idempotency-Key is being worked on; ask again for its answer")
+                .retry_after(Duration::from_secs(1)));
+        }
+        Ok(Held { all: self.clone(), id })
+    }
+
+    fn ids(&self) -> MutexGuard<'_, BTreeSet<TransferId>> {
+        // Nothing that holds the lock can panic.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.all.ids().remove(&self.id);
     }
 }
 

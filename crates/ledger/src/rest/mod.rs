@@ -8,12 +8,15 @@ mod answer;
 mod assets;
 mod authority;
 mod body;
+mod chart;
 mod entries;
 mod evidence;
 mod explain;
 mod idempotency;
+mod locks;
 mod metadata;
 mod paging;
+mod sets;
 mod transfers;
 mod trial_balance;
 
@@ -21,12 +24,14 @@ use std::sync::Arc;
 
 use axum::{
     Extension, Router,
-    routing::{get, post},
+    routing::{delete, get, post, put},
 };
 use lombard_chassis::{Problem, extract::BodyLimit, problems};
 use lombard_engine::{Follower, Handle};
 use lombard_ledger_core::{AccountRef, Command, Reply};
-use lombard_types::{AccountPath, AssetCode, Position, Scale};
+use lombard_types::{AccountId, AccountPath, AssetCode, Position, Scale};
+
+pub(crate) use idempotency::InProgress;
 
 use crate::{Config, machine::LedgerMachine, metrics::LedgerMetrics, problem, query::LedgerView};
 
@@ -37,6 +42,7 @@ pub(crate) struct Api {
     pub(crate) view: Follower<LedgerView>,
     pub(crate) metrics: LedgerMetrics,
     pub(crate) config: Arc<Config>,
+    pub(crate) in_progress: InProgress,
 }
 
 /// All routes. Each needs a token for this role; which scope is said at each handler.
@@ -48,9 +54,18 @@ pub(crate) fn router(api: Api) -> Router {
         .route("/accounts/by-path/{*path}", get(accounts::by_path))
         .route("/accounts/{id}", get(accounts::by_id))
         .route("/accounts/{id}/entries", get(entries::list))
+        .route("/accounts/{id}/close", post(accounts::close))
+        .route("/accounts/{id}/reopen", post(accounts::reopen))
+        .route("/chart-rules", get(chart::list))
+        .route("/chart-rules/{*prefix}", put(chart::set).delete(chart::remove))
+        .route("/period-locks", get(locks::list).post(locks::lock))
+        .route("/period-locks/{name}", delete(locks::unlock))
         .route("/transfers", get(transfers::list))
-        .route("/transfers", post(transfers::create))
+        .route("/transfers", post(sets::create))
         .route("/transfers/{id}", get(transfers::by_id))
+        .route("/transfers/{id}/post", post(sets::post_pending))
+        .route("/transfers/{id}/void", post(sets::void_pending))
+        .route("/transfers/{id}/reverse", post(sets::reverse))
         .route("/trial-balance", get(trial_balance::get))
         .route("/explain/transfers/{id}", get(explain::transfer))
         .with_state(api);
@@ -98,22 +113,24 @@ impl Api {
         (result, end.previous())
     }
 
-    /// Where an account stands. Paths never change, so the read side may answer where it can; the writer knows the
+    /// An account's id and path, which never change: the read side answers where it can, and the writer knows the
     /// accounts that the read side has not seen yet.
-    async fn path_of(&self, name: &AccountRef) -> Result<Option<AccountPath>, Problem> {
-        if let AccountRef::Path(path) = name {
-            return Ok(Some(path.clone()));
-        }
-        let seen = self.view.read(|view| view.account(name).map(|account| account.path.clone()));
+    async fn account_named(
+        &self,
+        name: &AccountRef,
+    ) -> Result<Option<(AccountId, AccountPath)>, Problem> {
+        let seen = self
+            .view
+            .read(|view| view.account(name).map(|account| (account.id, account.path.clone())));
         if seen.is_some() {
             return Ok(seen);
         }
         let name = name.clone();
-        let asked = self
-            .writer
-            .query(move |machine| machine.book().account(&name).map(|account| account.path.clone()))
-            .await;
-        asked.map(|(path, _)| path).map_err(problem::from_query_error)
+        let asked = self.writer.query(move |machine| {
+            let account = machine.book().account(&name)?;
+            Some((account.id, account.path.clone()))
+        });
+        asked.await.map(|(found, _)| found).map_err(problem::from_query_error)
     }
 
     /// An asset's scale, which never changes either.

@@ -174,7 +174,7 @@ async fn a_balance_is_explained_down_to_the_request() {
     assert_eq!(explained.text("/request/id"), "request-1");
     assert_eq!(explained.text("/request/traceparent"), trace);
     assert_eq!(explained.text("/command/idempotency_key"), "order-1");
-    assert_eq!(explained.text("/event/kind"), "transfer_posted");
+    assert_eq!(explained.text("/event/kind"), "transfer_created");
     assert_eq!(explained.text("/event/position"), paid.text("/position"));
     assert_eq!(explained.text("/entries/0/balance_after"), "87.50");
     assert_eq!(explained.text("/entries/1/balance_after"), "12.50");
@@ -288,7 +288,7 @@ async fn transfers_are_counted_by_result() {
     }
     let text = ledger.metrics.encode().unwrap();
     for line in [
-        "lombard_ledger_transfers_total{result=\"posted\"} 1",
+        "lombard_ledger_transfers_total{result=\"created\"} 1",
         "lombard_ledger_transfers_total{result=\"exceeds_credits\"} 1",
         "lombard_ledger_transfers_total{result=\"replayed\"} 1",
         "lombard_ledger_transfers_total{result=\"debit_account_not_found\"} 2",

@@ -40,6 +40,7 @@ fn submit(machine: &mut AuthMachine, position: u64, command: Command) -> String 
             format!("{reply:?}")
         }
         Ok(Decision::Answer(reply)) => format!("again {reply:?}"),
+        Ok(Decision::First { .. }) => panic!("nothing happens by itself"),
         Err(rejection) => format!("{rejection:?}"),
     }
 }

@@ -25,7 +25,7 @@ impl<const V: u16> Machine for Words<V> {
     type Reply = ();
     type Rejection = ();
 
-    fn decide(&self, word: String, now: Timestamp) -> Result<Decision<String, ()>, ()> {
+    fn decide(&self, word: String, now: Timestamp) -> Result<Decision<String, (), String>, ()> {
         assert!(now > self.last_said, "the clock goes on over restarts");
         Ok(Decision::Commit { events: vec![word], reply: () })
     }

@@ -29,6 +29,7 @@ pub(crate) struct Harness {
     log: SharedLog,
     router: Router,
     tokens: Tokens,
+    _index: tempfile::TempDir,
 }
 
 pub(crate) struct Answer {
@@ -80,10 +81,12 @@ impl Harness {
         snapshot_directory: Option<PathBuf>,
     ) -> Self {
         let tokens = Tokens;
+        let index = tempfile::tempdir().unwrap();
         let metrics = Metrics::new("ledger");
         let deps = Deps {
             log: Arc::clone(&log),
             snapshot_directory,
+            index_directory: index.path().to_owned(),
             verifier: tokens.verifier().await,
             health: Health::starting(),
             metrics: metrics.clone(),
@@ -94,7 +97,7 @@ impl Harness {
             .fallback(extract::not_found)
             .method_not_allowed_fallback(extract::method_not_allowed)
             .layer(middleware::from_fn(context::layer));
-        Self { ledger, metrics, log, router, tokens }
+        Self { ledger, metrics, log, router, tokens, _index: index }
     }
 
     /// The same log under a new ledger, as after a restart.

@@ -54,6 +54,7 @@ fn submit(machine: &mut RegistryMachine, position: u64, command: Command) -> Str
             format!("{reply:?}")
         }
         Ok(Decision::Answer(reply)) => format!("again {reply:?}"),
+        Ok(Decision::First { .. }) => panic!("nothing happens by itself"),
         Err(rejection) => format!("{rejection:?}"),
     }
 }

@@ -1,0 +1,178 @@
+//! How events change the state of a book.
+
+use std::time::Duration;
+
+use lombard_types::{AccountId, Timestamp, TransferId};
+
+use crate::{
+    Account, Book, Change, Ended, Ending, EntrySide, Event, Outcome, Recorded, RecordedSet,
+    RecordedTransfer, Reservation, Totals, Transfer, TransferKind,
+    account::AccountIndex,
+    pending::{Pending, PendingTransfer},
+};
+
+impl Book {
+    /// Makes an event part of the state.
+    ///
+    /// Panics on an event that no book could have decided here, such as a transfer between unknown accounts: the log
+    /// is then not this book's, and going on would corrupt balances.
+    pub fn apply(&mut self, event: &Event, recorded: Recorded) {
+        match event {
+            Event::AssetCreated { code, scale, .. } => self.set_asset(code, *scale),
+            Event::AccountOpened { .. } => self.apply_account_opened(event),
+            Event::AccountClosed { id, .. } => self.set_closed(*id, true),
+            Event::AccountReopened { id, .. } => self.set_closed(*id, false),
+            Event::ChartRuleSet { rule, .. } => {
+                self.chart.insert(rule.prefix.clone(), rule.clone());
+            }
+            Event::ChartRuleRemoved { prefix, .. } => drop(self.chart.remove(prefix)),
+            Event::PeriodLocked { lock, .. } => {
+                self.locks.insert(lock.name.clone(), lock.clone());
+            }
+            Event::PeriodUnlocked { name, .. } => drop(self.locks.remove(name)),
+            Event::Transfers(transfers) => {
+                transfers.sets().for_each(|set| self.apply_set(set, recorded.time));
+            }
+            Event::PendingsEnded(ended) => ended.iter().for_each(|ended| self.end(*ended)),
+        }
+    }
+
+    fn apply_account_opened(&mut self, event: &Event) {
+        let Event::AccountOpened { id, path, asset, normal_side, floor, ceiling, .. } = event
+        else {
+            return;
+        };
+        let Some(&asset) = self.assets_by_code.get(asset) else {
+            panic!("account {id} holds the unknown asset {asset}");
+        };
+        self.insert_account(Account {
+            id: *id,
+            path: path.clone(),
+            asset,
+            normal_side: *normal_side,
+            floor: *floor,
+            ceiling: *ceiling,
+            is_closed: false,
+            version: 0,
+            totals: Totals::default(),
+        });
+    }
+
+    fn set_closed(&mut self, id: AccountId, is_closed: bool) {
+        let Some(index) = self.find_id(id) else {
+            panic!("the unknown account {id} was closed or reopened");
+        };
+        self.account_mut(index).is_closed = is_closed;
+    }
+
+    fn apply_set(&mut self, set: RecordedSet<'_>, time: Timestamp) {
+        let Some(first) = set.recorded.first() else { return };
+        if first.outcome != Outcome::Created {
+            return;
+        }
+        if let TransferKind::Pending(reservation) = first.transfer.kind {
+            return self.reserve(set.recorded, reservation, time);
+        }
+        for run in set.recorded.chunk_by(RecordedTransfer::is_same_run) {
+            self.apply_run(run);
+        }
+    }
+
+    fn apply_run(&mut self, run: &[RecordedTransfer]) {
+        let Some(first) = run.first() else { return };
+        let (TransferKind::Post { pending } | TransferKind::Void { pending }) = first.transfer.kind
+        else {
+            for RecordedTransfer { transfer, .. } in run {
+                let (debit, credit) = self.accounts_of(transfer);
+                self.change(debit, credit, Change::Post(transfer.amount.minor_units()));
+            }
+            return;
+        };
+        let pending = self.take_pending(pending);
+        for (reserved, RecordedTransfer { transfer, .. }) in pending.transfers().zip(run) {
+            let posted = match transfer.kind {
+                TransferKind::Post { .. } => transfer.amount.minor_units(),
+                _ => 0,
+            };
+            let change = Change::Settle { reserved: reserved.amount.minor_units(), posted };
+            self.change(reserved.debit, reserved.credit, change);
+        }
+    }
+
+    fn reserve(
+        &mut self,
+        recorded: &[RecordedTransfer],
+        reservation: Reservation,
+        time: Timestamp,
+    ) {
+        let mut transfers = recorded.iter().map(|RecordedTransfer { transfer, .. }| {
+            let (debit, credit) = self.accounts_of(transfer);
+            let (amount, allowance) = (transfer.amount, transfer.kind.allowance());
+            PendingTransfer { debit, credit, amount, allowance }
+        });
+        let (Some(first), Some(RecordedTransfer { transfer, .. })) =
+            (transfers.next(), recorded.first())
+        else {
+            return;
+        };
+        let rest: Box<[PendingTransfer]> = transfers.collect();
+        let ends = ends(reservation, transfer.effective_at, time);
+        let pending = Pending { id: transfer.id, ends, first, rest };
+        for reserved in pending.transfers() {
+            let change = Change::Reserve(reserved.amount.minor_units());
+            self.change(reserved.debit, reserved.credit, change);
+        }
+        let is_new = self.pendings.insert(pending);
+        assert!(is_new, "transfer {} is pending already", transfer.id);
+    }
+
+    fn end(&mut self, ended: Ended) {
+        let pending = self.take_pending(ended.id);
+        for transfer in pending.transfers() {
+            let reserved = transfer.amount.minor_units();
+            let posted = match ended.ending {
+                Ending::Posted => reserved,
+                Ending::Expired => 0,
+            };
+            self.change(transfer.debit, transfer.credit, Change::Settle { reserved, posted });
+        }
+    }
+
+    fn take_pending(&mut self, id: TransferId) -> Pending {
+        match self.pendings.remove(id) {
+            Some(pending) => pending,
+            None => panic!("transfer {id} was ended and is not pending"),
+        }
+    }
+
+    fn accounts_of(&self, transfer: &Transfer) -> (AccountIndex, AccountIndex) {
+        match (self.find_id(transfer.debit_account), self.find_id(transfer.credit_account)) {
+            (Some(debit), Some(credit)) => (debit, credit),
+            _ => panic!("transfer {} is between unknown accounts", transfer.id),
+        }
+    }
+
+    fn change(&mut self, debit: AccountIndex, credit: AccountIndex, change: Change) {
+        for (index, side) in [(debit, EntrySide::Debit), (credit, EntrySide::Credit)] {
+            let account = self.account_mut(index);
+            let Some(totals) = change.apply(account.totals, side) else {
+                panic!("a total of account {} would overflow", account.id);
+            };
+            account.totals = totals;
+            account.version += 1;
+        }
+    }
+}
+
+/// When a pending set ends by itself, and how.
+pub(crate) fn ends(
+    reservation: Reservation,
+    effective_at: Option<Timestamp>,
+    recorded_at: Timestamp,
+) -> Option<(Timestamp, Ending)> {
+    if reservation.is_scheduled {
+        return effective_at.map(|time| (time, Ending::Posted));
+    }
+    let timeout = Duration::from_secs(u64::from(reservation.timeout_seconds));
+    (!timeout.is_zero()).then(|| (recorded_at.plus(timeout), Ending::Expired))
+}

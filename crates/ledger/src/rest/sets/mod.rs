@@ -1,0 +1,196 @@
+//! Posting sets: to create, post, void and reverse them.
+
+mod answer;
+mod request;
+mod resolve;
+mod submit;
+
+use axum::{
+    extract::State,
+    response::{IntoResponse, Response},
+};
+use lombard_chassis::{Context, Json, Problem, Query};
+use lombard_ledger_core::{AccountRef, Outcome, TransferRefusal};
+use lombard_types::{AccountPath, TransferId};
+use serde::Deserialize;
+
+use super::{
+    Api,
+    answer::{self as answers, Answer},
+    authority::Caller,
+    evidence,
+    idempotency::IdempotencyKey,
+    metadata, unexpected_reply,
+};
+use crate::problem;
+
+pub(super) use answer::{SetBody, TransferBody, TransferParts};
+pub(super) use request::NewSet;
+pub(super) use resolve::{post_pending, reverse, void_pending};
+pub(super) use submit::{Ended, Stored, outcome};
+
+use request::Asked;
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Trying {
+    #[serde(default)]
+    dry_run: bool,
+}
+
+/// Creates a posting set. 201 with it, or 422 where it is refused; a retry gets the same answer again, marked
+/// `Idempotency-Replayed: true`. With `?dry_run=true` everything is checked and answered the same, with 200, and nothing
+/// recorded.
+///
+/// The id is the body's, or else made from the client and its `Idempotency-Key`. Needs `ledger:write` for each debit
+/// account: it takes a right to take money away, and none to give it.
+pub(super) async fn create(
+    State(api): State<Api>,
+    caller: Caller,
+    context: Context,
+    key: IdempotencyKey,
+    Query(trying): Query<Trying>,
+    Json(body): Json<NewSet>,
+) -> Result<Response, Problem> {
+    caller.write_anything()?;
+    let chosen_id = body.chosen_id()?;
+    let id = chosen_id.unwrap_or_else(|| key.transfer_id(caller.client_id()));
+    let asked = body.ask(&api, &caller, id).await?;
+    let request = Request { caller: &caller, context, key, is_id_from_key: chosen_id.is_none() };
+    request.carry_out(&api, id, &asked, trying.dry_run).await
+}
+
+/// What all requests for one posting set have in common.
+struct Request<'a> {
+    caller: &'a Caller,
+    context: Context,
+    key: IdempotencyKey,
+    is_id_from_key: bool,
+}
+
+impl Request<'_> {
+    async fn carry_out(
+        self,
+        api: &Api,
+        id: TransferId,
+        asked: &Asked,
+        is_dry_run: bool,
+    ) -> Result<Response, Problem> {
+        let Self { caller, context, key, is_id_from_key } = self;
+        let _held = if is_id_from_key { Some(api.in_progress.hold(id)?) } else { None };
+        let evidence = evidence::of(caller, context, Some(key));
+        match api.submit_set(id, asked, evidence, is_dry_run).await? {
+            Ended::Stored(stored) => answer(api, caller, &stored).await,
+            Ended::Rejected { transfer, rejection, position } => {
+                let problem = problem::from_transfer_rejection(rejection);
+                if is_id_from_key && problem.kind() == &problem::TRANSFER_EXISTS {
+                    let reused = Problem::new(&problem::IDEMPOTENCY_KEY_REUSED)
+                        .detail("this Idempotency-Key was used for another transfer; a retry must repeat it unchanged")
+                        .with("result", rejection.name());
+                    return Err(problem::with_position(reused, position));
+                }
+                let problem = match asked.transfers.len() {
+                    1 => problem,
+                    _ => problem.with("transfer", transfer),
+                };
+                Err(problem::with_position(problem, position))
+            }
+        }
+    }
+}
+
+/// The answer to a set that spent its id, now or before.
+async fn answer(api: &Api, caller: &Caller, stored: &Stored) -> Result<Response, Problem> {
+    match outcome(stored.set()?) {
+        Outcome::Refused(refusal) => refused(api, caller, stored, refusal).await,
+        Outcome::Created => {
+            let body = api.set_body(stored).await?;
+            if stored.is_dry_run {
+                return Ok(Answer::ok(Some(stored.position), body).into_response());
+            }
+            let location = format!("/v1/ledger/transfers/{}", stored.id);
+            let created = Answer::created(stored.position, location, body);
+            Ok(created.replayed(stored.is_replay).into_response())
+        }
+    }
+}
+
+async fn refused(
+    api: &Api,
+    caller: &Caller,
+    stored: &Stored,
+    refusal: TransferRefusal,
+) -> Result<Response, Problem> {
+    let set = stored.set()?;
+    let at = set.recorded.iter().position(|one| one.outcome == Outcome::Refused(refusal));
+    let number = at.unwrap_or_default();
+    let mut problem = problem::from_refusal(refusal)
+        .with("transfer_id", stored.id.to_string())
+        .with("replayed", stored.is_replay);
+    if !stored.is_dry_run {
+        problem = problem::with_position(problem, Some(stored.recorded.position));
+    }
+    if set.recorded.len() > 1 {
+        problem = problem.with("transfer", number);
+    }
+    let transfer = set.recorded.get(number).map(|recorded| recorded.transfer);
+    let short = match (refusal, transfer) {
+        (TransferRefusal::ExceedsCredits, Some(transfer)) => Some(transfer.debit_account),
+        (TransferRefusal::ExceedsDebits, Some(transfer)) => Some(transfer.credit_account),
+        _ => None,
+    };
+    if let Some(id) = short
+        && api.reach(Some(stored.position)).await.is_ok()
+    {
+        let available = api.view.read(|view| {
+            let account = view.account(&AccountRef::Id(id))?;
+            let available = account.totals.available(account.normal_side);
+            let available = available.display(account.asset.scale).to_string();
+            caller.may_read(&account.path).then(|| (account.path.clone(), available))
+        });
+        if let Some((path, available)) = available {
+            problem =
+                problem.with("account", AccountPath::as_str(&path)).with("available", available);
+        }
+    }
+    let mut response = problem.into_response();
+    answers::set_headers(&mut response, Some(stored.position), stored.is_replay);
+    Ok(response)
+}
+
+impl Api {
+    /// A set as JSON. Its accounts are older than it is, so that the read side is waited for at most for them.
+    pub(super) async fn set_body(&self, stored: &Stored) -> Result<SetBody, Problem> {
+        let set = stored.set()?;
+        if let Some(body) = self.seen_set_body(stored)? {
+            return Ok(body);
+        }
+        self.reach(Some(stored.position)).await?;
+        debug_assert!(!set.recorded.is_empty(), "a set has a transfer");
+        self.seen_set_body(stored)?.ok_or_else(unexpected_reply)
+    }
+
+    /// The same, where the read side has seen the accounts.
+    fn seen_set_body(&self, stored: &Stored) -> Result<Option<SetBody>, Problem> {
+        let set = stored.set()?;
+        let json = set.note.and_then(|note| metadata::raw(&note.metadata));
+        Ok(self.view.read(|view| {
+            let body = |recorded: &lombard_ledger_core::RecordedTransfer| {
+                let debit = view.account(&AccountRef::Id(recorded.transfer.debit_account))?;
+                let credit = view.account(&AccountRef::Id(recorded.transfer.credit_account))?;
+                Some(TransferBody::from(TransferParts {
+                    transfer: &recorded.transfer,
+                    outcome: recorded.outcome,
+                    pending: None,
+                    debit_path: &debit.path,
+                    credit_path: &credit.path,
+                    asset: &debit.asset,
+                    recorded: stored.recorded,
+                    external_id: set.note.and_then(|note| note.external_id.as_ref()),
+                    metadata: json.clone(),
+                }))
+            };
+            SetBody::of(set.recorded.iter().map(body).collect::<Option<_>>()?)
+        }))
+    }
+}

@@ -1,0 +1,202 @@
+//! Posting and voiding pending sets, and reversing sets.
+
+use axum::{extract::State, response::Response};
+use lombard_chassis::{Context, Json, Path, Problem, Query};
+use lombard_ledger_core::{AccountRef, NewTransfer, RecordedTransfer, TransferFlags, TransferKind};
+use lombard_types::{Scale, Timestamp, TransferId};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::{
+    super::{
+        Api,
+        authority::{Caller, Right},
+        body::Decimal,
+        idempotency::IdempotencyKey,
+    },
+    Request, Stored, Trying,
+    request::{Asked, amount, note},
+};
+use crate::problem;
+
+/// What is asked of another set: all of it where no amount is given.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct About {
+    id: Option<String>,
+    /// Of a set of one transfer.
+    amount: Option<Decimal>,
+    /// Of each transfer of a larger set.
+    amounts: Option<Vec<Decimal>>,
+    code: u16,
+    effective_at: Option<String>,
+    override_lock: bool,
+    external_id: Option<String>,
+    metadata: Option<Box<RawValue>>,
+}
+
+/// Posts a pending set: all of it, or the amounts that are given. Needs `ledger:post` or `ledger:write` for its debit
+/// accounts.
+pub(crate) async fn post_pending(
+    State(api): State<Api>,
+    caller: Caller,
+    context: Context,
+    key: IdempotencyKey,
+    Path(id): Path<String>,
+    Query(trying): Query<Trying>,
+    Json(body): Json<About>,
+) -> Result<Response, Problem> {
+    let other = other(&api, &caller, &id, Right::Post).await?;
+    let kind = TransferKind::Post { pending: other.id };
+    body.carry_out(&api, &caller, (context, key), other, kind, trying.dry_run).await
+}
+
+/// Voids a pending set. Needs `ledger:void` or `ledger:write` for its debit accounts.
+pub(crate) async fn void_pending(
+    State(api): State<Api>,
+    caller: Caller,
+    context: Context,
+    key: IdempotencyKey,
+    Path(id): Path<String>,
+    Query(trying): Query<Trying>,
+    Json(body): Json<About>,
+) -> Result<Response, Problem> {
+    let other = other(&api, &caller, &id, Right::Void).await?;
+    if body.amount.is_some() || body.amounts.is_some() {
+        return Err(problem::invalid_field("amount", "a void is always of the whole"));
+    }
+    let kind = TransferKind::Void { pending: other.id };
+    body.carry_out(&api, &caller, (context, key), other, kind, trying.dry_run).await
+}
+
+/// Reverses a set that moved money: what is left of it, or the amounts that are given. Needs `ledger:reverse` or
+/// `ledger:write` for the accounts that it credited, which are now debited.
+pub(crate) async fn reverse(
+    State(api): State<Api>,
+    caller: Caller,
+    context: Context,
+    key: IdempotencyKey,
+    Path(id): Path<String>,
+    Query(trying): Query<Trying>,
+    Json(body): Json<About>,
+) -> Result<Response, Problem> {
+    let other = other(&api, &caller, &id, Right::Reverse).await?;
+    let kind = TransferKind::Reversal { of: other.id };
+    body.carry_out(&api, &caller, (context, key), other, kind, trying.dry_run).await
+}
+
+/// The set that a path names, after it was made sure that the caller may do this with it.
+async fn other(api: &Api, caller: &Caller, id: &str, right: Right) -> Result<Stored, Problem> {
+    caller.may_anywhere(right)?;
+    let id: TransferId = id.parse().map_err(problem::invalid_path)?;
+    let Some(stored) = api.find_stored(id).await? else {
+        caller.may_book(right)?;
+        return Err(Problem::new(&problem::TRANSFER_NOT_FOUND));
+    };
+    for recorded in stored.set()?.recorded {
+        let id = match right {
+            Right::Reverse => recorded.transfer.credit_account,
+            _ => recorded.transfer.debit_account,
+        };
+        match api.account_named(&AccountRef::Id(id)).await? {
+            Some((_, path)) => caller.may(right, &path)?,
+            None => caller.may_book(right)?,
+        }
+    }
+    Ok(stored)
+}
+
+impl About {
+    async fn carry_out(
+        self,
+        api: &Api,
+        caller: &Caller,
+        (context, key): (Context, IdempotencyKey),
+        other: Stored,
+        kind: TransferKind,
+        is_dry_run: bool,
+    ) -> Result<Response, Problem> {
+        if self.override_lock {
+            caller.may_book(Right::OverrideLock)?;
+        }
+        let chosen_id: Option<TransferId> = self
+            .id
+            .as_deref()
+            .map(str::parse)
+            .transpose()
+            .map_err(|error| problem::invalid_field("id", error))?;
+        let id = chosen_id.unwrap_or_else(|| key.transfer_id(caller.client_id()));
+        let mut note = note(api, self.metadata.as_deref(), self.external_id.as_deref())?;
+        let facts = other.set()?.recorded;
+        let transfers = self.transfers(api, id, kind, facts).await?;
+        if matches!(kind, TransferKind::Reversal { .. }) {
+            note.reversed = facts.into();
+        }
+        let asked = Asked { transfers, note };
+        let request = Request { caller, context, key, is_id_from_key: chosen_id.is_none() };
+        request.carry_out(api, id, &asked, is_dry_run).await
+    }
+
+    async fn transfers(
+        &self,
+        api: &Api,
+        id: TransferId,
+        kind: TransferKind,
+        facts: &[RecordedTransfer],
+    ) -> Result<Vec<NewTransfer>, Problem> {
+        let effective_at: Option<Timestamp> = self
+            .effective_at
+            .as_deref()
+            .map(str::parse)
+            .transpose()
+            .map_err(|error| problem::invalid_field("effective_at", error))?;
+        let override_lock = match self.override_lock {
+            true => TransferFlags::OVERRIDES_LOCK,
+            false => TransferFlags::default(),
+        };
+        let whole = NewTransfer {
+            code: self.code,
+            effective_at,
+            flags: TransferFlags::WHOLE.with(override_lock),
+            ..NewTransfer::whole(id, kind)
+        };
+        let amounts: Vec<&Decimal> = match (&self.amount, &self.amounts) {
+            (None, None) => return Ok(vec![whole]),
+            (Some(amount), None) => vec![amount],
+            (None, Some(amounts)) => amounts.iter().collect(),
+            (Some(_), Some(_)) => {
+                return Err(problem::invalid_field("amounts", "give amount or amounts, not both"));
+            }
+        };
+        if amounts.len() != facts.len() {
+            let count = facts.len();
+            let expected = format!("the set has {count} transfers: give {count} amounts");
+            return Err(problem::invalid_field("amounts", expected));
+        }
+        let mut transfers = Vec::with_capacity(facts.len());
+        for (number, (decimal, recorded)) in amounts.into_iter().zip(facts).enumerate() {
+            let scale = scale(api, recorded).await?;
+            let linked = match number + 1 == facts.len() {
+                true => TransferFlags::default(),
+                false => TransferFlags::LINKED,
+            };
+            transfers.push(NewTransfer {
+                amount: amount("amount", decimal, scale)?,
+                flags: override_lock.with(linked),
+                ..whole
+            });
+        }
+        Ok(transfers)
+    }
+}
+
+/// The scale of what a transfer moved. Its accounts are older than it is.
+async fn scale(api: &Api, recorded: &RecordedTransfer) -> Result<Scale, Problem> {
+    let name = AccountRef::Id(recorded.transfer.debit_account);
+    let asked = api.writer.query(move |machine| {
+        let account = machine.book().account(&name)?;
+        Some(machine.book().asset_of(account).scale)
+    });
+    let (scale, _) = asked.await.map_err(problem::from_query_error)?;
+    scale.ok_or_else(super::unexpected_reply)
+}
