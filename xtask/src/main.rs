@@ -6,6 +6,7 @@
     reason = "a tool for developers: it may panic, and it talks on standard output"
 )]
 
+mod fuzz;
 mod payments;
 mod steps;
 mod tidy;
@@ -18,6 +19,10 @@ cargo xtask fmt             format check only
 cargo xtask lint            lints only
 cargo xtask tidy            the rules that no compiler checks: dependency direction, documentation of errors
 cargo xtask unit            the tests of all crates
+cargo xtask fuzz [SECONDS [TARGET]]
+                            every fuzz target, or one, for so long (5 s)
+cargo xtask fuzz-input TARGET FILE
+                            one input again
 cargo xtask payments-csv    write examples/data/payments.csv again";
 
 fn main() -> anyhow::Result<()> {
@@ -30,6 +35,10 @@ fn main() -> anyhow::Result<()> {
         ["lint"] => steps::lint(),
         ["tidy"] => tidy::check(),
         ["unit"] => steps::unit(),
+        ["fuzz"] => steps::fuzz(),
+        ["fuzz", seconds] => fuzz::run(seconds.parse()?, None),
+        ["fuzz", seconds, target] => fuzz::run(seconds.parse()?, Some(target)),
+        ["fuzz-input", target, file] => fuzz::run_input(target, file),
         ["payments-csv"] => {
             std::fs::write("examples/data/payments.csv", payments::csv())?;
             Ok(())

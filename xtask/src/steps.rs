@@ -7,12 +7,17 @@ use std::{
 
 use anyhow::{Context as _, bail};
 
-use crate::tidy;
+use crate::{fuzz, tidy};
 
 pub(crate) fn all() -> anyhow::Result<()> {
     type Step = (&'static str, fn() -> anyhow::Result<()>);
-    let steps: [Step; 4] =
-        [("format", format), ("tidy", tidy::check), ("lint", lint), ("unit and integration", unit)];
+    let steps: [Step; 5] = [
+        ("format", format),
+        ("tidy", tidy::check),
+        ("lint", lint),
+        ("unit and integration", unit),
+        ("fuzz", fuzz),
+    ];
     let mut times = Vec::new();
     for (name, step) in steps {
         println!("==> {name}");
@@ -52,6 +57,11 @@ pub(crate) fn unit() -> anyhow::Result<()> {
     } else {
         cargo(&["test", "--workspace", "--locked", "--no-fail-fast"])
     }
+}
+
+/// Long enough to try the kept corpora and what is near them; a night is better.
+pub(crate) fn fuzz() -> anyhow::Result<()> {
+    fuzz::run(5, None)
 }
 
 fn cargo(arguments: &[&str]) -> anyhow::Result<()> {

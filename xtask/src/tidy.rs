@@ -58,6 +58,7 @@ pub(crate) fn check() -> anyhow::Result<()> {
     check_dependencies(&mut faults)?;
     check_error_pages(&mut faults)?;
     check_payments_csv(&mut faults)?;
+    check_sizes(&mut faults)?;
     if faults.is_empty() {
         return Ok(());
     }
@@ -137,6 +138,31 @@ fn check_payments_csv(faults: &mut Vec<String>) -> anyhow::Result<()> {
         faults.push(
             "examples/data/payments.csv is not what `cargo xtask payments-csv` writes".to_owned(),
         );
+    }
+    Ok(())
+}
+
+/// The largest file that is kept, in bytes: what is larger is data, and made by a program that is kept instead.
+const FILE_BYTES_MAX: u64 = 400_000;
+/// What all inputs kept for the fuzzer may take together, in bytes.
+const CORPUS_BYTES_MAX: u64 = 300_000;
+
+fn check_sizes(faults: &mut Vec<String>) -> anyhow::Result<()> {
+    let output = Command::new("git").args(["ls-files", "-z"]).output();
+    // Without git, as in a source archive, there is nothing that could be committed.
+    let Ok(output) = output else { return Ok(()) };
+    let mut corpus_bytes = 0;
+    for file in String::from_utf8(output.stdout)?.split('\0') {
+        let Ok(metadata) = std::fs::metadata(file) else { continue };
+        if metadata.len() > FILE_BYTES_MAX {
+            faults.push(format!("{file} is over {FILE_BYTES_MAX} bytes: keep what makes it"));
+        }
+        if file.starts_with("fuzz/corpus/") {
+            corpus_bytes += metadata.len();
+        }
+    }
+    if corpus_bytes > CORPUS_BYTES_MAX {
+        faults.push(format!("fuzz/corpus is over {CORPUS_BYTES_MAX} bytes"));
     }
     Ok(())
 }

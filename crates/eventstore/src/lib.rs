@@ -24,6 +24,9 @@ mod api;
 mod cloud_event;
 mod codec;
 mod config;
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod fuzzing;
 mod index;
 mod live;
 mod machine;

@@ -17,6 +17,9 @@ mod selection;
 mod streams;
 mod subscribe;
 
+#[cfg(fuzzing)]
+pub(crate) use selection::Selection;
+
 use axum::{
     Extension, Router,
     routing::{get, post},

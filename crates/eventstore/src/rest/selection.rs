@@ -19,21 +19,21 @@ const ITEMS_MAX: usize = 32;
 
 /// The parameters of a selection, as they came.
 #[derive(Debug, Default)]
-pub(super) struct Selection {
+pub(crate) struct Selection {
     /// Streams whose name begins so.
-    pub(super) prefix: Option<String>,
+    pub(crate) prefix: Option<String>,
     /// Event types, separated by commas; any of them.
-    pub(super) types: Option<String>,
+    pub(crate) types: Option<String>,
     /// Tags, separated by commas; all of them.
-    pub(super) tags: Option<String>,
+    pub(crate) tags: Option<String>,
     /// JSON: `[{"types": [...], "tags": [...]}, ...]`, any of them.
-    pub(super) query: Option<String>,
+    pub(crate) query: Option<String>,
     /// The last position to be looked at.
-    pub(super) until: Option<String>,
+    pub(crate) until: Option<String>,
     /// Only what had been recorded at this time (RFC 3339).
-    pub(super) as_of: Option<String>,
+    pub(crate) as_of: Option<String>,
     /// Wait until this record of the log can be read.
-    pub(super) at_least: Option<String>,
+    pub(crate) at_least: Option<String>,
 }
 
 /// One criterion in JSON.
@@ -47,7 +47,7 @@ pub(super) struct CriterionForm {
 }
 
 impl Selection {
-    pub(super) fn filter(&self) -> Result<Filter, Problem> {
+    pub(crate) fn filter(&self) -> Result<Filter, Problem> {
         let criterion = match (&self.types, &self.tags) {
             (None, None) => None,
             (types, tags) => {

@@ -1,0 +1,37 @@
+//! What reads bytes from outside, for the fuzzer. There only when it builds the crate (`--cfg fuzzing`).
+#![allow(missing_docs, reason = "not part of the crate")]
+
+use lombard_chassis::Problem;
+
+use crate::{
+    Config,
+    cloud_event::{self, CloudEvent, Members},
+    prepare::Preparing,
+    rest::Selection,
+};
+
+pub fn cloud_event(bytes: &[u8]) {
+    if let Ok(members) = serde_json::from_slice::<Members>(bytes) {
+        prepare(vec![members]);
+    }
+}
+
+pub fn cloud_events_batch(bytes: &[u8]) {
+    if let Ok(members) = serde_json::from_slice::<Vec<Members>>(bytes) {
+        prepare(members);
+    }
+}
+
+fn prepare(events: Vec<Members>) {
+    let events: Result<Vec<CloudEvent<'_>>, _> =
+        events.into_iter().map(cloud_event::read).collect();
+    if let Ok(events) = events {
+        drop(Preparing::new(&Config::default()).prepare(events));
+    }
+}
+
+pub fn event_query(query: Option<String>, types: Option<String>, tags: Option<String>) {
+    let selection = Selection { query, types, tags, ..Selection::default() };
+    let filter: Result<_, Problem> = selection.filter();
+    drop(filter);
+}
