@@ -17,11 +17,15 @@
 //! **Memory**: the tables, at most what was inserted between three or so freezes; and for each sealed entry 10 bits of
 //! filter (only where the map has one) and a four-hundredth of the entry.
 //!
+//! **Disk**: what the entries of a block have in common is stored once (`block.rs`): ids that begin with a time take 14
+//! bytes with their record instead of 22.
+//!
 //! What it is **not**: a database. There are no transactions, deletions or values of variable size, and one writer.
 //!
 //! Start reading at [`Map`], then `sealer.rs`.
 #![warn(missing_docs)]
 
+mod block;
 mod filter;
 mod index;
 mod manifest;

@@ -6,8 +6,9 @@ use parking_lot::{Mutex, RwLock};
 
 use crate::{
     Range, RangeBack, ReadError,
+    block::Block,
     manifest::MapEntry,
-    run::{self, Block, Entry, Run},
+    run::{self, Entry, Run, Wanted},
 };
 
 /// Runs of one size that are merged into one of the next.
@@ -109,7 +110,8 @@ impl<const K: usize, const V: usize> Map<K, V> {
             }
             Arc::clone(&tables.runs)
         };
-        for run in runs.iter().rev().filter(|run| run.may_have(key, key)) {
+        let wanted = self.wanted(key, key);
+        for run in runs.iter().rev().filter(|run| run.may_have(&wanted)) {
             let block = run.block(run.block_of(key))?;
             let at = block.entry(block.at_or_after(key));
             if let Some((_, value)) = at.filter(|(known, _)| known == key) {
@@ -132,6 +134,10 @@ impl<const K: usize, const V: usize> Map<K, V> {
     /// The last entry from one key to another, both included.
     pub fn last_in(&self, from: &[u8; K], to: &[u8; K]) -> Result<Option<Entry<K, V>>, ReadError> {
         self.range_back(from, to).next().transpose()
+    }
+
+    pub(crate) fn wanted(&self, from: &[u8; K], to: &[u8; K]) -> Wanted<K> {
+        Wanted::new(*from, *to, self.shared.spec.filter.bytes())
     }
 
     pub(crate) fn read<R>(&self, read: impl FnOnce(&Tables<K, V>) -> R) -> R {

@@ -5,7 +5,7 @@ use std::{collections::VecDeque, ops::Bound};
 use crate::{
     Map, ReadError,
     map::{Runs, Table},
-    run::{Entry, Run},
+    run::{Entry, Run, Wanted},
 };
 
 /// Entries of the first batch; each next one is four times as large, so that a look at the first entry is cheap and a
@@ -96,7 +96,7 @@ impl<const K: usize, const V: usize> Batches<K, V> {
         });
         let mut merged = Table::new();
         let mut bound: Option<[u8; K]> = None;
-        let older = of_runs(&runs, from, to, size, is_back);
+        let older = of_runs(&runs, self.map.wanted(&from, &to), from, to, size, is_back);
         for list in older.chain(newer.into_iter().map(Ok)) {
             let list = list?;
             if list.len() == size
@@ -128,12 +128,13 @@ impl<const K: usize, const V: usize> Batches<K, V> {
 
 fn of_runs<const K: usize, const V: usize>(
     runs: &Runs<K, V>,
+    wanted: Wanted<K>,
     from: [u8; K],
     to: [u8; K],
     size: usize,
     is_back: bool,
 ) -> impl Iterator<Item = Result<Vec<Entry<K, V>>, ReadError>> {
-    runs.iter().filter(move |run| run.may_have(&from, &to)).map(move |run| {
+    runs.iter().filter(move |run| run.may_have(&wanted)).map(move |run| {
         if is_back { last_of(run, &from, &to, size) } else { first_of(run, &from, &to, size) }
     })
 }

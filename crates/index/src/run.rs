@@ -1,8 +1,8 @@
 //! A sealed run: an immutable file of entries in order of key.
 //!
 //! ```text
-//!  blocks   as many entries as fit in 4092 bytes, then their CRC32C, little endian; the last block may be shorter
-//!  index    the first key of each block
+//!  blocks   see block.rs; as many entries in each as fit in 4096 bytes, in the last one those that are left
+//!  index    the first key of each block and its bytes, 4 bytes little endian; then the last key of all
 //!  filter   see filter.rs; absent where the map has none
 //!  footer   8 bytes   magic
 //!           2, 2, 2   bytes of a key, of a value, of what the filter is over; little endian, as all that follows
@@ -20,11 +20,16 @@ use std::{
     sync::Arc,
 };
 
-use crate::filter::Filter;
+use crate::{
+    block::{self, Block},
+    filter::{self, Filter},
+};
 
-const MAGIC: [u8; 8] = *b"LMBRUN\0\x01";
+const MAGIC: [u8; 8] = *b"LMBRUN\0\x02";
 const BLOCK_BYTES: usize = 4096;
 const CRC_BYTES: usize = 4;
+/// The length of a block in the index.
+const LENGTH_BYTES: usize = 4;
 const FOOTER_BYTES: usize = 42;
 
 /// An entry of a map.
@@ -48,15 +53,17 @@ pub(crate) struct Run<const K: usize, const V: usize> {
     file: File,
     /// The first key of each block.
     firsts: Vec<[u8; K]>,
+    /// Where each block ends in the file.
+    ends: Vec<u64>,
+    last: [u8; K],
     filter: Option<Filter>,
-    filter_bytes: usize,
     pub(crate) entries: u64,
     /// Keys in the filter.
     pub(crate) distinct: u64,
 }
 
 const fn block_entries(entry_bytes: usize) -> usize {
-    (BLOCK_BYTES - CRC_BYTES) / entry_bytes
+    BLOCK_BYTES / entry_bytes
 }
 
 /// Writes a run. `entries` come in order of key, each key once; `distinct` is how many different beginnings of
@@ -71,17 +78,24 @@ pub(crate) fn write<const K: usize, const V: usize>(
     let failed =
         |error: &io::Error| ReadError { file: path.to_owned(), cause: error.to_string().into() };
     let mut filter = (filter_bytes > 0).then(|| Filter::new(distinct));
-    let mut firsts = Vec::new();
+    let mut blocks = Blocks::<K> { firsts: Vec::new(), ends: Vec::new() };
     let mut count = 0_u64;
-    let mut block = Vec::with_capacity(BLOCK_BYTES);
+    let (mut block, mut stored) = (Vec::with_capacity(BLOCK_BYTES), Vec::new());
     let mut last: Option<[u8; K]> = None;
     let file = File::create(path).map_err(|error| failed(&error))?;
     let mut out = BufWriter::with_capacity(256 << 10, file);
+    let mut write_block = |block: &mut Vec<u8>, blocks: &mut Blocks<K>| {
+        stored.clear();
+        block::encode(block, K + V, &mut stored);
+        block.clear();
+        blocks.end(stored.len());
+        out.write_all(&stored).map_err(|error| failed(&error))
+    };
     for entry in entries {
         let (key, value) = entry?;
         debug_assert!(last.is_none_or(|last| last < key), "keys in order");
         if block.is_empty() {
-            firsts.push(key);
+            blocks.firsts.push(key);
         }
         block.extend_from_slice(&key);
         block.extend_from_slice(&value);
@@ -93,14 +107,15 @@ pub(crate) fn write<const K: usize, const V: usize>(
             filter.insert(beginning);
         }
         last = Some(key);
-        if block.len() + K + V > BLOCK_BYTES - CRC_BYTES {
-            write_block(&mut out, &mut block).map_err(|error| failed(&error))?;
+        if block.len() + K + V > BLOCK_BYTES {
+            write_block(&mut block, &mut blocks)?;
         }
     }
     if !block.is_empty() {
-        write_block(&mut out, &mut block).map_err(|error| failed(&error))?;
+        write_block(&mut block, &mut blocks)?;
     }
-    let tail = tail::<K, V>(&firsts, filter.as_ref(), filter_bytes, count, distinct);
+    let last = last.unwrap_or([0; K]);
+    let tail = tail::<K, V>(&blocks, &last, filter.as_ref(), filter_bytes, count, distinct);
     let finish = |mut out: BufWriter<File>| {
         out.write_all(&tail)?;
         let file = out.into_inner().map_err(io::IntoInnerError::into_error)?;
@@ -110,27 +125,42 @@ pub(crate) fn write<const K: usize, const V: usize>(
     };
     let file = finish(out).map_err(|error| failed(&error))?;
     let path = path.to_owned();
-    Ok(Run { number, path, file, firsts, filter, filter_bytes, entries: count, distinct })
+    let Blocks { firsts, ends } = blocks;
+    Ok(Run { number, path, file, firsts, ends, last, filter, entries: count, distinct })
 }
 
-fn write_block(out: &mut impl Write, block: &mut Vec<u8>) -> io::Result<()> {
-    let crc = crc32c::crc32c(block);
-    block.extend_from_slice(&crc.to_le_bytes());
-    out.write_all(block)?;
-    block.clear();
-    Ok(())
+/// Where the blocks are.
+struct Blocks<const K: usize> {
+    firsts: Vec<[u8; K]>,
+    ends: Vec<u64>,
+}
+
+impl<const K: usize> Blocks<K> {
+    /// A block of so many bytes ends.
+    fn end(&mut self, bytes: usize) {
+        let start = self.ends.last().copied().unwrap_or(0);
+        self.ends.push(start + u64::try_from(bytes).unwrap_or(u64::MAX));
+    }
 }
 
 fn tail<const K: usize, const V: usize>(
-    firsts: &[[u8; K]],
+    blocks: &Blocks<K>,
+    last: &[u8; K],
     filter: Option<&Filter>,
     filter_on: usize,
     entries: u64,
     distinct: u64,
 ) -> Vec<u8> {
     let filter = filter.map(Filter::bytes).unwrap_or_default();
-    let mut tail = Vec::with_capacity(firsts.len() * K + filter.len() + FOOTER_BYTES);
-    firsts.iter().for_each(|first| tail.extend_from_slice(first));
+    let index_bytes = blocks.firsts.len() * (K + LENGTH_BYTES) + K;
+    let mut tail = Vec::with_capacity(index_bytes + filter.len() + FOOTER_BYTES);
+    let mut start = 0;
+    for (first, end) in blocks.firsts.iter().zip(&blocks.ends) {
+        tail.extend_from_slice(first);
+        tail.extend_from_slice(&u32::try_from(end - start).unwrap_or(u32::MAX).to_le_bytes());
+        start = *end;
+    }
+    tail.extend_from_slice(last);
     tail.extend_from_slice(filter);
     tail.extend_from_slice(&MAGIC);
     for size in [K, V, filter_on] {
@@ -163,30 +193,34 @@ impl<const K: usize, const V: usize> Run<K, V> {
         let per_block = u64::try_from(block_entries(K + V)).unwrap_or(1);
         let blocks = footer.entries.div_ceil(per_block);
         let to_u64 = |bytes: usize| u64::try_from(bytes).unwrap_or(u64::MAX);
-        let blocks_bytes = footer
-            .entries
-            .checked_mul(to_u64(K + V))
-            .and_then(|bytes| bytes.checked_add(blocks.checked_mul(to_u64(CRC_BYTES))?));
-        let tail_bytes = blocks.checked_mul(to_u64(K)).and_then(|bytes| {
-            bytes.checked_add(footer.filter_len)?.checked_add(to_u64(FOOTER_BYTES))
+        let tail_bytes = blocks.checked_mul(to_u64(K + LENGTH_BYTES)).and_then(|bytes| {
+            bytes.checked_add(footer.filter_len)?.checked_add(to_u64(K + FOOTER_BYTES))
         });
-        let (Some(blocks_bytes), Some(tail_bytes)) = (blocks_bytes, tail_bytes) else {
+        let tail_at = tail_bytes.and_then(|bytes| length.checked_sub(bytes));
+        let (Some(tail_bytes), Some(tail_at)) = (tail_bytes, tail_at) else {
             return Err(wrong("impossible sizes"));
         };
-        if blocks_bytes.checked_add(tail_bytes) != Some(length) {
-            return Err(wrong("not of the length that it says"));
-        }
         let mut tail = vec![0; usize::try_from(tail_bytes).map_err(|_| wrong("too large"))?];
-        file.read_exact_at(&mut tail, blocks_bytes).map_err(failed)?;
+        file.read_exact_at(&mut tail, tail_at).map_err(failed)?;
         let (content, crc) =
             tail.split_last_chunk::<CRC_BYTES>().ok_or_else(|| wrong("too short"))?;
         if crc32c::crc32c(content) != u32::from_le_bytes(*crc) {
             return Err(wrong("its index is damaged"));
         }
         let blocks = usize::try_from(blocks).map_err(|_| wrong("too large"))?;
-        let (firsts, rest) =
-            content.split_at_checked(blocks * K).ok_or_else(|| wrong("too short"))?;
-        let firsts = firsts.chunks_exact(K).map(array).collect();
+        let (index, rest) = content
+            .split_at_checked(blocks * (K + LENGTH_BYTES))
+            .ok_or_else(|| wrong("too short"))?;
+        let (last, rest) = rest.split_first_chunk::<K>().ok_or_else(|| wrong("too short"))?;
+        let mut blocks = Blocks { firsts: Vec::new(), ends: Vec::new() };
+        for entry in index.chunks_exact(K + LENGTH_BYTES) {
+            let (first, bytes) = entry.split_at(K);
+            blocks.firsts.push(array(first));
+            blocks.end(usize::try_from(u32::from_le_bytes(array(bytes))).unwrap_or(usize::MAX));
+        }
+        if blocks.ends.last().copied().unwrap_or(0) != tail_at {
+            return Err(wrong("not of the length that it says"));
+        }
         let filter_len = usize::try_from(footer.filter_len).map_err(|_| wrong("too large"))?;
         let filter = rest.get(..filter_len).unwrap_or_default().to_vec();
         let filter = match filter_bytes {
@@ -194,22 +228,24 @@ impl<const K: usize, const V: usize> Run<K, V> {
             _ => Some(Filter::from_bytes(filter).ok_or_else(|| wrong("its filter is damaged"))?),
         };
         let (path, entries, distinct) = (path.to_owned(), footer.entries, footer.distinct);
-        Ok(Self { number, path, file, firsts, filter, filter_bytes, entries, distinct })
+        let (Blocks { firsts, ends }, last) = (blocks, *last);
+        Ok(Self { number, path, file, firsts, ends, last, filter, entries, distinct })
     }
 
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Whether a key of this range may be in the run, as far as the filter tells.
-    pub(crate) fn may_have(&self, from: &[u8; K], to: &[u8; K]) -> bool {
-        let Some(filter) = &self.filter else {
-            return true;
-        };
-        match (from.get(..self.filter_bytes), to.get(..self.filter_bytes)) {
-            (Some(first), Some(last)) if first == last => filter.may_have(first),
-            _ => true,
-        }
+    /// Whether a key of this range may be in the run, as far as its ends and the filter tell.
+    pub(crate) fn may_have(&self, wanted: &Wanted<K>) -> bool {
+        // Ids that begin with a time are later than all that is sealed, most often.
+        let is_beside =
+            wanted.from > self.last || self.firsts.first().is_none_or(|first| wanted.to < *first);
+        !is_beside
+            && match (&self.filter, wanted.hash) {
+                (Some(filter), Some(hash)) => filter.may_have(hash),
+                _ => true,
+            }
     }
 
     pub(crate) fn blocks(&self) -> usize {
@@ -224,53 +260,38 @@ impl<const K: usize, const V: usize> Run<K, V> {
     /// The entries of a block.
     pub(crate) fn block(&self, number: usize) -> Result<Block<K, V>, ReadError> {
         let wrong = |cause: &str| ReadError { file: self.path.clone(), cause: cause.into() };
+        let end = self.ends.get(number).copied().unwrap_or(0);
+        let start = number.checked_sub(1).and_then(|before| self.ends.get(before)).copied();
+        let start = start.unwrap_or(0);
+        let mut stored = vec![0; usize::try_from(end.saturating_sub(start)).unwrap_or(0)];
+        self.file.read_exact_at(&mut stored, start).map_err(|error| wrong(&error.to_string()))?;
         let per_block = block_entries(K + V);
-        let full_bytes = per_block * (K + V) + CRC_BYTES;
         let before = u64::try_from(number * per_block).unwrap_or(u64::MAX);
         let left = usize::try_from(self.entries.saturating_sub(before)).unwrap_or(usize::MAX);
-        let mut bytes = vec![0; left.min(per_block) * (K + V) + CRC_BYTES];
-        let offset = u64::try_from(number * full_bytes).unwrap_or(u64::MAX);
-        self.file.read_exact_at(&mut bytes, offset).map_err(|error| wrong(&error.to_string()))?;
-        let damaged = || wrong(&format!("block {number} is damaged"));
-        let (content, crc) = bytes.split_last_chunk::<CRC_BYTES>().ok_or_else(damaged)?;
-        if crc32c::crc32c(content) != u32::from_le_bytes(*crc) {
-            return Err(damaged());
-        }
-        bytes.truncate(bytes.len() - CRC_BYTES);
-        Ok(Block(bytes))
+        Block::decode(&stored, left.min(per_block))
+            .ok_or_else(|| wrong(&format!("block {number} is damaged")))
     }
 }
 
-/// The entries of a block, in order of key.
-#[derive(Debug, Default)]
-pub(crate) struct Block<const K: usize, const V: usize>(Vec<u8>);
+/// The keys from one to another, both included, as runs are asked for them.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Wanted<const K: usize> {
+    from: [u8; K],
+    to: [u8; K],
+    /// What filters are asked for, where all the keys begin alike.
+    hash: Option<u64>,
+}
 
-impl<const K: usize, const V: usize> Block<K, V> {
-    pub(crate) fn len(&self) -> usize {
-        self.0.len() / (K + V)
-    }
-
-    pub(crate) fn key(&self, number: usize) -> Option<&[u8; K]> {
-        self.0.get(number * (K + V)..)?.first_chunk()
-    }
-
-    pub(crate) fn entry(&self, number: usize) -> Option<Entry<K, V>> {
-        let bytes = self.0.get(number * (K + V)..)?;
-        Some((*bytes.first_chunk()?, *bytes.get(K..)?.first_chunk()?))
-    }
-
-    /// The number of the first entry whose key is not below this one.
-    pub(crate) fn at_or_after(&self, key: &[u8; K]) -> usize {
-        let (mut first, mut end) = (0, self.len());
-        while first < end {
-            let middle = first + (end - first) / 2;
-            if self.key(middle).is_some_and(|known| known < key) {
-                first = middle + 1;
-            } else {
-                end = middle;
+impl<const K: usize> Wanted<K> {
+    /// `filter_bytes`: what the runs' filters are over; 0 where they have none.
+    pub(crate) fn new(from: [u8; K], to: [u8; K], filter_bytes: usize) -> Self {
+        let hash = match (from.get(..filter_bytes), to.get(..filter_bytes)) {
+            (Some(first), Some(last)) if filter_bytes > 0 && first == last => {
+                Some(filter::hash(first))
             }
-        }
-        first
+            _ => None,
+        };
+        Self { from, to, hash }
     }
 }
 

@@ -5,7 +5,7 @@
 //! than a few hundred thousand appends is in sealed files, which hold nothing that is not durable in the log. All of it
 //! can be thrown away and is then made again from the log.
 //!
-//! | map       | from                                   | to                          | bytes, each           |
+//! | map       | from                                   | to                          | bytes, before sealing |
 //! |-----------|----------------------------------------|-----------------------------|-----------------------|
 //! | ids       | event id                               | record                      | 22 an event           |
 //! | streams   | stream, first revision                 | record, position, count     | 40 a stream's append  |

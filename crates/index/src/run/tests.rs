@@ -21,14 +21,16 @@ fn golden_bytes() {
     let path = directory.path().join("run");
     write_all(&path, &[([0, 0, 0, 1], [9, 8]), ([0, 0, 0, 2], [7, 6])]);
     let bytes = fs::read(&path).unwrap();
-    let block = [0, 0, 0, 1, 9, 8, 0, 0, 0, 2, 7, 6];
-    assert_eq!(bytes[..12], block);
-    assert_eq!(bytes[12..16], crc32c::crc32c(&block).to_le_bytes());
-    assert_eq!(bytes[16..20], [0, 0, 0, 1], "the first key of the block");
-    assert_eq!(bytes[84..92], *b"LMBRUN\0\x01", "after a filter of one cache line");
-    assert_eq!(bytes[92..98], [4, 0, 2, 0, 2, 0]);
-    assert_eq!(bytes[98..106], 2_u64.to_le_bytes(), "entries");
-    assert_eq!(bytes.len(), 126);
+    // A mask, three zeros in common, then the rest of each entry.
+    let block = [0b11_1000, 0, 0, 0, 1, 9, 8, 2, 7, 6];
+    assert_eq!(bytes[..10], block);
+    assert_eq!(bytes[10..14], crc32c::crc32c(&block).to_le_bytes());
+    assert_eq!(bytes[14..22], [0, 0, 0, 1, 14, 0, 0, 0], "the first key of the block, its bytes");
+    assert_eq!(bytes[22..26], [0, 0, 0, 2], "the last key");
+    assert_eq!(bytes[90..98], *b"LMBRUN\0\x02", "after a filter of one cache line");
+    assert_eq!(bytes[98..104], [4, 0, 2, 0, 2, 0]);
+    assert_eq!(bytes[104..112], 2_u64.to_le_bytes(), "entries");
+    assert_eq!(bytes.len(), 132);
 }
 
 #[test]
