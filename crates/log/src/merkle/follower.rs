@@ -1,6 +1,6 @@
 //! Keeps a tree behind a running log, on a thread of its own: the write path knows nothing of it.
 
-use std::{fmt, io, path::Path, sync::Arc, thread::JoinHandle};
+use std::{fmt, io, path::Path, sync::Arc, thread::JoinHandle, time::Duration};
 
 use lombard_types::Position;
 use parking_lot::RwLock;
@@ -11,6 +11,9 @@ use crate::{ReadError, Record, SharedLog, disk::SharedDisk};
 
 /// Bytes of records hashed before the tree is locked once.
 const READ_BYTES: usize = 1 << 20;
+/// How long the tree lets records gather before it goes on: it is woken a hundred times a second at most, not with
+/// every group that is synced.
+const GATHER: Duration = Duration::from_millis(10);
 
 /// Why there is no proof.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -93,7 +96,7 @@ impl MerkleFollower {
     /// log: whoever closes the log drops the follower first.
     pub fn start(disk: SharedDisk, directory: &Path, log: SharedLog) -> io::Result<Self> {
         let (mut follower, following) = Self::unthreaded(disk, directory, log);
-        let runtime = tokio::runtime::Builder::new_current_thread().build()?;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
         let thread = std::thread::Builder::new()
             .name("log-merkle".to_owned())
             .spawn(move || runtime.block_on(following))?;
@@ -220,6 +223,10 @@ impl Shared {
                 changed = durable.changed() => if changed.is_err() {
                     return Ok(());
                 },
+            }
+            tokio::select! {
+                _ = stopped.changed() => return Ok(()),
+                () = tokio::time::sleep(GATHER) => {}
             }
         }
     }

@@ -6,7 +6,7 @@ use super::layout::SEGMENT_HEADER_BYTES;
 use crate::disk::SharedFile;
 
 /// One known offset for this many bytes: what a read scans at most before its first record.
-const SPARSE_EVERY_BYTES: u64 = 64 << 10;
+pub(super) const SPARSE_EVERY_BYTES: u64 = 64 << 10;
 
 /// A place where a record begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,6 +21,8 @@ pub(super) struct Segment {
     pub(super) file: SharedFile,
     /// Ascending; the first is the segment's first record.
     places: Vec<Place>,
+    /// Where what is written ends; the file's end where that is not known. Nothing behind it need be read.
+    end: u64,
 }
 
 impl Segment {
@@ -40,6 +42,8 @@ pub(super) struct Cursor {
     pub(super) number: u64,
     pub(super) file: SharedFile,
     pub(super) place: Place,
+    /// Nothing is written in the segment from here on.
+    pub(super) end: u64,
 }
 
 /// What can be removed.
@@ -53,7 +57,15 @@ impl Index {
     pub(super) fn add_segment(&mut self, number: u64, first: Position, file: SharedFile) {
         let offset = u64::try_from(SEGMENT_HEADER_BYTES).unwrap_or(0);
         let places = vec![Place { position: first, offset }];
-        self.segments.push(Segment { number, file, places });
+        self.segments.push(Segment { number, file, places, end: u64::MAX });
+    }
+
+    /// Remembers what was written to the last segment, and up to where.
+    pub(super) fn extend(&mut self, number: u64, places: &[Place], end: u64) {
+        places.iter().for_each(|place| self.learn(number, *place));
+        if let Some(segment) = self.segments.last_mut().filter(|segment| segment.number == number) {
+            segment.end = end;
+        }
     }
 
     /// Remembers a place if it is far enough behind the last one that is known of its segment.
@@ -94,6 +106,7 @@ impl Index {
         let segment = self.segments.get(after.checked_sub(1)?)?;
         let after = segment.places.partition_point(|place| place.position <= position);
         let place = *segment.places.get(after.checked_sub(1)?)?;
-        Some(Cursor { number: segment.number, file: SharedFile::clone(&segment.file), place })
+        let (number, end) = (segment.number, segment.end);
+        Some(Cursor { number, file: SharedFile::clone(&segment.file), place, end })
     }
 }

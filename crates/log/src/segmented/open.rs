@@ -391,6 +391,7 @@ fn recover(
     };
     write_again(&*last.file, bytes.get(start..at).unwrap_or_default(), start).map_err(&io_error)?;
     let torn_bytes = clear(&*last.file, at).map_err(io_error)?;
+    index.extend(last.number, &[], offset);
     if torn_bytes > 0 {
         tracing::warn!(
             file = %last.path.display(),

@@ -56,7 +56,10 @@ impl Scan<'_> {
     fn run(mut self) -> Result<Vec<Record>, ReadError> {
         let mut chunk_bytes = self.bytes_max.clamp(CHUNK_BYTES_MIN, CHUNK_BYTES_MAX);
         loop {
-            let chunk = read_chunk(&*self.cursor.file, self.cursor.place.offset, chunk_bytes)
+            // No more than is there: whoever follows the tail reads the last group, and not the zeros behind it.
+            let left = self.cursor.end.saturating_sub(self.cursor.place.offset);
+            let wanted = chunk_bytes.min(usize::try_from(left).unwrap_or(usize::MAX));
+            let chunk = read_chunk(&*self.cursor.file, self.cursor.place.offset, wanted)
                 .map_err(|error| ReadError::Io { cause: error.to_string().into() })?;
             let is_file_end = chunk.len() < chunk_bytes;
             match self.take(&chunk)? {

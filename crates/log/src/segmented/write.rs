@@ -6,7 +6,7 @@ use lombard_types::Position;
 use tokio::sync::{oneshot, watch};
 
 use super::{
-    index::Place,
+    index::{Place, SPARSE_EVERY_BYTES},
     layout::{SEGMENT_HEADER_BYTES, SegmentHeader, encode_record, framed_bytes},
     log::{Prepared, Queued, Shared, queued_bytes},
 };
@@ -32,6 +32,8 @@ pub(super) struct Writer {
     /// The position of the next record to be written.
     pub(super) next: Position,
     buffer: Vec<u8>,
+    /// Some of the places that are in the buffer, for the index.
+    places: Vec<Place>,
 }
 
 type Answer = oneshot::Sender<Result<Position, AppendError>>;
@@ -43,7 +45,7 @@ impl Writer {
         current: Current,
         next: Position,
     ) -> Self {
-        Self { shared, durable, current, next, buffer: Vec::new() }
+        Self { shared, durable, current, next, buffer: Vec::new(), places: Vec::new() }
     }
 
     /// Works until the log is closed and everything is written, or a write failed.
@@ -132,7 +134,10 @@ impl Writer {
                     position: self.next,
                     offset: to_u64(self.current.offset + buffer.len()),
                 };
-                self.shared.index.write().learn(self.current.number, place);
+                let is_far = |last: &Place| place.offset >= last.offset + SPARSE_EVERY_BYTES;
+                if self.places.last().is_none_or(is_far) {
+                    self.places.push(place);
+                }
                 encode_record(self.next, synced, payload, buffer);
                 self.next = self.next.next();
             }
@@ -148,6 +153,9 @@ impl Writer {
         self.current.file.write_all_at(buffer, to_u64(self.current.offset))?;
         self.current.file.sync_data()?;
         self.current.offset += buffer.len();
+        let end = to_u64(self.current.offset);
+        self.shared.index.write().extend(self.current.number, &self.places, end);
+        self.places.clear();
         buffer.clear();
         Ok(())
     }
