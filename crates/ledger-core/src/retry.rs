@@ -15,10 +15,13 @@ pub fn compare_retry(
     note: Option<&NewNote>,
     asset_of: impl Fn(AccountId) -> Option<AssetCode>,
 ) -> Result<(), (u16, R)> {
-    let mut first_runs = first.recorded.chunk_by(RecordedTransfer::is_same_run);
+    let first_runs = first.recorded.chunk_by(RecordedTransfer::is_same_run);
+    let runs = || again.chunk_by(|a, b| a.kind.is_same_run(b.kind));
+    if first_runs.clone().count() != runs().count() {
+        return Err((0, R::ExistsWithDifferentTransferCount));
+    }
     let mut number = 0u16;
-    for run in again.chunk_by(|a, b| a.kind.is_same_run(b.kind)) {
-        let first_run = first_runs.next().ok_or((number, R::ExistsWithDifferentTransferCount))?;
+    for (run, first_run) in runs().zip(first_runs) {
         let is_one_for_all =
             matches!(run, [one] if one.kind.about().is_some() && one.flags.has(Flags::WHOLE));
         if run.len() != first_run.len() && !is_one_for_all {
@@ -37,9 +40,6 @@ pub fn compare_retry(
             compare_rest(&recorded.transfer, again).map_err(|differs| (place, differs))?;
         }
         number += u16::try_from(run.len()).unwrap_or(u16::MAX);
-    }
-    if first_runs.next().is_some() {
-        return Err((number, R::ExistsWithDifferentTransferCount));
     }
     compare_notes(first.note, note).map_err(|differs| (0, differs))
 }
