@@ -1,7 +1,5 @@
 //! `docs/reference/results.md` is made from the code. `LOMBARD_UPDATE=1 cargo test -p lombard-ledger-core` writes it.
 
-#![expect(clippy::unwrap_used, reason = "a test's helpers may panic")]
-
 use std::fmt::{Display, Write as _};
 
 use lombard_ledger_core::*;

@@ -12,6 +12,10 @@ use serde::{Deserialize, Serialize};
 pub struct Config {
     /// Longest body of a request.
     pub body_bytes_max: usize,
+    /// Longest body of a batch.
+    pub batch_bytes_max: usize,
+    /// Posting sets of a batch, at most.
+    pub batch_sets_max: usize,
     /// Longest metadata of a transfer, as compact JSON; at most 2048.
     pub metadata_bytes_max: usize,
     /// Items of a page where the request does not say.
@@ -39,6 +43,8 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             body_bytes_max: 64 << 10,
+            batch_bytes_max: 4 << 20,
+            batch_sets_max: 1000,
             metadata_bytes_max: Metadata::BYTES_MAX,
             page_items_default: 100,
             page_items_max: 1000,
@@ -63,6 +69,8 @@ impl Config {
             }
         };
         expect(self.body_bytes_max >= 1024, "body_bytes_max is below 1024");
+        expect(self.batch_bytes_max >= 1024, "batch_bytes_max is below 1024");
+        expect(self.batch_sets_max > 0, "batch_sets_max is 0");
         expect(
             self.metadata_bytes_max <= Metadata::BYTES_MAX,
             "metadata_bytes_max is over 2048, which is all that a record holds",

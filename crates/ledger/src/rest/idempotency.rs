@@ -39,6 +39,12 @@ impl IdempotencyKey {
         Ok(Self(text.into()))
     }
 
+    /// The key of one of several things that a request asks for.
+    pub(super) fn numbered(&self, number: usize) -> Self {
+        // A space is in no key that a client sends.
+        Self(format!("{} {number}", self.0).into())
+    }
+
     pub(super) fn into_text(self) -> Box<str> {
         self.0
     }

@@ -48,6 +48,7 @@ pub(crate) struct Api {
 /// All routes. Each needs a token for this role; which scope is said at each handler.
 pub(crate) fn router(api: Api) -> Router {
     let body_limit = BodyLimit(api.config.body_bytes_max);
+    let batch_limit = BodyLimit(api.config.batch_bytes_max);
     let routes = Router::new()
         .route("/assets", get(assets::list).post(assets::create))
         .route("/accounts", get(accounts::list).post(accounts::open))
@@ -62,6 +63,7 @@ pub(crate) fn router(api: Api) -> Router {
         .route("/period-locks/{name}", delete(locks::unlock))
         .route("/transfers", get(transfers::list))
         .route("/transfers", post(sets::create))
+        .route("/batches", post(sets::create_batch).layer(Extension(batch_limit)))
         .route("/transfers/{id}", get(transfers::by_id))
         .route("/transfers/{id}/post", post(sets::post_pending))
         .route("/transfers/{id}/void", post(sets::void_pending))

@@ -2,6 +2,7 @@
 
 use axum::extract::State;
 use lombard_chassis::{Path, Problem, Query};
+use lombard_ledger_core::ExternalId;
 use lombard_types::{Position, TransferId};
 use serde::Deserialize;
 
@@ -61,6 +62,7 @@ pub(super) struct Listing {
     before: Option<String>,
     limit: Option<String>,
     at_least: Option<String>,
+    external_id: Option<String>,
 }
 
 /// All transfers, latest first, refused ones included. Needs `ledger:read` without a path.
@@ -69,6 +71,9 @@ pub(super) async fn list(
     caller: Caller,
     Query(listing): Query<Listing>,
 ) -> Result<Answer<PageBody<TransferBody>>, Problem> {
+    if let Some(external_id) = &listing.external_id {
+        return by_external_id(&api, &caller, external_id).await;
+    }
     caller.read_book()?;
     let limit = paging::limit(listing.limit.as_deref(), &api.config)?;
     let before: Option<u32> = paging::parameter("before", listing.before.as_deref())?;
@@ -79,6 +84,27 @@ pub(super) async fn list(
         PageBody::of(page, |row| TransferBody::from(&row), |number| number.0.to_string())
     });
     Ok(Answer::ok(position, body))
+}
+
+/// The transfers of the set with an external id; none where there is none. Linearizable.
+async fn by_external_id(
+    api: &Api,
+    caller: &Caller,
+    external_id: &str,
+) -> Result<Answer<PageBody<TransferBody>>, Problem> {
+    caller.read_anything()?;
+    let external_id = ExternalId::new(external_id)
+        .map_err(|error| problem::invalid_parameter("external_id", error))?;
+    let Some(stored) = api.find_external(external_id).await? else {
+        caller.read_book()?;
+        return Ok(Answer::ok(None, PageBody { items: Vec::new(), next: None }));
+    };
+    api.reach(Some(stored.position)).await?;
+    let (items, position) = api.read(|view| {
+        readable(caller, view.transfer(stored.id))?;
+        Ok(view.set(stored.id).iter().map(TransferBody::from).collect())
+    });
+    Ok(Answer::ok(position, PageBody { items: items?, next: None }))
 }
 
 impl From<&TransferRow<'_>> for TransferBody {

@@ -1,6 +1,7 @@
 //! Posting sets: to create, post, void and reverse them.
 
 mod answer;
+mod batch;
 mod request;
 mod resolve;
 mod submit;
@@ -10,8 +11,8 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use lombard_chassis::{Context, Json, Problem, Query};
-use lombard_ledger_core::{AccountRef, Outcome, TransferRefusal};
-use lombard_types::{AccountPath, TransferId};
+use lombard_ledger_core::{AccountRef, Outcome, TransferRefusal, TransferRejection};
+use lombard_types::AccountPath;
 use serde::Deserialize;
 
 use super::{
@@ -25,6 +26,7 @@ use super::{
 use crate::problem;
 
 pub(super) use answer::{SetBody, TransferBody, TransferParts};
+pub(super) use batch::create_batch;
 pub(super) use request::NewSet;
 pub(super) use resolve::{post_pending, reverse, void_pending};
 pub(super) use submit::{Ended, Stored, outcome};
@@ -57,7 +59,7 @@ pub(super) async fn create(
     let id = chosen_id.unwrap_or_else(|| key.transfer_id(caller.client_id()));
     let asked = body.ask(&api, &caller, id).await?;
     let request = Request { caller: &caller, context, key, is_id_from_key: chosen_id.is_none() };
-    request.carry_out(&api, id, &asked, trying.dry_run).await
+    request.carry_out(&api, asked, trying.dry_run).await
 }
 
 /// What all requests for one posting set have in common.
@@ -72,31 +74,33 @@ impl Request<'_> {
     async fn carry_out(
         self,
         api: &Api,
-        id: TransferId,
-        asked: &Asked,
+        asked: Asked,
         is_dry_run: bool,
     ) -> Result<Response, Problem> {
         let Self { caller, context, key, is_id_from_key } = self;
-        let _held = if is_id_from_key { Some(api.in_progress.hold(id)?) } else { None };
+        let _held = if is_id_from_key { Some(api.in_progress.hold(asked.id)?) } else { None };
+        let is_one = asked.transfers.len() == 1;
         let evidence = evidence::of(caller, context, Some(key));
-        match api.submit_set(id, asked, evidence, is_dry_run).await? {
+        match api.submit_set(asked, evidence, is_dry_run).await? {
             Ended::Stored(stored) => answer(api, caller, &stored).await,
             Ended::Rejected { transfer, rejection, position } => {
-                let problem = problem::from_transfer_rejection(rejection);
+                let problem = rejected(transfer, rejection, is_one);
                 if is_id_from_key && problem.kind() == &problem::TRANSFER_EXISTS {
                     let reused = Problem::new(&problem::IDEMPOTENCY_KEY_REUSED)
                         .detail("this Idempotency-Key was used for another transfer; a retry must repeat it unchanged")
                         .with("result", rejection.name());
                     return Err(problem::with_position(reused, position));
                 }
-                let problem = match asked.transfers.len() {
-                    1 => problem,
-                    _ => problem.with("transfer", transfer),
-                };
                 Err(problem::with_position(problem, position))
             }
         }
     }
+}
+
+/// A set that left no trace; of several transfers, which is wrong.
+fn rejected(transfer: u16, rejection: TransferRejection, is_one: bool) -> Problem {
+    let problem = problem::from_transfer_rejection(rejection);
+    if is_one { problem } else { problem.with("transfer", transfer) }
 }
 
 /// The answer to a set that spent its id, now or before.
@@ -121,15 +125,27 @@ async fn refused(
     stored: &Stored,
     refusal: TransferRefusal,
 ) -> Result<Response, Problem> {
+    let mut problem = refusal_problem(api, caller, stored, refusal).await?;
+    if !stored.is_dry_run {
+        problem = problem::with_position(problem, Some(stored.recorded.position));
+    }
+    let mut response = problem.into_response();
+    answers::set_headers(&mut response, Some(stored.position), stored.is_replay);
+    Ok(response)
+}
+
+async fn refusal_problem(
+    api: &Api,
+    caller: &Caller,
+    stored: &Stored,
+    refusal: TransferRefusal,
+) -> Result<Problem, Problem> {
     let set = stored.set()?;
     let at = set.recorded.iter().position(|one| one.outcome == Outcome::Refused(refusal));
     let number = at.unwrap_or_default();
     let mut problem = problem::from_refusal(refusal)
         .with("transfer_id", stored.id.to_string())
         .with("replayed", stored.is_replay);
-    if !stored.is_dry_run {
-        problem = problem::with_position(problem, Some(stored.recorded.position));
-    }
     if set.recorded.len() > 1 {
         problem = problem.with("transfer", number);
     }
@@ -153,9 +169,7 @@ async fn refused(
                 problem.with("account", AccountPath::as_str(&path)).with("available", available);
         }
     }
-    let mut response = problem.into_response();
-    answers::set_headers(&mut response, Some(stored.position), stored.is_replay);
-    Ok(response)
+    Ok(problem)
 }
 
 impl Api {

@@ -104,6 +104,7 @@ enum ConditionSide {
 /// What goes to the writer.
 #[derive(Clone, Debug)]
 pub(crate) struct Asked {
+    pub(crate) id: TransferId,
     pub(crate) transfers: Vec<NewTransfer>,
     pub(crate) note: NewNote,
 }
@@ -174,7 +175,7 @@ impl NewSet {
             });
         }
         (note.assets, note.conditions) = (assets.into(), conditions.into());
-        Ok(Asked { transfers, note })
+        Ok(Asked { id, transfers, note })
     }
 
     fn legs(&self) -> Result<Vec<LegFields<'_>>, Problem> {

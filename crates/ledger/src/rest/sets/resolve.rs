@@ -132,9 +132,9 @@ impl About {
         if matches!(kind, TransferKind::Reversal { .. }) {
             note.reversed = facts.into();
         }
-        let asked = Asked { transfers, note };
+        let asked = Asked { id, transfers, note };
         let request = Request { caller, context, key, is_id_from_key: chosen_id.is_none() };
-        request.carry_out(api, id, &asked, is_dry_run).await
+        request.carry_out(api, asked, is_dry_run).await
     }
 
     async fn transfers(

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use lombard_chassis::{Problem, problems};
 use lombard_engine::{Committed, SubmitError, decode_record};
 use lombard_ledger_core::{
-    AccountRef, Command, CreateTransfers, Event, Evidence, Outcome, Past, Recorded, RecordedSet,
-    Reply, SetResult, Spent, TransferRejection, Transfers, TransfersReply, compare_retry,
+    AccountRef, Command, CreateTransfers, Event, Evidence, ExternalId, NewNote, Outcome, Past,
+    Recorded, RecordedSet, Rejection, Reply, SetResult, Spent, TransferRejection, Transfers,
+    TransfersReply, Unreadable, compare_retry,
 };
 use lombard_types::{Position, TransferId};
 
@@ -44,58 +45,65 @@ impl Api {
     /// Has the writer decide one set.
     pub(crate) async fn submit_set(
         &self,
-        id: TransferId,
-        asked: &Asked,
+        asked: Asked,
         evidence: Arc<Evidence>,
         is_dry_run: bool,
     ) -> Result<Ended, Problem> {
-        let transfers = asked.transfers.clone();
-        let notes = vec![(0, asked.note.clone())];
+        let id = asked.id;
+        let ended = self.submit_sets(&[asked], evidence, is_dry_run).await;
+        let ended = ended.map_err(|error| say_the_id(error, id))?;
+        ended.into_iter().next().unwrap_or_else(|| Err(unexpected_reply()))
+    }
+
+    /// Has the writer decide sets with one command: each happens or not by itself, in order. An outcome that is unknown is
+    /// unknown of all.
+    pub(crate) async fn submit_sets(
+        &self,
+        asked: &[Asked],
+        evidence: Arc<Evidence>,
+        is_dry_run: bool,
+    ) -> Result<Vec<Result<Ended, Problem>>, SubmitError<Rejection>> {
+        let transfers = asked.iter().flat_map(|set| &set.transfers).copied().collect();
+        let notes = (0..).zip(asked).filter(|(_, set)| set.note != NewNote::default());
+        let notes = notes.map(|(number, set)| (number, set.note.clone())).collect();
         let command = Command::CreateTransfers(CreateTransfers { transfers, notes, evidence });
         let command = if is_dry_run { Command::DryRun(Box::new(command)) } else { command };
-        let committed = match self.writer.submit(command).await {
-            Ok(committed) => committed,
-            Err(error) => {
-                self.metrics.transfer_failed();
-                return Err(say_the_id(error, id));
-            }
+        let committed =
+            self.writer.submit(command).await.inspect_err(|_| self.metrics.transfer_failed())?;
+        let Committed { position, time, written, reply } = committed;
+        let Reply::Transfers(TransfersReply { results, recorded }) = reply else {
+            return Ok(vec![Err(unexpected_reply())]);
         };
-        let Committed { position, time, written, reply: Reply::Transfers(reply) } = committed
-        else {
-            return Err(unexpected_reply());
-        };
-        let TransfersReply { results, recorded } = reply;
-        match (results.into_iter().next(), recorded) {
-            (Some(SetResult::Created { .. } | SetResult::Refused { .. }), Some(transfers)) => {
-                let stored = Stored {
-                    id,
-                    transfers,
+        let mut ended = Vec::with_capacity(results.len());
+        for (result, set) in results.into_iter().zip(asked) {
+            ended.push(match (result, &recorded) {
+                (SetResult::Spent(spent), _) => self.again(set, spent, position).await,
+                (SetResult::Rejected { transfer, rejection }, _) => {
+                    self.metrics.transfer_rejected(rejection);
+                    Ok(Ended::Rejected { transfer, rejection, position: Some(position) })
+                }
+                (result, Some(transfers)) => self.counted(Stored {
+                    id: set.id,
+                    transfers: Arc::clone(transfers),
                     recorded: Recorded { position, time },
                     position,
-                    is_replay: false,
+                    is_replay: matches!(result, SetResult::Again { .. }),
                     is_dry_run: !written,
-                };
-                self.count(&stored)?;
-                Ok(Ended::Stored(stored))
-            }
-            (Some(SetResult::Rejected { transfer, rejection }), _) => {
-                self.metrics.transfer_rejected(rejection);
-                Ok(Ended::Rejected { transfer, rejection, position: Some(position) })
-            }
-            (Some(SetResult::Spent(spent)), _) => self.again(id, asked, spent, position).await,
-            _ => Err(unexpected_reply()),
+                }),
+                (_, None) => Err(unexpected_reply()),
+            });
         }
+        Ok(ended)
     }
 
     /// The first answer, where this is a retry.
     async fn again(
         &self,
-        id: TransferId,
         asked: &Asked,
         spent: Spent,
         position: Position,
     ) -> Result<Ended, Problem> {
-        let mut stored = self.stored(id, spent.position).await?;
+        let mut stored = self.stored(asked.id, spent.position).await?;
         self.reach(Some(spent.position)).await?;
         let compared = self.view.read(|view| {
             let asset_of =
@@ -108,26 +116,32 @@ impl Api {
             return Ok(Ended::Rejected { transfer, rejection, position: Some(position) });
         }
         (stored.position, stored.is_replay) = (position, true);
-        self.count(&stored)?;
-        Ok(Ended::Stored(stored))
+        self.counted(stored)
     }
 
     /// The set with an id, as the writer knows it: linearizable. `None` where the id is unspent.
     pub(crate) async fn find_stored(&self, id: TransferId) -> Result<Option<Stored>, Problem> {
         let asked = self.writer.query(move |machine| machine.past().spent(id)).await;
         let (spent, _) = asked.map_err(problem::from_query_error)?;
-        let spent = spent.map_err(|cause| {
-            tracing::error!(%cause, "the writer could not look at the past");
-            Problem::new(&problems::INTERNAL)
-        })?;
-        match spent {
+        match spent.map_err(unreadable)? {
             Some(spent) => self.stored(id, spent.position).await.map(Some),
             None => Ok(None),
         }
     }
 
-    /// Reads the record that a set is in.
     async fn stored(&self, id: TransferId, position: Position) -> Result<Stored, Problem> {
+        let is_it = |set: RecordedSet<'_>| {
+            set.recorded.first().is_some_and(|recorded| recorded.transfer.id == id)
+        };
+        self.stored_where(position, is_it).await
+    }
+
+    /// Reads the record that a set is in.
+    async fn stored_where(
+        &self,
+        position: Position,
+        is_it: impl Fn(RecordedSet<'_>) -> bool,
+    ) -> Result<Stored, Problem> {
         let broken = |cause: &dyn std::fmt::Display| {
             tracing::error!(%position, %cause, "the record of a spent id cannot be read");
             Problem::new(&problems::INTERNAL)
@@ -137,24 +151,44 @@ impl Api {
         let record = records.first().ok_or_else(|| broken(&"the log ends before it"))?;
         let mut found = None;
         let time = decode_record(&EventCodec, record, |event, _| {
-            if let Event::Transfers(transfers) = event
-                && transfers.set(id).is_some()
-            {
-                found = Some(transfers);
+            if let Event::Transfers(transfers) = event {
+                let set = transfers.sets().find(|set| is_it(*set));
+                let id = set.and_then(|set| set.recorded.first()).map(|first| first.transfer.id);
+                found = found.take().or(id.map(|id| (id, transfers)));
             }
         })
         .map_err(|error| broken(&error))?;
-        let transfers = found.ok_or_else(|| broken(&"the set is not in it"))?;
+        let (id, transfers) = found.ok_or_else(|| broken(&"the set is not in it"))?;
         let recorded = Recorded { position, time };
         Ok(Stored { id, transfers, recorded, position, is_replay: false, is_dry_run: false })
     }
 
-    fn count(&self, stored: &Stored) -> Result<(), Problem> {
+    fn counted(&self, stored: Stored) -> Result<Ended, Problem> {
         if !stored.is_dry_run {
             self.metrics.transfer(outcome(stored.set()?), stored.is_replay);
         }
-        Ok(())
+        Ok(Ended::Stored(stored))
     }
+
+    /// The set with an external id, as the writer knows it: linearizable.
+    pub(crate) async fn find_external(
+        &self,
+        external_id: ExternalId,
+    ) -> Result<Option<Stored>, Problem> {
+        let wanted = external_id.clone();
+        let asked = self.writer.query(move |machine| machine.past().external(&wanted)).await;
+        let (found, _) = asked.map_err(problem::from_query_error)?;
+        let Some(position) = found.map_err(unreadable)? else { return Ok(None) };
+        let is_it = |set: RecordedSet<'_>| {
+            set.note.is_some_and(|note| note.external_id.as_ref() == Some(&external_id))
+        };
+        self.stored_where(position, is_it).await.map(Some)
+    }
+}
+
+fn unreadable(cause: Unreadable) -> Problem {
+    tracing::error!(%cause, "the writer could not look at the past");
+    Problem::new(&problems::INTERNAL)
 }
 
 /// How a set ended: of a refused one, the reason.
@@ -166,7 +200,7 @@ pub(crate) fn outcome(set: RecordedSet<'_>) -> Outcome {
 }
 
 /// Where the outcome is unknown, the caller needs the id to ask by.
-fn say_the_id(error: SubmitError<lombard_ledger_core::Rejection>, id: TransferId) -> Problem {
+pub(super) fn say_the_id(error: SubmitError<Rejection>, id: TransferId) -> Problem {
     let is_unknown = matches!(error, SubmitError::OutcomeUnknown);
     let problem = problem::from_submit_error(error);
     if is_unknown { problem.with("transfer_id", id.to_string()) } else { problem }

@@ -62,6 +62,7 @@ pub(crate) struct Call<'a> {
     path: String,
     client: &'static str,
     scope: Option<String>,
+    details: Option<String>,
     headers: Vec<(&'static str, String)>,
     body: String,
 }
@@ -124,6 +125,7 @@ impl Harness {
             path: format!("/v1/ledger{path}"),
             client: "tester",
             scope: Some(ADMIN.to_owned()),
+            details: None,
             headers: vec![("content-type", "application/json".to_owned())],
             body,
         }
@@ -189,6 +191,12 @@ impl Call<'_> {
         self
     }
 
+    /// With these authorization details in the token.
+    pub(crate) fn details(mut self, details: &Value) -> Self {
+        self.details = Some(details.to_string());
+        self
+    }
+
     pub(crate) fn without_token(mut self) -> Self {
         self.scope = None;
         self
@@ -197,7 +205,7 @@ impl Call<'_> {
     pub(crate) async fn send(self) -> Answer {
         let mut request = Request::builder().method(self.method).uri(self.path);
         if let Some(scope) = self.scope {
-            let token = self.harness.tokens.issue(self.client, &scope);
+            let token = self.harness.tokens.issue(self.client, &scope, self.details.as_deref());
             request = request.header("authorization", format!("Bearer {token}"));
         }
         for (name, value) in self.headers {

@@ -6,7 +6,9 @@ use std::{
 };
 
 use futures_util::future::BoxFuture;
-use lombard_token::{Claims, Jwks, KeySource, KeySourceError, SigningKey, Verifier};
+use lombard_token::{
+    AuthorizationDetails, Claims, Jwks, KeySource, KeySourceError, SigningKey, Verifier,
+};
 use lombard_types::Timestamp;
 
 const ISSUER: &str = "http://127.0.0.1:8080";
@@ -36,7 +38,7 @@ impl Tokens {
         verifier
     }
 
-    pub(crate) fn issue(&self, client: &str, scope: &str) -> String {
+    pub(crate) fn issue(&self, client: &str, scope: &str, details: Option<&str>) -> String {
         let now = Timestamp::from_system_time(SystemTime::now());
         let claims = Claims {
             issuer: ISSUER.into(),
@@ -44,10 +46,12 @@ impl Tokens {
             audience: AUDIENCE.into(),
             client_id: client.into(),
             scope: scope.parse().unwrap(),
+            authorization_details: details
+                .map(|details| AuthorizationDetails::parse_granted(details).unwrap())
+                .unwrap_or_default(),
             token_id: "token-1".into(),
             issued_at: now,
             expires_at: now.plus(Duration::from_secs(300)),
-            ..Claims::default()
         };
         claims.sign(key()).unwrap()
     }

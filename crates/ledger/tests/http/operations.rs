@@ -1,0 +1,318 @@
+//! Everything a posting set can be, over HTTP.
+
+use axum::http::{Method, StatusCode};
+use serde_json::{Value, json};
+
+use crate::support::{ADMIN, Answer, Harness, payment};
+
+fn with(mut body: Value, more: Value) -> Value {
+    let more = more.as_object().unwrap().clone();
+    body.as_object_mut().unwrap().extend(more);
+    body
+}
+
+async fn create(ledger: &Harness, key: &str, body: Value) -> Answer {
+    ledger.post("/transfers", body).key(key).send().await
+}
+
+async fn available(ledger: &Harness, path: &str, after: &Answer) -> String {
+    let position = after.header("lombard-position").unwrap();
+    let path = format!("/accounts/by-path/{path}?at_least={position}");
+    ledger.get(&path).send().await.text("/balance/available").to_owned()
+}
+
+fn said(answer: &Answer) -> (u16, String) {
+    let text = if answer.status.is_success() { answer.text("/status") } else { answer.slug() };
+    (answer.status.as_u16(), text.to_owned())
+}
+
+const FROM: &str = "customers/1/wallet";
+const TO: &str = "customers/2/wallet";
+
+#[tokio::test]
+async fn a_card_authorization_is_captured_in_part_and_refunded() {
+    let ledger = Harness::with_money().await;
+    let hold = with(
+        payment(FROM, TO, "40"),
+        json!({ "pending": { "timeout_seconds": 3600, "allowance": "5.00" }, "external_id": "auth-1" }),
+    );
+    let held = create(&ledger, "hold", hold).await;
+    assert_eq!(said(&held), (201, "pending".to_owned()));
+    assert_eq!((held.text("/kind"), held.text("/allowance")), ("pending", "5.00"));
+    assert!(held.text("/expires_at") > held.text("/recorded_at"));
+    assert_eq!(available(&ledger, FROM, &held).await, "60.00");
+
+    let id = held.text("/id");
+    let post = |key: &'static str, body: Value| {
+        ledger.post(&format!("/transfers/{id}/post"), body).key(key)
+    };
+    let too_much = post("capture-0", json!({ "amount": "45.01" })).send().await;
+    assert_eq!(said(&too_much), (422, "exceeds-pending-amount".to_owned()));
+    let captured = post("capture-1", json!({ "amount": "35" })).send().await;
+    assert_eq!(said(&captured), (201, "posted".to_owned()));
+    assert_eq!((captured.text("/kind"), captured.text("/pending_id")), ("post", id));
+    let again = post("capture-1", json!({ "amount": "35" })).send().await;
+    assert_eq!(
+        (&again.body, again.headers["idempotency-replayed"].to_str().unwrap()),
+        (&captured.body, "true")
+    );
+    let other = post("capture-1", json!({ "amount": "34" })).send().await;
+    assert_eq!(said(&other), (422, "idempotency-key-reused".to_owned()));
+    let late = post("capture-2", json!({})).send().await;
+    assert_eq!(said(&late), (409, "pending-transfer-over".to_owned()));
+    assert_eq!(late.text("/result"), "pending_transfer_already_posted");
+    let seen = ledger.get("/transfers?external_id=auth-1").send().await;
+    assert_eq!(seen.text("/items/0/status"), "posted", "what became of it");
+    assert_eq!(available(&ledger, FROM, &captured).await, "65.00");
+
+    let reverse = format!("/transfers/{}/reverse", captured.text("/id"));
+    let refunded = ledger.post(&reverse, json!({ "amount": "10" })).key("refund-1").send().await;
+    assert_eq!(said(&refunded), (201, "posted".to_owned()));
+    assert_eq!(refunded.text("/reverses"), captured.text("/id"));
+    assert_eq!((refunded.text("/debit_account"), refunded.text("/credit_account")), (TO, FROM));
+    let too_much = ledger.post(&reverse, json!({ "amount": "26" })).key("refund-2").send().await;
+    assert_eq!(said(&too_much), (422, "exceeds-reversible-amount".to_owned()));
+    let rest = ledger.post(&reverse, json!({})).key("refund-3").send().await;
+    assert_eq!(rest.text("/amount"), "25.00", "what is left");
+    assert_eq!(available(&ledger, FROM, &rest).await, "100.00");
+}
+
+#[tokio::test]
+async fn a_void_gives_everything_back() {
+    let ledger = Harness::with_money().await;
+    let held =
+        create(&ledger, "hold", with(payment(FROM, TO, "100"), json!({ "pending": {} }))).await;
+    let refused = ledger.pay("pay", FROM, TO, "1").await;
+    assert_eq!(said(&refused), (422, "insufficient-funds".to_owned()));
+    let void = format!("/transfers/{}/void", held.text("/id"));
+    let voided = ledger.post(&void, json!({})).key("void").send().await;
+    assert_eq!(said(&voided), (201, "voided".to_owned()));
+    assert_eq!(available(&ledger, FROM, &voided).await, "100.00");
+    let nothing = "/transfers/00000000-0000-0000-0000-00000000abcd/void";
+    let missing = ledger.post(nothing, json!({})).key("void-2").send().await;
+    assert_eq!(said(&missing), (404, "transfer-not-found".to_owned()));
+}
+
+#[tokio::test]
+async fn a_trade_of_two_assets_happens_as_a_whole() {
+    let ledger = Harness::with_money().await;
+    ledger.open("fx/eur", "EUR", Value::Null).await;
+    ledger.open("fx/jpy", "JPY", Value::Null).await;
+    ledger.open("customers/1/jpy", "JPY", "0".into()).await;
+    let trade = |euros: &str| {
+        json!({ "transfers": [
+            { "debit_account": FROM, "credit_account": "fx/eur", "asset": "EUR", "amount": euros },
+            { "debit_account": "fx/jpy", "credit_account": "customers/1/jpy", "asset": "JPY", "amount": "9000" },
+        ], "metadata": { "quote": "q-1" } })
+    };
+    let traded = create(&ledger, "fx-1", trade("60")).await;
+    assert_eq!(said(&traded), (201, "posted".to_owned()));
+    assert_eq!(traded.text("/transfers/1/amount"), "9000");
+    let seen = ledger.get(&format!("/transfers/{}", traded.text("/id"))).send().await;
+    assert_eq!(seen.body, traded.body);
+    let refused = create(&ledger, "fx-2", trade("60")).await;
+    assert_eq!(said(&refused), (422, "insufficient-funds".to_owned()));
+    assert_eq!(refused.body["transfer"], 0);
+    let again = create(&ledger, "fx-2", trade("60")).await;
+    assert_eq!((again.text("/result"), &again.body["replayed"]), ("exceeds_credits", &true.into()));
+    assert_eq!(available(&ledger, "customers/1/jpy", &again).await, "9000");
+}
+
+#[tokio::test]
+async fn a_dry_run_answers_the_same_and_records_nothing() {
+    let ledger = Harness::with_money().await;
+    let tail = ledger.log_tail();
+    let tried = |body: Value| ledger.post("/transfers?dry_run=true", body).key("try");
+    let good = tried(payment(FROM, TO, "100")).send().await;
+    assert_eq!(said(&good), (200, "posted".to_owned()));
+    let bad = tried(payment(FROM, TO, "100.01")).send().await;
+    assert_eq!(said(&bad), (422, "insufficient-funds".to_owned()));
+    assert_eq!(ledger.log_tail(), tail);
+    assert_eq!(said(&ledger.pay("try", FROM, TO, "7").await), (201, "posted".to_owned()));
+}
+
+#[tokio::test]
+async fn a_batch_has_a_result_for_each_set_and_is_retried_as_a_whole() {
+    let ledger = Harness::with_money().await;
+    let batch = json!({ "sets": [
+        payment(FROM, TO, "60"),
+        payment(FROM, TO, "60"),
+        with(payment(TO, FROM, "10"), json!({ "id": "00000000-0000-0000-0000-00000000abcd" })),
+        payment(FROM, "nobody", "1"),
+    ]});
+    let results = |answer: &Answer| -> Vec<String> {
+        let results = answer.body["results"].as_array().unwrap();
+        let name = |result: &Value| match result["transfer"]["status"].as_str() {
+            Some(status) => status.to_owned(),
+            None => result["problem"]["result"].as_str().unwrap().to_owned(),
+        };
+        results.iter().map(name).collect()
+    };
+    let expected = ["posted", "exceeds_credits", "posted", "credit_account_not_found"];
+    let done = ledger.post("/batches", batch.clone()).key("b-1").send().await;
+    assert_eq!(done.status, StatusCode::OK, "{}", done.body);
+    assert_eq!(results(&done), expected);
+    let tail = ledger.log_tail();
+    let again = ledger.post("/batches", batch).key("b-1").send().await;
+    assert_eq!(results(&again), expected);
+    assert_eq!(again.body["results"][0], done.body["results"][0]);
+    assert_eq!(ledger.log_tail(), tail, "a retry writes nothing");
+    assert_eq!(available(&ledger, FROM, &again).await, "50.00");
+    let none = ledger.post("/batches", json!({ "sets": [] })).key("b-2").send().await;
+    assert_eq!(none.slug(), "invalid-body");
+}
+
+#[tokio::test]
+async fn conditions_balancing_and_ceilings() {
+    let ledger = Harness::with_money().await;
+    let account = ledger.get("/accounts/by-path/customers/1/wallet").send().await;
+    let version = account.text("/version");
+    let on = |condition: Value| with(payment(FROM, TO, "30"), json!({ "conditions": [condition] }));
+    for (key, condition, expected) in [
+        ("a", json!({ "account": "debit", "version": "7" }), (422, "balance-condition-failed")),
+        (
+            "b",
+            json!({ "account": "debit", "available_at_least": "70.01" }),
+            (422, "balance-condition-failed"),
+        ),
+        ("c", json!({ "account": "debit", "version": version }), (201, "posted")),
+        ("d", json!({ "account": "debit", "version": version }), (422, "balance-condition-failed")),
+        ("e", json!({ "account": "debit" }), (400, "invalid-body")),
+    ] {
+        let answer = create(&ledger, key, on(condition)).await;
+        assert_eq!(said(&answer), (expected.0, expected.1.to_owned()), "{key}");
+    }
+    let sweep = with(payment(FROM, TO, "1000"), json!({ "balancing": "debit" }));
+    let swept = create(&ledger, "sweep", sweep).await;
+    assert_eq!(swept.text("/amount"), "70.00", "all that was there");
+    let capped = json!({ "path": "capped", "asset": "EUR", "ceiling": "50.00" });
+    let opened = ledger.post("/accounts", capped).send().await;
+    assert_eq!((opened.text("/ceiling"), &opened.body["closed"]), ("50.00", &false.into()));
+    assert_eq!(
+        said(&ledger.pay("cap-1", TO, "capped", "50.01").await),
+        (422, "ceiling-exceeded".to_owned())
+    );
+    assert_eq!(said(&ledger.pay("cap-2", TO, "capped", "50").await), (201, "posted".to_owned()));
+}
+
+#[tokio::test]
+async fn accounts_are_closed_and_reopened() {
+    let ledger = Harness::with_money().await;
+    let account = ledger.get(&format!("/accounts/by-path/{TO}")).send().await;
+    let call = |what: &str| {
+        ledger.call(
+            Method::POST,
+            &format!("/accounts/{}/{what}", account.text("/id")),
+            String::new(),
+        )
+    };
+    let closed = call("close").send().await;
+    assert_eq!((closed.status, &closed.body["closed"]), (StatusCode::OK, &true.into()));
+    assert_eq!(said(&ledger.pay("pay-1", FROM, TO, "1").await), (422, "account-closed".to_owned()));
+    let not_mine = call("reopen").scope("ledger:write:customers/1/*").send().await;
+    assert_eq!(not_mine.slug(), "insufficient-scope");
+    let opened = call("reopen").scope("ledger:close:customers/2/*").send().await;
+    assert_eq!(opened.body["closed"], false);
+    assert_eq!(said(&ledger.pay("pay-2", FROM, TO, "1").await), (201, "posted".to_owned()));
+}
+
+#[tokio::test]
+async fn periods_are_locked_and_history_is_imported() {
+    let ledger = Harness::with_money().await;
+    let lock = json!({ "name": "2026-q1", "from": "2026-01-01T00:00:00Z", "until": "2026-04-01T00:00:00Z" });
+    let not_permitted = ledger.post("/period-locks", lock.clone()).send().await;
+    assert_eq!(not_permitted.slug(), "insufficient-scope", "ledger:write does not lock");
+    let locked = ledger.post("/period-locks", lock.clone()).scope("ledger:lock").send().await;
+    assert_eq!(locked.status, StatusCode::CREATED);
+    let again = ledger.post("/period-locks", lock).scope("ledger:lock").send().await;
+    assert_eq!(again.status, StatusCode::OK);
+    let listed = ledger.get("/period-locks").send().await;
+    assert_eq!(listed.text("/items/0/name"), "2026-q1");
+
+    let in_march = |more: Value| {
+        with(with(payment(FROM, TO, "1"), json!({ "effective_at": "2026-03-31T23:59:59Z" })), more)
+    };
+    assert_eq!(
+        said(&create(&ledger, "m-1", in_march(json!({}))).await),
+        (422, "period-locked".to_owned())
+    );
+    let overriding = in_march(json!({ "override_lock": true }));
+    let refused = create(&ledger, "m-2", overriding.clone()).await;
+    assert_eq!(refused.slug(), "insufficient-scope");
+    let scope = format!("{ADMIN} ledger:override-lock ledger:import");
+    let done = ledger.post("/transfers", overriding).key("m-3").scope(&scope).send().await;
+    assert_eq!(said(&done), (201, "posted".to_owned()));
+    let imported = with(
+        payment(TO, FROM, "500"),
+        json!({ "imported": true, "effective_at": "2025-12-31T00:00:00Z" }),
+    );
+    let done = ledger.post("/transfers", imported).key("m-4").scope(&scope).send().await;
+    assert_eq!(said(&done), (201, "posted".to_owned()), "limits were that place's business");
+
+    let unlock = ledger.call(Method::DELETE, "/period-locks/2026-q1", String::new());
+    assert_eq!(unlock.scope("ledger:lock").send().await.status, StatusCode::OK);
+    let unlock = ledger.call(Method::DELETE, "/period-locks/2026-q1", String::new());
+    assert_eq!(unlock.scope("ledger:lock").send().await.slug(), "period-lock-not-found");
+    assert_eq!(
+        said(&create(&ledger, "m-5", in_march(json!({}))).await),
+        (201, "posted".to_owned())
+    );
+}
+
+#[tokio::test]
+async fn the_chart_of_accounts_is_kept() {
+    let ledger = Harness::with_money().await;
+    let put = |prefix: &str, rule: Value| {
+        ledger
+            .call(Method::PUT, &format!("/chart-rules/{prefix}"), rule.to_string())
+            .scope("ledger:chart")
+    };
+    let rule = json!({ "normal_side": "credit", "assets": ["EUR"], "floor_min": "0.00" });
+    assert_eq!(put("customers", rule.clone()).send().await.status, StatusCode::OK);
+    let listed = ledger.get("/chart-rules").send().await;
+    assert_eq!(listed.text("/items/0/prefix"), "customers");
+    assert_eq!(listed.text("/items/0/floor_min"), "0.00");
+    let yen = json!({ "path": "customers/3/jpy", "asset": "JPY" });
+    let refused = ledger.post("/accounts", yen.clone()).send().await;
+    assert_eq!(said(&refused), (422, "chart-of-accounts-violated".to_owned()));
+    let removed = ledger.call(Method::DELETE, "/chart-rules/customers", String::new());
+    assert_eq!(removed.scope("ledger:chart").send().await.status, StatusCode::OK);
+    assert_eq!(ledger.post("/accounts", yen).send().await.status, StatusCode::CREATED);
+}
+
+#[tokio::test]
+async fn a_token_with_a_payment_pays_that_and_nothing_else() {
+    let ledger = Harness::with_money().await;
+    let details = json!([{ "type": "payment", "id": "0123456789abcdef0123456789abcdef", "amount": "25.00",
+        "asset": "EUR", "debtor_account": FROM, "creditor_account": TO, "uses": 2 }]);
+    let pay = |key: &str, body: Value| {
+        ledger.post("/transfers", body).key(key).scope("ledger:write").details(&details)
+    };
+    for (key, body, expected) in [
+        ("p-1", payment(FROM, TO, "25.01"), "exceeds_authority_amount"),
+        ("p-1", payment(FROM, "world", "5"), "authority_has_different_creditor"),
+        ("p-1", payment(TO, FROM, "5"), "authority_has_different_debtor"),
+        ("p-1", payment(FROM, TO, "25"), "posted"),
+        ("p-1", payment(FROM, TO, "25"), "posted"),
+        ("p-2", payment(FROM, TO, "1"), "posted"),
+        ("p-3", payment(FROM, TO, "1"), "authority_used_up"),
+    ] {
+        let answer = pay(key, body).send().await;
+        let result = match answer.status.is_success() {
+            true => answer.text("/status"),
+            false => {
+                assert_eq!(said(&answer), (403, "payment-not-authorized".to_owned()));
+                answer.text("/result")
+            }
+        };
+        assert_eq!(result, expected, "{key}");
+    }
+    let account = json!({ "path": "customers/1/other", "asset": "EUR" });
+    let opened =
+        ledger.post("/accounts", account).scope("ledger:write").details(&details).send().await;
+    assert_eq!(said(&opened), (403, "payment-not-authorized".to_owned()));
+    let ledger = ledger.restart().await;
+    let late =
+        ledger.post("/transfers", payment(FROM, TO, "1")).key("p-4").details(&details).send().await;
+    assert_eq!(late.text("/result"), "authority_used_up", "uses are counted over a restart");
+}
