@@ -38,5 +38,5 @@ pub use ledger::{
     Account, Entry, Explanation, Ledger, NewAccount, NewTransfer, Page, Transfer, TrialBalance,
 };
 pub use platform::{Platform, PlatformBuilder};
-pub use registry::{Instance, Registration, Registry};
+pub use registry::{Health, Instance, Registration, Registry, ServiceChange, ServiceSummary};
 pub use verifier::{Claims, Unauthorized, Verifier};

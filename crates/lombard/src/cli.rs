@@ -80,6 +80,9 @@ pub(crate) enum Command {
     /// Append, read and watch events
     #[command(subcommand)]
     Event(EventCommand),
+    /// See services and their instances, and keep traffic away from one
+    #[command(subcommand)]
+    Service(crate::service_commands::ServiceCommand),
     /// Manage OAuth clients
     #[command(subcommand)]
     Client(ClientCommand),

@@ -14,6 +14,7 @@ mod operator;
 mod progress;
 mod role;
 mod run_role;
+mod service_commands;
 mod status;
 mod table;
 mod tour;
@@ -48,6 +49,7 @@ fn run(command: Command, common: cli::CommonArguments) -> anyhow::Result<()> {
         Command::Tour(arguments) => block_on(tour::run(&common, &arguments)),
         Command::Transfer(command) => block_on(commands::transfer(&common, command)),
         Command::Account(command) => block_on(commands::account(&common, command)),
+        Command::Service(command) => block_on(service_commands::run(&common, command)),
         Command::Event(command) => block_on(event_commands::run(&common, command)),
         Command::Client(command) => block_on(commands::client(&common, command)),
         Command::Log(command) => log_commands::run(&common, command),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use lombard_types::ClientId;
 
-use crate::{Address, Attributes, Evidence, InstanceKey, Lease, LeaseId};
+use crate::{Address, Attributes, Evidence, Health, InstanceKey, Lease, LeaseId, Note};
 
 /// What a caller asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,6 +19,8 @@ pub enum Command {
         address: Address,
         /// What it says about itself.
         attributes: Attributes,
+        /// How it is from the start.
+        health: Health,
         /// Who asks.
         evidence: Arc<Evidence>,
     },
@@ -28,6 +30,41 @@ pub enum Command {
         key: InstanceKey,
         /// Whether the caller may take out what others registered.
         is_admin: bool,
+        /// Who asks.
+        evidence: Arc<Evidence>,
+    },
+    /// Says how an instance is.
+    Report {
+        /// Which one.
+        key: InstanceKey,
+        /// The lease it lives under: an earlier process of the same name has no say any more.
+        lease_id: LeaseId,
+        /// How it is.
+        health: Health,
+        /// Why.
+        note: Note,
+        /// Who asks.
+        evidence: Arc<Evidence>,
+    },
+    /// Keeps new traffic away from an instance that is about to leave.
+    Drain {
+        /// Which one.
+        key: InstanceKey,
+        /// Whether the caller may drain what others registered.
+        is_admin: bool,
+        /// Why.
+        note: Note,
+        /// Who asks.
+        evidence: Arc<Evidence>,
+    },
+    /// Takes an instance out of service, or puts it back. For operators; the shell sees to that.
+    Maintain {
+        /// Which one.
+        key: InstanceKey,
+        /// Out of service, or back.
+        is_out: bool,
+        /// Why.
+        note: Note,
         /// Who asks.
         evidence: Arc<Evidence>,
     },
@@ -47,6 +84,8 @@ pub enum Reply {
     Registered,
     /// The instance is gone.
     Deregistered,
+    /// The instance stands as was asked for, since now or before.
+    Stands,
     /// The instance lives under another lease by now, or is gone: nothing happened.
     NotUnderThisLease,
 }
@@ -66,6 +105,9 @@ pub enum Rejection {
     /// Another client has registered the instance, so only that one may take it out.
     #[error("another client has registered the instance")]
     NotRegistrant,
+    /// The instance lives under another lease.
+    #[error("the instance lives under another lease")]
+    LeaseUnknown,
     /// One service more would be over the limit.
     #[error("there are {count_max} services already, which is the limit")]
     TooManyServices {

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use crate::{
-    Command, Event, Evidence, Instance, InstanceKey, Limits, Reason, Rejection, Reply, Services,
+    Command, Event, Evidence, Health, Instance, InstanceKey, Limits, Mode, Reason, Rejection,
+    Reply, Services, Standing,
 };
 
 /// The outcome of a command that was not rejected.
@@ -19,11 +20,48 @@ impl Services {
     /// What would happen, under `limits`. They hold for new instances only: lowering them evicts nobody.
     pub fn decide(&self, command: Command, limits: Limits) -> Result<Decision, Rejection> {
         match command {
-            Command::Register { key, lease, address, attributes, evidence } => {
+            Command::Register { key, lease, address, attributes, health, evidence } => {
                 let replaced = self.replaced_by(&key, &evidence, limits)?;
+                let stood = self.stands_from_the_start(&key, health, &evidence);
                 let registered = Event::Registered { key, lease, address, attributes, evidence };
-                let events = replaced.into_iter().chain([registered]).collect();
+                let events = replaced.into_iter().chain([registered]).chain(stood).collect();
                 Ok(Decision::Commit(events, Reply::Registered))
+            }
+            Command::Report { key, lease_id, health, note, evidence } => {
+                let instance = self.instance(&key).ok_or(Rejection::InstanceNotFound)?;
+                if instance.lease.id != lease_id {
+                    return Err(Rejection::LeaseUnknown);
+                }
+                let mode = instance.standing.mode;
+                // In maintenance the note is the operator's.
+                let note = match mode {
+                    Mode::Maintenance => instance.standing.note.clone(),
+                    Mode::Serving | Mode::Draining => note,
+                };
+                Ok(stand(key, instance, Standing { health, mode, note }, evidence))
+            }
+            Command::Drain { key, is_admin, note, evidence } => {
+                let instance = self.instance(&key).ok_or(Rejection::InstanceNotFound)?;
+                if !is_admin && *instance.client_id() != evidence.client_id {
+                    return Err(Rejection::NotRegistrant);
+                }
+                if instance.standing.mode == Mode::Maintenance {
+                    return Ok(Decision::Answer(Reply::Stands));
+                }
+                let standing =
+                    Standing { mode: Mode::Draining, health: instance.standing.health, note };
+                Ok(stand(key, instance, standing, evidence))
+            }
+            Command::Maintain { key, is_out, note, evidence } => {
+                let instance = self.instance(&key).ok_or(Rejection::InstanceNotFound)?;
+                let mode = match instance.standing.mode {
+                    _ if is_out => Mode::Maintenance,
+                    Mode::Maintenance => Mode::Serving,
+                    // There is nothing to put back.
+                    Mode::Serving | Mode::Draining => return Ok(Decision::Answer(Reply::Stands)),
+                };
+                let standing = Standing { mode, health: instance.standing.health, note };
+                Ok(stand(key, instance, standing, evidence))
             }
             Command::Deregister { key, is_admin, evidence } => {
                 let instance = self.instance(&key).ok_or(Rejection::InstanceNotFound)?;
@@ -46,6 +84,23 @@ impl Services {
     }
 
     /// The end of the registration that a new one replaces; `None` where the instance is new and there is room for it.
+    /// What a registration says beyond that the instance passes and serves.
+    fn stands_from_the_start(
+        &self,
+        key: &InstanceKey,
+        health: Health,
+        evidence: &Arc<Evidence>,
+    ) -> Option<Event> {
+        let before = self.instance(key).map(|instance| &instance.standing);
+        let kept = before.filter(|standing| standing.mode == Mode::Maintenance);
+        let standing = Standing { health, ..kept.cloned().unwrap_or_default() };
+        (standing != Standing::default()).then(|| Event::Stood {
+            key: key.clone(),
+            standing,
+            evidence: Arc::clone(evidence),
+        })
+    }
+
     fn replaced_by(
         &self,
         key: &InstanceKey,
@@ -70,6 +125,18 @@ impl Services {
             None | Some(_) => Ok(None),
         }
     }
+}
+
+fn stand(
+    key: InstanceKey,
+    instance: &Instance,
+    standing: Standing,
+    evidence: Arc<Evidence>,
+) -> Decision {
+    if instance.standing == standing {
+        return Decision::Answer(Reply::Stands);
+    }
+    Decision::Commit(vec![Event::Stood { key, standing, evidence }], Reply::Stands)
 }
 
 fn gone(

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use lombard_types::{ClientId, RequestId};
 
-use crate::{Address, Attributes, InstanceKey, Lease, LeaseId};
+use crate::{Address, Attributes, InstanceKey, Lease, LeaseId, Standing};
 
 /// A change of what is registered. The only thing that is stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,6 +22,15 @@ pub enum Event {
         /// Who asked; its client owns the registration.
         evidence: Arc<Evidence>,
     },
+    /// An instance stands otherwise than before. One that was just registered passes and serves.
+    Stood {
+        /// Which one.
+        key: InstanceKey,
+        /// How it stands.
+        standing: Standing,
+        /// Who asked.
+        evidence: Arc<Evidence>,
+    },
     /// An instance went away.
     Deregistered {
         /// Which one.
@@ -33,6 +42,27 @@ pub enum Event {
         /// Who asked; nobody where the lease ran out.
         evidence: Option<Arc<Evidence>>,
     },
+}
+
+// === impl Event ===
+
+impl Event {
+    /// The instance that it is about.
+    pub const fn key(&self) -> &InstanceKey {
+        match self {
+            Self::Registered { key, .. }
+            | Self::Stood { key, .. }
+            | Self::Deregistered { key, .. } => key,
+        }
+    }
+
+    /// Who asked; nobody where a lease ran out.
+    pub const fn evidence(&self) -> Option<&Arc<Evidence>> {
+        match self {
+            Self::Registered { evidence, .. } | Self::Stood { evidence, .. } => Some(evidence),
+            Self::Deregistered { evidence, .. } => evidence.as_ref(),
+        }
+    }
 }
 
 /// Why an instance went away.

@@ -11,6 +11,7 @@
 //! - The index of a service, and of the whole, only grows: it is the position of the last record that changed it, plus
 //!   one.
 //! - A service without instances does not exist.
+//! - Only an operator ends an operator's maintenance; registering again does not.
 //!
 //! What it is **not**: it reads no clock, draws no ids and does no I/O. Time and ids come in with the command.
 //!
@@ -25,6 +26,7 @@ mod event;
 mod lease;
 mod leases;
 mod services;
+mod standing;
 mod state;
 
 pub use address::{Address, ParseAddressError};
@@ -35,4 +37,5 @@ pub use event::{Event, Evidence, Reason};
 pub use lease::{InstanceKey, Lease, LeaseId, ParseLeaseIdError, Ttl, TtlOutOfRange};
 pub use leases::{Leases, Uptime};
 pub use services::{Instance, Recorded, Service, Services};
+pub use standing::{Health, Mode, Note, ParseHealthError, ParseNoteError, Standing};
 pub use state::RestoreError;

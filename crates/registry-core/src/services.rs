@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use lombard_types::{ClientId, InstanceId, Position, ServiceName, Timestamp};
 
-use crate::{Address, Attributes, Event, Evidence, InstanceKey, Lease};
+use crate::{Address, Attributes, Event, Evidence, InstanceKey, Lease, Standing};
 
 /// The state: all services with their instances. A service without instances is not there.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -34,6 +34,8 @@ pub struct Instance {
     pub evidence: Arc<Evidence>,
     /// When.
     pub registered_at: Timestamp,
+    /// How it stands.
+    pub standing: Standing,
 }
 
 /// Where and when an event was recorded.
@@ -66,9 +68,17 @@ impl Services {
                     lease: *lease,
                     evidence: Arc::clone(evidence),
                     registered_at: recorded.time,
+                    standing: Standing::default(),
                 };
                 if service.instances.insert(key.instance.clone(), instance).is_none() {
                     self.instance_count += 1;
+                }
+            }
+            Event::Stood { key, standing, .. } => {
+                let Some(service) = self.services.get_mut(&key.service) else { return };
+                service.index = recorded.index();
+                if let Some(instance) = service.instances.get_mut(&key.instance) {
+                    instance.standing = standing.clone();
                 }
             }
             Event::Deregistered { key, .. } => {

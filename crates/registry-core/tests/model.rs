@@ -4,8 +4,8 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use lombard_registry_core::{
-    Attributes, Command, Decision, Event, Evidence, InstanceKey, Lease, LeaseId, Leases, Limits,
-    Recorded, Rejection, Reply, Services, Ttl,
+    Attributes, Command, Decision, Event, Evidence, Health, InstanceKey, Lease, LeaseId, Leases,
+    Limits, Mode, Note, Recorded, Rejection, Reply, Services, Standing, Ttl,
 };
 use lombard_types::{Position, Timestamp};
 use proptest::prelude::*;
@@ -27,6 +27,20 @@ enum Step {
     Renew {
         key: InstanceKey,
     },
+    Report {
+        key: InstanceKey,
+        health: Health,
+        is_of_an_old_lease: bool,
+    },
+    Drain {
+        key: InstanceKey,
+        client: u8,
+        is_admin: bool,
+    },
+    Maintain {
+        key: InstanceKey,
+        is_out: bool,
+    },
     /// Time passes and everything that is due expires, in order.
     Pass {
         seconds: u64,
@@ -46,6 +60,8 @@ struct Entry {
     lease: u128,
     ttl: u64,
     deadline: u64,
+    health: Health,
+    mode: Mode,
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -60,6 +76,12 @@ fn step() -> impl Strategy<Value = Step> {
         2 => (key(), 0..2u8, any::<bool>())
             .prop_map(|(key, client, is_admin)| Step::Deregister { key, client, is_admin }),
         3 => key().prop_map(|key| Step::Renew { key }),
+        2 => (key(), prop::sample::select(Health::ALL), prop::bool::weighted(0.2)).prop_map(
+            |(key, health, is_of_an_old_lease)| Step::Report { key, health, is_of_an_old_lease }
+        ),
+        1 => (key(), 0..2u8, any::<bool>())
+            .prop_map(|(key, client, is_admin)| Step::Drain { key, client, is_admin }),
+        1 => (key(), any::<bool>()).prop_map(|(key, is_out)| Step::Maintain { key, is_out }),
         2 => (0..4u64).prop_map(|seconds| Step::Pass { seconds }),
         1 => (key(), 0..20u128).prop_map(|(key, lease)| Step::ExpireOld { key, lease }),
         1 => Just(Step::Restart),
@@ -103,6 +125,7 @@ impl Real {
             let recorded = Recorded { position: position_in_log, time: Timestamp::EPOCH };
             self.services.apply(event, recorded);
             match event {
+                Event::Stood { .. } => {}
                 Event::Registered { key, lease, .. } => {
                     self.leases.grant(*lease, key.clone(), Duration::from_secs(now));
                 }
@@ -125,7 +148,7 @@ impl Real {
 struct Model(BTreeMap<InstanceKey, Entry>);
 
 impl Model {
-    fn register(&mut self, key: &InstanceKey, entry: Entry) -> bool {
+    fn register(&mut self, key: &InstanceKey, mut entry: Entry) -> bool {
         let services =
             self.0.keys().map(|key| &key.service).collect::<std::collections::BTreeSet<_>>();
         let instances = self.0.keys().filter(|other| other.service == key.service).count();
@@ -135,6 +158,11 @@ impl Model {
             None => instances < LIMITS.instances_max,
         };
         if is_allowed {
+            if let Some(existing) = self.0.get(key)
+                && existing.mode == Mode::Maintenance
+            {
+                entry.mode = Mode::Maintenance;
+            }
             self.0.insert(key.clone(), entry);
         }
         is_allowed
@@ -158,13 +186,16 @@ fn run(steps: Vec<Step>) {
                 leases += 1;
                 let lease =
                     Lease { id: LeaseId::from_u128(leases), ttl: Ttl::from_seconds(ttl).unwrap() };
-                let expected =
-                    model.register(&key, Entry { client, lease: leases, ttl, deadline: now + ttl });
+                let (health, mode) = (Health::Starting, Mode::Serving);
+                let deadline = now + ttl;
+                let entry = Entry { client, lease: leases, ttl, deadline, health, mode };
+                let expected = model.register(&key, entry);
                 let command = Command::Register {
                     key,
                     lease,
                     address: "http://127.0.0.1:9000".parse().unwrap(),
                     attributes: Attributes::default(),
+                    health,
                     evidence: evidence(client),
                 };
                 assert_eq!(real.submit(command, now).is_ok(), expected);
@@ -179,6 +210,57 @@ fn run(steps: Vec<Step>) {
                 entry.deadline = now + entry.ttl;
                 let id = LeaseId::from_u128(entry.lease);
                 assert!(real.leases.renew(id, &key, Duration::from_secs(now)).is_some());
+            }
+            Step::Report { key, health, is_of_an_old_lease } => {
+                let entry = model.0.get_mut(&key);
+                let lease = entry.as_ref().map_or(0, |entry| entry.lease);
+                let lease_id =
+                    LeaseId::from_u128(if is_of_an_old_lease { 1 << 100 } else { lease });
+                let (note, evidence) = (Note::default(), evidence(0));
+                let command = Command::Report { key, lease_id, health, note, evidence };
+                let expected = match entry {
+                    None => Err(Rejection::InstanceNotFound),
+                    Some(_) if is_of_an_old_lease => Err(Rejection::LeaseUnknown),
+                    Some(entry) => {
+                        entry.health = health;
+                        Ok(Reply::Stands)
+                    }
+                };
+                assert_eq!(real.submit(command, now), expected);
+            }
+            Step::Drain { key, client, is_admin } => {
+                let entry = model.0.get_mut(&key);
+                let (note, evidence) = (Note::default(), evidence(client));
+                let expected = match entry {
+                    None => Err(Rejection::InstanceNotFound),
+                    Some(entry) if !is_admin && entry.client != client => {
+                        Err(Rejection::NotRegistrant)
+                    }
+                    Some(entry) => {
+                        if entry.mode != Mode::Maintenance {
+                            entry.mode = Mode::Draining;
+                        }
+                        Ok(Reply::Stands)
+                    }
+                };
+                let command = Command::Drain { key, is_admin, note, evidence };
+                assert_eq!(real.submit(command, now), expected);
+            }
+            Step::Maintain { key, is_out } => {
+                let (note, evidence) = (Note::default(), evidence(0));
+                let expected = match model.0.get_mut(&key) {
+                    None => Err(Rejection::InstanceNotFound),
+                    Some(entry) => {
+                        match entry.mode {
+                            _ if is_out => entry.mode = Mode::Maintenance,
+                            Mode::Maintenance => entry.mode = Mode::Serving,
+                            Mode::Serving | Mode::Draining => {}
+                        }
+                        Ok(Reply::Stands)
+                    }
+                };
+                let command = Command::Maintain { key, is_out, note, evidence };
+                assert_eq!(real.submit(command, now), expected);
             }
             Step::Pass { seconds } => {
                 now += seconds;
@@ -215,14 +297,19 @@ fn check(real: &Real, model: &Model) {
             assert!(instances.instance_count() > 0 && instances.index() <= real.services.index());
             instances.instances().map(|(instance, details)| {
                 let key = InstanceKey { service: service.clone(), instance: instance.clone() };
-                (key, details.client_id().to_string(), details.lease.id.as_u128())
+                let client = details.client_id().to_string();
+                (key, client, details.lease.id.as_u128(), details.standing.clone())
             })
         })
         .collect();
     let expected: Vec<_> = model
         .0
         .iter()
-        .map(|(key, entry)| (key.clone(), format!("client-{}", entry.client), entry.lease))
+        .map(|(key, entry)| {
+            let Entry { client, lease, health, mode, .. } = *entry;
+            let standing = Standing { health, mode, note: Note::default() };
+            (key.clone(), format!("client-{client}"), lease, standing)
+        })
         .collect();
     assert_eq!(found, expected);
     assert_eq!(real.services.instance_count(), expected.len());

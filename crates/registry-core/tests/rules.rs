@@ -4,8 +4,8 @@
 use std::sync::Arc;
 
 use lombard_registry_core::{
-    Attributes, Command, Decision, Event, Evidence, InstanceKey, Lease, LeaseId, Limits, Reason,
-    Recorded, Rejection, Reply, Services, Ttl,
+    Attributes, Command, Decision, Event, Evidence, Health, InstanceKey, Lease, LeaseId, Limits,
+    Reason, Recorded, Rejection, Reply, Services, Ttl,
 };
 use lombard_types::{Position, Timestamp};
 
@@ -31,6 +31,7 @@ fn register(key: InstanceKey, client: &str, lease: u128) -> Command {
         lease: Lease { id: LeaseId::from_u128(lease), ttl: Ttl::MIN },
         address: "http://127.0.0.1:9000".parse().unwrap(),
         attributes: Attributes::default(),
+        health: Health::Passing,
         evidence: evidence(client),
     }
 }
@@ -50,7 +51,7 @@ fn submit(services: &mut Services, command: Command) -> Result<Vec<Reason>, Reje
     }
     let reason = |event: &Event| match event {
         Event::Deregistered { reason, .. } => Some(*reason),
-        Event::Registered { .. } => None,
+        Event::Registered { .. } | Event::Stood { .. } => None,
     };
     Ok(events.iter().filter_map(reason).collect())
 }

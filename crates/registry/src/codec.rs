@@ -6,11 +6,14 @@
 //!  1 registered    v1: instance | lease id u128 | ttl seconds u16 | url text | attributes | evidence
 //!  2 deregistered  v1: instance | lease id u128 | reason u8 (0 requested, 1 expired, 2 replaced) |
 //!                      0 u8, or 1 u8 and evidence
+//!  3 stood         v1: instance | standing | evidence
 //!
 //!  text        length (LEB128) | UTF-8
 //!  instance    service text | instance text
 //!  attributes  version text, empty where there is none | count u32, tag text each | count u32, key text and value
 //!              text each
+//!  standing    health u8 (0 starting, 1 passing, 2 warning, 3 critical) |
+//!              mode u8 (0 serving, 1 draining, 2 maintenance) | note text
 //!  evidence    client id, subject, token id, request id, traceparent: text each, the last empty where there is none
 //! ```
 //! Numbers are little endian.
@@ -24,11 +27,13 @@ use lombard_engine::{
     fields::{Reader, Writer},
 };
 use lombard_registry_core::{
-    AttributeLimits, Attributes, Event, Evidence, InstanceKey, Lease, LeaseId, Reason, Ttl,
+    AttributeLimits, Attributes, Event, Evidence, Health, InstanceKey, Lease, LeaseId, Mode,
+    Reason, Standing, Ttl,
 };
 
 const REGISTERED: u8 = 1;
 const DEREGISTERED: u8 = 2;
+const STOOD: u8 = 3;
 const VERSION_1: u8 = 1;
 
 /// Encodes and decodes [`Event`]s.
@@ -48,6 +53,12 @@ impl Codec for EventCodec {
                 writer.put(&lease.ttl.seconds().to_le_bytes());
                 writer.text(&address.to_string());
                 put_attributes(&mut writer, attributes);
+                put_evidence(&mut writer, evidence);
+            }
+            Event::Stood { key, standing, evidence } => {
+                writer.put(&[STOOD, VERSION_1]);
+                put_key(&mut writer, key);
+                put_standing(&mut writer, standing);
                 put_evidence(&mut writer, evidence);
             }
             Event::Deregistered { key, lease_id, reason, evidence } => {
@@ -70,6 +81,11 @@ impl Codec for EventCodec {
                 lease: lease(&mut reader)?,
                 address: parse(reader.text()?)?,
                 attributes: attributes(&mut reader)?,
+                evidence: evidence(&mut reader)?,
+            },
+            [STOOD, VERSION_1] => Event::Stood {
+                key: key(&mut reader)?,
+                standing: standing(&mut reader)?,
                 evidence: evidence(&mut reader)?,
             },
             [DEREGISTERED, VERSION_1] => Event::Deregistered {
@@ -124,6 +140,39 @@ const fn reason_code(reason: Reason) -> u8 {
 fn reason(code: u8) -> Result<Reason, DecodeError> {
     let found = Reason::ALL.iter().find(|reason| reason_code(**reason) == code);
     found.copied().ok_or(DecodeError("unknown reason"))
+}
+
+const fn health_code(health: Health) -> u8 {
+    match health {
+        Health::Starting => 0,
+        Health::Passing => 1,
+        Health::Warning => 2,
+        Health::Critical => 3,
+    }
+}
+
+const fn mode_code(mode: Mode) -> u8 {
+    match mode {
+        Mode::Serving => 0,
+        Mode::Draining => 1,
+        Mode::Maintenance => 2,
+    }
+}
+
+fn put_standing(writer: &mut Writer<'_>, standing: &Standing) {
+    writer.put(&[health_code(standing.health), mode_code(standing.mode)]);
+    writer.text(standing.note.as_str());
+}
+
+fn standing(reader: &mut Reader<'_>) -> Result<Standing, DecodeError> {
+    let [health, mode] = reader.array()?;
+    let health = Health::ALL.iter().find(|each| health_code(**each) == health);
+    let mode = Mode::ALL.iter().find(|each| mode_code(**each) == mode);
+    Ok(Standing {
+        health: *health.ok_or(DecodeError("unknown health"))?,
+        mode: *mode.ok_or(DecodeError("unknown mode"))?,
+        note: parse(reader.text()?)?,
+    })
 }
 
 fn put_attributes(writer: &mut Writer<'_>, attributes: &Attributes) {
@@ -220,6 +269,13 @@ mod tests {
         assert_eq!(encoded(&registered), expected);
         assert_eq!(EventCodec.decode(&expected), Ok(registered));
 
+        let standing =
+            Standing { health: Health::Warning, mode: Mode::Draining, note: "n".parse().unwrap() };
+        let stood = Event::Stood { key: instance(), standing, evidence: evidence() };
+        let expected = b"\x03\x01\x03pay\x011\x02\x01\x01n\x01c\x01s\x01t\x01r\0".to_vec();
+        assert_eq!(encoded(&stood), expected);
+        assert_eq!(EventCodec.decode(&expected), Ok(stood));
+
         let lease_id = LeaseId::from_u128(2);
         let (reason, nobody) = (Reason::Expired, None);
         let expired = Event::Deregistered { key: instance(), lease_id, reason, evidence: nobody };
@@ -258,7 +314,13 @@ mod tests {
                     evidence: by_somebody.then(evidence),
                 }
             });
-        prop_oneof![registered, deregistered]
+        let health = prop::sample::select(Health::ALL);
+        let mode = prop::sample::select(Mode::ALL);
+        let stood = (health, mode, "[a-z ä]{0,100}").prop_map(|(health, mode, note)| {
+            let standing = Standing { health, mode, note: note.parse().unwrap() };
+            Event::Stood { key: instance(), standing, evidence: evidence() }
+        });
+        prop_oneof![registered, deregistered, stood]
     }
 
     proptest! {
@@ -268,7 +330,7 @@ mod tests {
         }
 
         #[test]
-        fn any_bytes_are_read_or_refused(kind in 1..=2u8, rest: Vec<u8>) {
+        fn any_bytes_are_read_or_refused(kind in 1..=3u8, rest: Vec<u8>) {
             drop(EventCodec.decode(&[&[kind, 1], rest.as_slice()].concat()));
         }
     }

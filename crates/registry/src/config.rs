@@ -28,6 +28,10 @@ pub struct Config {
     pub wait_seconds_default: u64,
     /// The longest wait that may be asked for.
     pub wait_seconds_max: u64,
+    /// Changes that are kept at hand for `history`, of all services together: about 300 bytes each.
+    pub history_max: usize,
+    /// Changes of a service that one answer shows.
+    pub history_page_max: usize,
     /// Longest body of a request.
     pub body_bytes_max: usize,
     /// How long a request waits for the read side to show what it needs to show.
@@ -56,6 +60,8 @@ impl Default for Config {
             waiters_max: 10_000,
             wait_seconds_default: 30,
             wait_seconds_max: 600,
+            history_max: 10_000,
+            history_page_max: 1000,
             body_bytes_max: 64 << 10,
             reach_ms_max: 2000,
             submit_ms_max: 10_000,
@@ -79,6 +85,8 @@ impl Config {
         let most = AttributeLimits::MAX;
         expect(self.services_max > 0, "services_max is 0");
         expect(self.instances_max > 0, "instances_max is 0");
+        expect(self.history_max > 0, "history_max is 0");
+        expect(self.history_page_max > 0, "history_page_max is 0");
         expect(self.tags_max <= most.tags_max, "tags_max is over 1024");
         expect(
             self.metadata_bytes_max <= most.metadata_bytes_max,
@@ -150,6 +158,8 @@ mod tests {
             ttl_seconds_max: 3601,
             wait_seconds_default: 602,
             wait_seconds_max: 601,
+            history_max: 0,
+            history_page_max: 0,
             body_bytes_max: 1,
             reach_ms_max: 0,
             submit_ms_max: 0,
@@ -159,7 +169,7 @@ mod tests {
             snapshot_records: 0,
             snapshot_bytes: 0,
         };
-        assert_eq!(config.mistakes().len(), 15);
+        assert_eq!(config.mistakes().len(), 17);
         let config = Config { ttl_seconds_min: 11, ttl_seconds_max: 10, ..Config::default() };
         assert_eq!(config.mistakes(), ["ttl_seconds_min is over ttl_seconds_max"]);
     }

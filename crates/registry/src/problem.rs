@@ -110,6 +110,7 @@ fn from_rejection(rejection: &Rejection) -> Problem {
         Rejection::InstanceNotFound => problem(&INSTANCE_NOT_FOUND),
         Rejection::InstanceTaken { .. } => problem(&INSTANCE_TAKEN),
         Rejection::NotRegistrant => problem(&NOT_REGISTRANT),
+        Rejection::LeaseUnknown => problem(&LEASE_UNKNOWN),
         Rejection::TooManyServices { count_max } => {
             problem(&TOO_MANY_SERVICES).with("limit", *count_max).retry_after(LATER)
         }

@@ -86,8 +86,13 @@ impl Registry {
         )?;
         let start_tail = log.tail();
         let (lessor, watches) = (Lessor::new(), Watches::new(config.waiters_max));
-        let view =
-            RegistryView::new(lessor.clone(), watches.clone(), config.services_max, start_tail);
+        let view = RegistryView::new(
+            lessor.clone(),
+            watches.clone(),
+            config.services_max,
+            config.history_max,
+            start_tail,
+        );
         let view = Follower::start("registry", log, EventCodec, view)?;
         let sources = Sources {
             writer: writer.clone(),

@@ -5,7 +5,7 @@
 //!  1 item          index u64 | count of services u64
 //!  each service    by name: name text | index u64 | count of instances u64, followed by
 //!  each instance   by id: id text | lease id u128 | ttl seconds u16 | url text | attributes | evidence |
-//!                  registered at u64
+//!                  registered at u64 | standing
 //! ```
 //! The fields are those of the events (`codec.rs`).
 
@@ -18,11 +18,13 @@ use lombard_engine::{
 use lombard_registry_core::{Instance, RestoreError, Services};
 use lombard_types::{InstanceId, ServiceName, Timestamp};
 
-use super::{attributes, evidence, lease, parse, put_attributes, put_evidence};
+use super::{
+    attributes, evidence, lease, parse, put_attributes, put_evidence, put_standing, standing,
+};
 use crate::machine::RegistryMachine;
 
 impl Snapshot for RegistryMachine {
-    const VERSION: u16 = 1;
+    const VERSION: u16 = 2;
 
     fn write_state(&self, state: &mut StateWriter<'_>) {
         let services = self.services();
@@ -81,7 +83,7 @@ fn number(fields: &mut Reader<'_>) -> Result<u64, DecodeError> {
 }
 
 fn put_instance(fields: &mut Writer<'_>, id: &InstanceId, instance: &Instance) {
-    let Instance { address, attributes, lease, evidence, registered_at } = instance;
+    let Instance { address, attributes, lease, evidence, registered_at, standing } = instance;
     fields.text(id.as_str());
     fields.put(&lease.id.as_u128().to_le_bytes());
     fields.put(&lease.ttl.seconds().to_le_bytes());
@@ -89,6 +91,7 @@ fn put_instance(fields: &mut Writer<'_>, id: &InstanceId, instance: &Instance) {
     put_attributes(fields, attributes);
     put_evidence(fields, evidence);
     put_number(fields, registered_at.unix_nanos());
+    put_standing(fields, standing);
 }
 
 fn instance(fields: &mut Reader<'_>) -> Result<(InstanceId, Instance), DecodeError> {
@@ -99,6 +102,7 @@ fn instance(fields: &mut Reader<'_>) -> Result<(InstanceId, Instance), DecodeErr
         attributes: attributes(fields)?,
         evidence: evidence(fields)?,
         registered_at: Timestamp::from_unix_nanos(number(fields)?),
+        standing: standing(fields)?,
     };
     Ok((id, instance))
 }

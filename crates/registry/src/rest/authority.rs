@@ -2,16 +2,19 @@
 //!
 //! - `registry:read` reads everything; `registry:read:payments` that service only.
 //! - `registry:register:payments` registers, renews and takes out instances of that service; `registry:register` of any.
-//! - `admin` permits everything, also taking out what another client registered.
+//! - `admin` permits everything, also taking out what another client registered, and maintenance.
 
-use std::sync::Arc;
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use axum::extract::FromRequestParts;
 use http::request::Parts;
 use lombard_chassis::{Authenticated, Context, Path, Problem, authenticate};
 use lombard_registry_core::{Evidence, InstanceKey};
-use lombard_token::Scope;
-use lombard_types::ServiceName;
+use lombard_token::{Claims, Scope};
+use lombard_types::{ServiceName, Timestamp};
 
 use crate::problem;
 
@@ -21,15 +24,18 @@ const REGISTER: &str = "register";
 
 /// May read everything. An extractor: else the request ends with 401 or 403.
 #[derive(Debug)]
-pub(super) struct Reader;
+pub(super) struct Reader {
+    /// How long its token is good for: no watch lasts longer.
+    pub(super) expires_in: Duration,
+}
 
 impl<S: Sync> FromRequestParts<S> for Reader {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let token = Authenticated::from_request_parts(parts, state).await?;
-        token.require(FAMILY, READ, None)?;
-        Ok(Self)
+        let claims = token.require(FAMILY, READ, None)?;
+        Ok(Self { expires_in: expires_in(claims) })
     }
 }
 
@@ -37,6 +43,8 @@ impl<S: Sync> FromRequestParts<S> for Reader {
 #[derive(Debug)]
 pub(super) struct ServiceReader {
     pub(super) service: ServiceName,
+    /// How long its token is good for.
+    pub(super) expires_in: Duration,
 }
 
 impl<S: Send + Sync> FromRequestParts<S> for ServiceReader {
@@ -46,8 +54,9 @@ impl<S: Send + Sync> FromRequestParts<S> for ServiceReader {
         let token = Authenticated::from_request_parts(parts, state).await?;
         let Path(service) = Path::<String>::from_request_parts(parts, state).await?;
         let service = service_name(&service)?;
-        token.require(FAMILY, READ, Some(service.as_str()))?;
-        Ok(Self { service })
+        let claims = token.require(FAMILY, READ, Some(service.as_str()))?;
+        let expires_in = expires_in(claims);
+        Ok(Self { service, expires_in })
     }
 }
 
@@ -89,6 +98,26 @@ impl<S: Send + Sync> FromRequestParts<S> for Registrant {
             evidence: Arc::new(evidence),
         })
     }
+}
+
+/// May also do what only operators may. An extractor.
+#[derive(Debug)]
+pub(super) struct Operator(pub(super) Registrant);
+
+impl<S: Send + Sync> FromRequestParts<S> for Operator {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let registrant = Registrant::from_request_parts(parts, state).await?;
+        if !registrant.is_admin {
+            return Err(authenticate::insufficient_scope("admin"));
+        }
+        Ok(Self(registrant))
+    }
+}
+
+fn expires_in(claims: &Claims) -> Duration {
+    claims.expires_at.since(Timestamp::from_system_time(SystemTime::now()))
 }
 
 fn service_name(text: &str) -> Result<ServiceName, Problem> {

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, fmt};
 
 use lombard_chassis::Problem;
-use lombard_registry_core::{Address, Attributes, InstanceKey, Lease, LeaseId, Ttl};
+use lombard_registry_core::{Address, Attributes, Health, InstanceKey, Lease, LeaseId, Note, Ttl};
 use serde::{
     Deserialize, Deserializer, Serialize,
     de::{Error, MapAccess, Visitor},
@@ -22,17 +22,22 @@ pub(super) struct Registration {
     tags: Vec<String>,
     #[serde(default)]
     metadata: Metadata,
+    health: Option<String>,
 }
 
 impl Registration {
     /// Checks the members in the order in which they stand above; the first that does not fit is answered.
-    pub(super) fn check(self, config: &Config) -> Result<(Address, Ttl, Attributes), Problem> {
+    pub(super) fn check(
+        self,
+        config: &Config,
+    ) -> Result<(Address, Ttl, Attributes, Health), Problem> {
         let address = self.url.parse().map_err(problem::from_parse_address_error)?;
         let ttl = checked_ttl(self.ttl_seconds, config)?;
         let limits = config.attribute_limits();
         let attributes = Attributes::new(self.version, self.tags, self.metadata.0, limits)
             .map_err(|error| problem::from_attributes_error(&error))?;
-        Ok((address, ttl, attributes))
+        let health = self.health.as_deref().map_or(Ok(Health::default()), parse_health)?;
+        Ok((address, ttl, attributes, health))
     }
 }
 
@@ -84,6 +89,57 @@ impl Renewal {
     pub(super) fn check(&self) -> Result<LeaseId, Problem> {
         self.lease_id.parse().map_err(|error| problem::invalid_field("lease_id", error))
     }
+}
+
+/// `POST .../report`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Report {
+    lease_id: String,
+    health: String,
+    #[serde(default)]
+    note: String,
+}
+
+impl Report {
+    pub(super) fn check(&self) -> Result<(LeaseId, Health, Note), Problem> {
+        let lease_id =
+            self.lease_id.parse().map_err(|error| problem::invalid_field("lease_id", error))?;
+        Ok((lease_id, parse_health(&self.health)?, parse_note(&self.note)?))
+    }
+}
+
+fn parse_health(text: &str) -> Result<Health, Problem> {
+    text.parse().map_err(|error| problem::invalid_field("health", error))
+}
+
+fn parse_note(text: &str) -> Result<Note, Problem> {
+    text.parse().map_err(|error| problem::invalid_field("note", error))
+}
+
+/// `POST .../drain` and `PUT .../maintenance`: why.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Why {
+    #[serde(default)]
+    note: String,
+}
+
+impl Why {
+    pub(super) fn check(&self) -> Result<Note, Problem> {
+        parse_note(&self.note)
+    }
+}
+
+/// The answer to what changes how an instance stands.
+#[derive(Serialize)]
+pub(super) struct Stands {
+    pub(super) service: String,
+    pub(super) instance: String,
+    /// The state that the change led to, or that an operator had led to before.
+    pub(super) state: &'static str,
+    /// The index of the service.
+    pub(super) index: u64,
 }
 
 /// The answer to a registration.

@@ -57,7 +57,7 @@ impl Api {
         registrant: Registrant,
         body: Registration,
     ) -> Result<Answer<Json<Registered>>, Problem> {
-        let (address, ttl, attributes) = body.check(&self.config)?;
+        let (address, ttl, attributes, health) = body.check(&self.config)?;
         let Registrant { key, evidence, .. } = registrant;
         let lease = Lease { id: LeaseId::from_u128(Uuid::new_v4().as_u128()), ttl };
         let position = self
@@ -66,6 +66,7 @@ impl Api {
                 lease,
                 address: address.clone(),
                 attributes,
+                health,
                 evidence,
             })
             .await?;

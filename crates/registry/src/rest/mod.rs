@@ -7,8 +7,11 @@ mod answer;
 mod authority;
 mod body;
 mod catalog;
+mod history;
 mod instances;
 mod services;
+mod standing;
+mod subscribe;
 mod wait;
 
 use std::sync::Arc;
@@ -53,7 +56,14 @@ pub(crate) fn router(api: Api) -> Router {
             "/services/{service}/instances/{instance}",
             put(instances::register).delete(instances::deregister),
         )
+        .route("/services/{service}/history", get(history::get))
         .route("/services/{service}/instances/{instance}/renew", post(instances::renew))
+        .route("/services/{service}/instances/{instance}/report", post(standing::report))
+        .route("/services/{service}/instances/{instance}/drain", post(standing::drain))
+        .route(
+            "/services/{service}/instances/{instance}/maintenance",
+            put(standing::take_out).delete(standing::put_back),
+        )
         .with_state(api);
     Router::new().nest("/v1/registry", routes).layer(Extension(body_limit))
 }

@@ -1,12 +1,17 @@
 //! Which services there are, and the instances of one.
 
-use axum::extract::State;
+use axum::{
+    extract::State,
+    response::{IntoResponse as _, Response},
+};
+use http::HeaderMap;
 use lombard_chassis::{Problem, Query};
 
 use super::{
     Api,
     answer::{Answer, Encoded},
     authority::{Reader, ServiceReader},
+    subscribe,
     wait::Wait,
 };
 use crate::watch::Topic;
@@ -18,14 +23,19 @@ pub(super) async fn list(State(api): State<Api>, _: Reader) -> Result<Answer<Enc
     Ok(Answer::ok(end.previous(), Encoded(body)))
 }
 
-/// `GET /services/{service}`, also as a long poll. A service that does not exist has no instances and the overall index,
-/// so that one can wait for it to appear.
+/// `GET /services/{service}`, also as a long poll or as a watch. A service that does not exist has no instances and the
+/// overall index, so that one can wait for it to appear.
 pub(super) async fn get(
     State(api): State<Api>,
-    ServiceReader { service }: ServiceReader,
+    ServiceReader { service, expires_in }: ServiceReader,
+    headers: HeaderMap,
     Query(wait): Query<Wait>,
-) -> Result<Answer<Encoded>, Problem> {
-    api.wait(Topic::Service(service.clone()), wait).await?;
+) -> Result<Response, Problem> {
+    let topic = Topic::Service(service.clone());
+    if subscribe::is_wanted(&headers) {
+        return subscribe::respond(api, topic, &headers, expires_in).await;
+    }
+    api.wait(topic, wait).await?;
     let (body, end) = api.view.read_at(|view| view.service_body(&service));
-    Ok(Answer::ok(end.previous(), Encoded(body)))
+    Ok(Answer::ok(end.previous(), Encoded(body)).into_response())
 }

@@ -7,6 +7,8 @@ use lombard_registry_core::{Instance, Service, Services};
 use lombard_types::{InstanceId, ServiceName};
 use serde::Serialize;
 
+use super::history::{Change, History};
+
 #[derive(Serialize)]
 struct ServicesBody<'a> {
     index: u64,
@@ -17,6 +19,8 @@ struct ServicesBody<'a> {
 struct ServiceSummary<'a> {
     service: &'a str,
     instance_count: usize,
+    /// Those that take traffic.
+    serving_count: usize,
     index: u64,
 }
 
@@ -35,6 +39,30 @@ struct InstanceBody<'a> {
     tags: Vec<&'a str>,
     metadata: BTreeMap<&'a str, &'a str>,
     registered_at: String,
+    /// `starting`, `passing`, `warning`, `critical`, `draining` or `maintenance`.
+    state: &'static str,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    note: &'a str,
+}
+
+#[derive(Serialize)]
+struct HistoryBody<'a> {
+    service: &'a str,
+    changes: Vec<ChangeBody<'a>>,
+}
+
+#[derive(Serialize)]
+struct ChangeBody<'a> {
+    index: u64,
+    time: String,
+    instance: &'a str,
+    what: &'static str,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    note: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    client_id: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    request_id: Option<&'a str>,
 }
 
 #[derive(Serialize)]
@@ -57,6 +85,7 @@ pub(super) fn services(services: &Services) -> Bytes {
             .map(|(name, service)| ServiceSummary {
                 service: name.as_str(),
                 instance_count: service.instance_count(),
+                serving_count: serving(service).count(),
                 index: service.index(),
             })
             .collect(),
@@ -75,13 +104,18 @@ pub(super) fn no_service(name: &ServiceName, index: u64) -> Bytes {
     encode(&ServiceBody { service: name.as_str(), index, instances: Vec::new() })
 }
 
+/// The instances that take traffic.
+fn serving(service: &Service) -> impl Iterator<Item = (&InstanceId, &Instance)> {
+    service.instances().filter(|(_, instance)| instance.standing.takes_traffic())
+}
+
 pub(super) fn catalog(services: &Services) -> Bytes {
     encode(&CatalogBody {
         index: services.index(),
         services: services
             .iter()
             .map(|(name, service)| {
-                let endpoints = service.instances().map(|(id, instance)| Endpoint {
+                let endpoints = serving(service).map(|(id, instance)| Endpoint {
                     instance: id.as_str(),
                     url: instance.address.to_string(),
                 });
@@ -89,6 +123,25 @@ pub(super) fn catalog(services: &Services) -> Bytes {
             })
             .collect(),
     })
+}
+
+pub(super) fn history(name: &ServiceName, history: &History, limit: usize) -> Bytes {
+    let changes = history.of(name).take(limit).map(ChangeBody::from).collect();
+    encode(&HistoryBody { service: name.as_str(), changes })
+}
+
+impl<'a> From<&'a Change> for ChangeBody<'a> {
+    fn from(change: &'a Change) -> Self {
+        Self {
+            index: change.index,
+            time: change.time.to_string(),
+            instance: change.key.instance.as_str(),
+            what: change.what,
+            note: &change.note,
+            client_id: change.by.as_ref().map(|(client, _)| &**client),
+            request_id: change.by.as_ref().map(|(_, request)| &**request),
+        }
+    }
 }
 
 fn instance_body<'a>(id: &'a InstanceId, instance: &'a Instance) -> InstanceBody<'a> {
@@ -99,6 +152,8 @@ fn instance_body<'a>(id: &'a InstanceId, instance: &'a Instance) -> InstanceBody
         tags: instance.attributes.tags().collect(),
         metadata: instance.attributes.metadata().collect(),
         registered_at: instance.registered_at.to_string(),
+        state: instance.standing.state(),
+        note: instance.standing.note.as_str(),
     }
 }
 

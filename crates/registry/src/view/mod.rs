@@ -2,15 +2,16 @@
 
 mod bodies;
 mod departed;
+mod history;
 
 use std::{collections::BTreeMap, sync::OnceLock};
 
 use bytes::Bytes;
 use lombard_engine::{At, View};
-use lombard_registry_core::{Event, Recorded, Services};
+use lombard_registry_core::{Event, Recorded, Service, Services};
 use lombard_types::{Position, ServiceName};
 
-use self::departed::Departed;
+use self::{departed::Departed, history::History};
 use crate::{
     lessor::Lessor,
     watch::{Topic, Watches},
@@ -21,6 +22,7 @@ use crate::{
 pub(crate) struct RegistryView {
     services: Services,
     departed: Departed,
+    history: History,
     bodies: Bodies,
     lessor: Lessor,
     watches: Watches,
@@ -42,11 +44,13 @@ impl RegistryView {
         lessor: Lessor,
         watches: Watches,
         services_max: usize,
+        history_max: usize,
         start_tail: Position,
     ) -> Self {
         Self {
             services: Services::default(),
             departed: Departed::new(services_max),
+            history: History::new(history_max),
             bodies: Bodies::default(),
             lessor,
             watches,
@@ -66,6 +70,24 @@ impl RegistryView {
     /// All services with the addresses of their instances.
     pub(crate) fn catalog_body(&self) -> Bytes {
         self.bodies.catalog.get_or_init(|| bodies::catalog(&self.services)).clone()
+    }
+
+    /// The newest changes of a service, the newest first.
+    pub(crate) fn history_body(&self, name: &ServiceName, limit: usize) -> Bytes {
+        bodies::history(name, &self.history, limit)
+    }
+
+    /// What a topic shows, and its index.
+    pub(crate) fn body_of(&self, topic: &Topic) -> (u64, Bytes) {
+        match topic {
+            Topic::Overall => (self.services.index(), self.catalog_body()),
+            Topic::Service(name) => (self.service_index(name), self.service_body(name)),
+        }
+    }
+
+    /// The index of what [`Self::service_body`] shows.
+    pub(crate) fn service_index(&self, name: &ServiceName) -> u64 {
+        self.services.get(name).map_or(self.services.index(), Service::index)
     }
 
     /// One service with all about its instances. Empty, with the overall index, where it does not exist.
@@ -99,6 +121,7 @@ impl RegistryView {
     fn move_lease(&self, event: &Event) {
         match event {
             Event::Registered { key, lease, .. } => self.lessor.grant(*lease, key.clone()),
+            Event::Stood { .. } => {}
             Event::Deregistered { lease_id, .. } => self.lessor.remove(*lease_id),
         }
     }
@@ -127,10 +150,11 @@ impl View for RegistryView {
             // How long the replay took says nothing about the instances either.
             self.lessor.renew_all();
         }
-        let (Event::Registered { key, .. } | Event::Deregistered { key, .. }) = event;
-        self.forget_bodies(&key.service, recorded.index());
+        let service = &event.key().service;
+        self.forget_bodies(service, recorded.index());
+        self.history.push(event, recorded);
         // Those who wake read under the lock that is held now, so they see all events of the record.
-        self.watches.wake(&key.service);
+        self.watches.wake(service);
     }
 }
 

@@ -6,7 +6,7 @@ use lombard_types::Timestamp;
 use super::*;
 
 fn view() -> RegistryView {
-    RegistryView::new(Lessor::new(), Watches::new(10), 10, Position::START)
+    RegistryView::new(Lessor::new(), Watches::new(10), 10, 10, Position::START)
 }
 
 fn key(service: &str) -> InstanceKey {

@@ -33,13 +33,14 @@ async fn a_registration_is_read_back_at_once() {
     expected = json!({ "service": "payments", "index": 1, "instances": [{
         "instance": "one", "url": "http://127.0.0.1:9000", "version": "1.2.0",
         "tags": ["a", "blue"], "metadata": { "zone": "eu-1" }, "registered_at": registered_at,
+        "state": "passing",
     }] });
     assert_eq!(found.body, expected);
 
     let services = registry.get("/services").send().await;
     expected = json!({ "index": 2, "services": [
-        { "service": "accounts", "instance_count": 1, "index": 2 },
-        { "service": "payments", "instance_count": 1, "index": 1 },
+        { "service": "accounts", "instance_count": 1, "serving_count": 1, "index": 2 },
+        { "service": "payments", "instance_count": 1, "serving_count": 1, "index": 1 },
     ] });
     assert_eq!(services.body, expected);
 

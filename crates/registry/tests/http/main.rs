@@ -3,5 +3,7 @@
 
 mod lifecycle;
 mod problems;
+mod standing;
 mod support;
 mod waiting;
+mod watching;

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use lombard_engine::{At, Decision, Machine as _, state_from_bytes, state_to_bytes};
 use lombard_registry_core::{
-    AttributeLimits, Attributes, Command, Evidence, InstanceKey, Lease, LeaseId, Limits, Ttl,
+    AttributeLimits, Attributes, Command, Evidence, Health, InstanceKey, Lease, LeaseId, Limits,
+    Ttl,
 };
 use lombard_types::Position;
 use proptest::prelude::*;
@@ -34,6 +35,7 @@ fn register(key: InstanceKey, lease: u8, client: u8) -> Command {
         lease: Lease { id: LeaseId::from_u128(lease.into()), ttl: Ttl::from_seconds(258).unwrap() },
         address: "http://h:1".parse().unwrap(),
         attributes: Attributes::new(Some("v"), ["a"], [("k", "w")], AttributeLimits::MAX).unwrap(),
+        health: Health::Starting,
         evidence: evidence(client),
     }
 }
@@ -61,15 +63,15 @@ fn submit(machine: &mut RegistryMachine, position: u64, command: Command) -> Str
 
 /// These bytes are in people's snapshots. A failing test means that a new version is needed.
 #[test]
-fn golden_bytes_of_version_1() {
+fn golden_bytes_of_version_2() {
     let mut machine = empty();
     submit(&mut machine, 6, register(key(1, 2), 2, 3));
     let mut expected = b"\x10\0\0\0\x07\0\0\0\0\0\0\0\x01\0\0\0\0\0\0\0".to_vec();
     expected.extend(b"\x15\0\0\0\x04pay1\x07\0\0\0\0\0\0\0\x01\0\0\0\0\0\0\0");
-    expected.extend(b"\x41\0\0\0\x012\x02");
+    expected.extend(b"\x44\0\0\0\x012\x02");
     expected.extend([0; 15]);
     expected.extend(b"\x02\x01\x0ahttp://h:1\x01v\x01\0\0\0\x01a\x01\0\0\0\x01k\x01w");
-    expected.extend(b"\x02c3\x01s\x01t\x01r\0\xee\x03\0\0\0\0\0\0");
+    expected.extend(b"\x02c3\x01s\x01t\x01r\0\xee\x03\0\0\0\0\0\0\0\0\0");
     assert_eq!(state_to_bytes(&machine), expected);
 }
 

@@ -6,8 +6,9 @@ use axum::{
     Router,
     body::Body,
     extract::Request,
-    http::{HeaderMap, Method, StatusCode},
+    http::{HeaderMap, HeaderValue, Method, StatusCode},
     middleware,
+    response::Response,
 };
 use http_body_util::BodyExt;
 use lombard_chassis::{CancellationToken, Health, Metrics, context, extract};
@@ -67,6 +68,7 @@ pub(crate) struct Call {
     client: &'static str,
     scope: Option<String>,
     content_type: Option<&'static str>,
+    headers: Vec<(&'static str, HeaderValue)>,
     body: String,
 }
 
@@ -132,6 +134,7 @@ impl Harness {
             client: "tester",
             scope: Some("registry:read registry:register".to_owned()),
             content_type: Some("application/json"),
+            headers: Vec::new(),
             body,
         }
     }
@@ -181,7 +184,21 @@ impl Call {
         self
     }
 
+    pub(crate) fn header(mut self, name: &'static str, value: HeaderValue) -> Self {
+        self.headers.push((name, value));
+        self
+    }
+
     pub(crate) async fn send(self) -> Answer {
+        let (parts, body) = self.respond().await.into_parts();
+        let bytes = body.collect().await.unwrap().to_bytes();
+        let body = serde_json::from_slice(&bytes)
+            .unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(&bytes)));
+        Answer { status: parts.status, headers: parts.headers, body }
+    }
+
+    /// The answer before its body has arrived.
+    pub(crate) async fn respond(self) -> Response {
         let mut request = Request::builder().method(self.method).uri(self.path);
         if let Some(scope) = self.scope {
             let token = Tokens.issue(self.client, &scope);
@@ -190,12 +207,10 @@ impl Call {
         if let Some(content_type) = self.content_type {
             request = request.header("content-type", content_type);
         }
+        for (name, value) in self.headers {
+            request = request.header(name, value);
+        }
         let request = request.body(Body::from(self.body)).unwrap();
-        let response = self.router.oneshot(request).await.unwrap();
-        let (parts, body) = response.into_parts();
-        let bytes = body.collect().await.unwrap().to_bytes();
-        let body = serde_json::from_slice(&bytes)
-            .unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(&bytes)));
-        Answer { status: parts.status, headers: parts.headers, body }
+        self.router.oneshot(request).await.unwrap()
     }
 }
