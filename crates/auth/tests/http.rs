@@ -18,7 +18,8 @@ use lombard_auth::{Auth, Config, Deps};
 use lombard_chassis::{CancellationToken, Health, Metrics};
 use lombard_log::{Log as _, MemoryLog};
 use lombard_token::{
-    CLIENT_ASSERTION_TYPE, Jwks, KeySource, KeySourceError, SigningKey, Verifier, client_assertion,
+    Algorithm, CLIENT_ASSERTION_TYPE, Jwks, KeySource, KeySourceError, SigningKey, Verifier,
+    client_assertion,
 };
 use lombard_types::Timestamp;
 use serde_json::{Value, json};
@@ -672,6 +673,23 @@ async fn a_restart_keeps_clients_and_key_and_brings_nothing_back() {
     assert_eq!(wide.status, StatusCode::UNAUTHORIZED);
 }
 
+/// As partners' libraries do it: a key for EdDSA, no `typ` in the assertion.
+#[tokio::test]
+async fn a_client_may_have_a_key_of_another_kind() {
+    let role = Role::start().await;
+    let key = SigningKey::generate_for(Algorithm::EdDsa).unwrap();
+    let new =
+        json!({ "client_id": "ed", "name": "Ed", "scope": "ledger:read", "jwk": key.public_jwk() });
+    let made = role.admin(Method::POST, "/v1/auth/clients", Some(new)).await;
+    assert_eq!((made.status, &made.body["jwk"]["crv"]), (StatusCode::CREATED, &json!("Ed25519")));
+    let assertion = client_assertion(&key, "ed", ISSUER, "1", now()).unwrap();
+    let form = format!(
+        "grant_type=client_credentials&client_assertion_type={CLIENT_ASSERTION_TYPE}&client_assertion={assertion}"
+    );
+    let answer = role.token(None, &form).await;
+    assert_eq!(answer.status, StatusCode::OK, "{}", answer.body);
+}
+
 #[tokio::test]
 async fn metadata_and_keys_are_cacheable() {
     let role = Role::start().await;
@@ -680,6 +698,8 @@ async fn metadata_and_keys_are_cacheable() {
     assert_eq!(metadata.body["issuer"], ISSUER);
     assert_eq!(metadata.body["token_endpoint"], format!("{ISSUER}/oauth/token"));
     assert_eq!(metadata.body["authorization_details_types_supported"], json!(["payment"]));
+    let algorithms = &metadata.body["token_endpoint_auth_signing_alg_values_supported"];
+    assert_eq!(*algorithms, json!(["ES256", "EdDSA", "PS256"]));
     let keys = role.send(Request::get("/oauth/jwks").body(Body::empty()).unwrap()).await;
     let etag = keys.headers[header::ETAG].clone();
     let again = Request::get("/oauth/jwks")

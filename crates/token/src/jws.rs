@@ -1,15 +1,16 @@
 //! The JWS compact form (RFC 7515 section 3.1), read as strictly as it can be (RFC 8725).
 
-use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED, ParsedPublicKey};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::{Map, Value};
 
-use crate::json;
+use crate::{Algorithm, PublicJwk, json, verification_key::VerificationKey};
 
 /// Longest token that is looked at, in bytes.
 pub const TOKEN_BYTES_MAX: usize = 8 << 10;
-/// An ES256 signature: two numbers of 32 bytes (RFC 7518 section 3.4).
-const SIGNATURE_BYTES: usize = 64;
+/// The longest signature: of an RSA key of 4096 bits.
+const SIGNATURE_BYTES_MAX: usize = 512;
+/// Longest `kid`, in bytes.
+const KID_BYTES_MAX: usize = 128;
 
 /// Why a text is not a token that can be trusted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -29,8 +30,8 @@ pub enum JwsError {
     /// The header names keys, extensions or options that have no place here.
     #[error("the header has a member that is not allowed")]
     HeaderMember,
-    /// Another algorithm than the key's.
-    #[error("the algorithm is not ES256")]
+    /// None of the algorithms that are accepted, or another one than the key's.
+    #[error("the algorithm is not the key's")]
     Algorithm,
     /// A token made for another purpose.
     #[error("the typ is not the expected one")]
@@ -38,6 +39,9 @@ pub enum JwsError {
     /// No `kid`, or not a text.
     #[error("the header names no key")]
     KeyId,
+    /// The embedded key of a proof is missing, malformed or private.
+    #[error("the header has no public key that can be used")]
+    EmbeddedKey,
     /// The signature does not fit.
     #[error("the signature does not fit")]
     Signature,
@@ -46,17 +50,46 @@ pub enum JwsError {
     Claims,
 }
 
+/// What a header must say for one purpose. Whatever else it says is refused: `crit`, `b64`, `zip`, `jku`, `x5u`, `x5c` and
+/// others could change what the token means, or where its key comes from.
+#[derive(Clone, Copy)]
+pub(crate) struct HeaderRules {
+    /// The values of `typ` for this purpose.
+    pub(crate) types: &'static [&'static str],
+    /// Whether `typ` may be left out.
+    pub(crate) may_omit_type: bool,
+    pub(crate) key: KeyRule,
+}
+
+/// How a header says which key.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum KeyRule {
+    /// By `kid`, which must be there.
+    Kid,
+    /// The verifier knows the only key; a `kid` is passed over.
+    Known,
+    /// By the key itself, as `jwk`: only where the key need not be trusted (DPoP).
+    Embedded,
+}
+
 /// A token whose form is good and whose signature is yet to be checked.
 pub(crate) struct Unverified<'a> {
     signed: &'a str,
     claims: &'a str,
-    signature: [u8; SIGNATURE_BYTES],
-    pub(crate) kid: String,
+    signature: Vec<u8>,
+    pub(crate) header: Header,
+}
+
+/// What was read of a header.
+pub(crate) struct Header {
+    pub(crate) algorithm: Algorithm,
+    pub(crate) kid: Option<String>,
+    pub(crate) jwk: Option<PublicJwk>,
 }
 
 impl<'a> Unverified<'a> {
-    /// Reads the form and the header of a token whose `typ` must be one of `types`.
-    pub(crate) fn parse(token: &'a str, types: &[&str]) -> Result<Self, JwsError> {
+    /// Reads the form and the header.
+    pub(crate) fn parse(token: &'a str, rules: HeaderRules) -> Result<Self, JwsError> {
         if token.len() > TOKEN_BYTES_MAX {
             return Err(JwsError::TooLong);
         }
@@ -65,50 +98,65 @@ impl<'a> Unverified<'a> {
         if claims.contains('.') || header.is_empty() || claims.is_empty() {
             return Err(JwsError::Parts);
         }
-        let kid = read_header(&decode(header)?, types)?;
-        let signature =
-            decode(signature)?.as_slice().try_into().map_err(|_| JwsError::Signature)?;
-        Ok(Self { signed, claims, signature, kid })
+        let header = read_header(&decode(header)?, rules)?;
+        let signature = decode(signature)?;
+        if signature.is_empty() || signature.len() > SIGNATURE_BYTES_MAX {
+            return Err(JwsError::Signature);
+        }
+        Ok(Self { signed, claims, signature, header })
     }
 
-    /// The claims, if the signature fits.
-    pub(crate) fn verify(self, key: &ParsedPublicKey) -> Result<Map<String, Value>, JwsError> {
-        key.verify_sig(self.signed.as_bytes(), &self.signature).map_err(|_| JwsError::Signature)?;
+    /// The claims, if the algorithm is the key's and the signature fits.
+    pub(crate) fn verify(self, key: &VerificationKey) -> Result<Map<String, Value>, JwsError> {
+        if self.header.algorithm != key.algorithm() {
+            return Err(JwsError::Algorithm);
+        }
+        key.verify(self.signed.as_bytes(), &self.signature)?;
         json::parse_object(&decode(self.claims)?).map_err(|_| JwsError::Claims)
     }
-}
-
-/// The key in the form that verifies fastest.
-pub(crate) fn parse_key(point: &[u8]) -> Result<ParsedPublicKey, JwsError> {
-    ParsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, point).map_err(|_| JwsError::Signature)
 }
 
 fn decode(part: &str) -> Result<Vec<u8>, JwsError> {
     URL_SAFE_NO_PAD.decode(part).map_err(|_| JwsError::Encoding)
 }
 
-/// Checks the header and answers its `kid`.
-fn read_header(header: &[u8], types: &[&str]) -> Result<String, JwsError> {
+fn read_header(header: &[u8], rules: HeaderRules) -> Result<Header, JwsError> {
     let mut members = json::parse_object(header).map_err(|_| JwsError::Header)?;
-    let mut text = |name: &str| match members.remove(name) {
-        Some(Value::String(text)) => Some(text),
-        _ => None,
+    let algorithm = match members.remove("alg") {
+        Some(Value::String(name)) => Algorithm::from_name(&name).ok_or(JwsError::Algorithm)?,
+        _ => return Err(JwsError::Algorithm),
     };
-    if text("alg").as_deref() != Some("ES256") {
-        return Err(JwsError::Algorithm);
+    match members.remove("typ") {
+        Some(Value::String(typ)) if is_type(&typ, rules.types) => {}
+        None if rules.may_omit_type => {}
+        _ => return Err(JwsError::Type),
     }
-    // RFC 7515 section 4.1.9: compared as media types, that is without case and without `application/`.
-    let typ = text("typ").ok_or(JwsError::Type)?.to_ascii_lowercase();
-    let typ = typ.strip_prefix("application/").unwrap_or(&typ);
-    if !types.iter().any(|wanted| wanted.eq_ignore_ascii_case(typ)) {
-        return Err(JwsError::Type);
-    }
-    let kid = text("kid").filter(|kid| !kid.is_empty()).ok_or(JwsError::KeyId)?;
-    // Whatever is left could change what the token means: crit, b64, zip, jwk, jku, x5u, x5c ...
+    let is_kid = |kid: &String| !kid.is_empty() && kid.len() <= KID_BYTES_MAX;
+    let kid = match members.remove("kid") {
+        Some(Value::String(kid)) if is_kid(&kid) => Some(kid),
+        None if rules.key != KeyRule::Kid => None,
+        _ => return Err(JwsError::KeyId),
+    };
+    let jwk = match rules.key {
+        KeyRule::Kid | KeyRule::Known => None,
+        KeyRule::Embedded => match members.remove("jwk") {
+            Some(Value::Object(jwk)) => {
+                Some(PublicJwk::from_members(jwk).map_err(|_| JwsError::EmbeddedKey)?)
+            }
+            _ => return Err(JwsError::EmbeddedKey),
+        },
+    };
     if !members.is_empty() {
         return Err(JwsError::HeaderMember);
     }
-    Ok(kid)
+    Ok(Header { algorithm, kid, jwk })
+}
+
+/// RFC 7515 section 4.1.9: compared as media types, that is without case and without `application/`.
+fn is_type(typ: &str, types: &[&str]) -> bool {
+    let typ = typ.to_ascii_lowercase();
+    let typ = typ.strip_prefix("application/").unwrap_or(&typ);
+    types.iter().any(|wanted| wanted.eq_ignore_ascii_case(typ))
 }
 
 /// One claim of a token that nothing is known about yet. Never trust it: it only says where to look.

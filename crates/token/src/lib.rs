@@ -1,22 +1,26 @@
 //! Access tokens: made ([`SigningKey`], [`Claims`]) and checked ([`Verifier`]), strictly.
 //!
-//! JWTs per RFC 9068, signed with ES256, in the JWS compact form and no other. Each key has exactly one algorithm, each
-//! purpose one `typ`; members said twice, `crit`, embedded keys, padding, oversize and deep nesting are refused. Keys
+//! JWTs per RFC 9068, signed with ES256, EdDSA or PS256, in the JWS compact form and no other. The kind of a key fixes its
+//! one algorithm, each purpose has its `typ`; members said twice, `crit`, embedded keys, padding, oversize and deep nesting are refused. Keys
 //! arrive through a [`KeySource`]: this crate does no I/O.
 //!
 //! Start reading at [`Verifier`], then `jws`.
 #![warn(missing_docs)]
 
+mod algorithm;
 mod assertion;
 mod authorization_details;
 mod claims;
+mod dpop;
 mod json;
 mod jwk;
 mod jws;
 mod scope;
 mod signing_key;
+mod verification_key;
 mod verifier;
 
+pub use algorithm::Algorithm;
 pub use assertion::{
     AssertionError, CLIENT_ASSERTION_TYPE, ClientAssertion, claimed_client, client_assertion,
     verify_client_assertion,
@@ -27,6 +31,7 @@ pub use authorization_details::{
     PaymentId,
 };
 pub use claims::{ACCESS_TOKEN_TYPE, Claims, ClaimsError};
+pub use dpop::{DpopError, DpopProof, DpopRequest, dpop_proof, verify_dpop_proof};
 pub use jwk::{Jwks, ParseJwkError, PublicJwk};
 pub use jws::{JwsError, TOKEN_BYTES_MAX};
 pub use scope::{ParseScopeError, Scope, ScopeSet};

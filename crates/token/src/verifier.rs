@@ -8,7 +8,7 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
-use aws_lc_rs::{digest, signature::ParsedPublicKey};
+use aws_lc_rs::digest;
 use futures_util::future::BoxFuture;
 use lombard_types::Timestamp;
 use parking_lot::RwLock;
@@ -16,9 +16,12 @@ use tokio::sync::Mutex;
 
 use crate::{
     ACCESS_TOKEN_TYPE, Claims, ClaimsError, Jwks, JwsError,
-    jws::{self, Unverified},
+    jws::{HeaderRules, KeyRule, Unverified},
+    verification_key::VerificationKey,
 };
 
+const RULES: HeaderRules =
+    HeaderRules { types: &[ACCESS_TOKEN_TYPE], may_omit_type: false, key: KeyRule::Kid };
 /// How far the issuer's clock and ours may differ.
 const SKEW: Duration = Duration::from_secs(30);
 /// After a fetch of keys, an unknown key id leads to another one only after this long.
@@ -73,7 +76,7 @@ struct Shared {
 
 #[derive(Default)]
 struct Keys {
-    by_id: HashMap<Box<str>, ParsedPublicKey>,
+    by_id: HashMap<Box<str>, VerificationKey>,
 }
 
 impl fmt::Debug for Verifier {
@@ -119,7 +122,7 @@ impl Verifier {
         let jwks = self.shared.source.fetch().await?;
         let mut keys = Keys::default();
         for key in &jwks.keys {
-            match jws::parse_key(key.point()) {
+            match VerificationKey::new(key.material()) {
                 Ok(parsed) => drop(keys.by_id.insert(key.kid().into(), parsed)),
                 Err(_) => return Err(KeySourceError(format!("key {} is malformed", key.kid()))),
             }
@@ -138,12 +141,13 @@ impl Verifier {
             claims.check_time(now, SKEW)?;
             return Ok(claims);
         }
-        let unverified = Unverified::parse(token, &[ACCESS_TOKEN_TYPE])?;
+        let unverified = Unverified::parse(token, RULES)?;
         let keys = self.shared.keys.load();
         if keys.by_id.is_empty() {
             return Err(VerifyError::NoKeys);
         }
-        let key = keys.by_id.get(unverified.kid.as_str()).ok_or(VerifyError::UnknownKey)?;
+        let kid = unverified.header.kid.as_deref().ok_or(JwsError::KeyId)?;
+        let key = keys.by_id.get(kid).ok_or(VerifyError::UnknownKey)?;
         let claims = Claims::read(&unverified.verify(key)?)?;
         claims.check(&self.shared.issuer, &self.shared.audience, now, SKEW)?;
         let claims = Arc::new(claims);

@@ -17,8 +17,8 @@ use std::{
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use futures_util::future::BoxFuture;
 use lombard_token::{
-    AuthorizationDetails, Claims, ClaimsError, Jwks, JwsError, KeySource, KeySourceError,
-    ParseJwkError, PaymentId, PublicJwk, SigningKey, Verifier, VerifyError,
+    Algorithm, AuthorizationDetails, Claims, ClaimsError, Jwks, JwsError, KeySource,
+    KeySourceError, ParseJwkError, PaymentId, PublicJwk, SigningKey, Verifier, VerifyError,
 };
 use lombard_types::Timestamp;
 use parking_lot::Mutex;
@@ -441,6 +441,24 @@ async fn tokens_round_trip() {
     assert!(!format!("{key:?}").contains(&token));
 }
 
+/// Two keys of two kinds: a token says the algorithm of its key, and no other.
+#[tokio::test]
+async fn a_key_has_one_algorithm() {
+    let (ec, ed) =
+        (SigningKey::generate().unwrap(), SigningKey::generate_for(Algorithm::EdDsa).unwrap());
+    let verifier = verifier(&Source::of(&[&ec, &ed])).await;
+    for key in [&ec, &ed] {
+        verifier.verify(&key.sign("at+jwt", claims().to_string().as_bytes()).unwrap()).unwrap();
+    }
+    for (kid, alg) in [(&ed, "ES256"), (&ec, "EdDSA"), (&ec, "PS256")] {
+        let kid = kid.public_jwk().kid();
+        let header = format!(r#"{{"alg":"{alg}","typ":"at+jwt","kid":"{kid}"}}"#);
+        let token = signed(&ec, &header, &claims().to_string());
+        let found = verifier.verify(&token).map(|_| ());
+        assert_eq!(found, Err(VerifyError::Jws(JwsError::Algorithm)), "{header}");
+    }
+}
+
 #[tokio::test]
 async fn details_alone_are_enough() {
     let key = SigningKey::generate().unwrap();
@@ -467,7 +485,8 @@ fn public_keys_are_read_strictly() {
         changed[name] = value;
         PublicJwk::parse(changed.to_string().as_bytes())
     };
-    assert_eq!(change("kty", json!("RSA")), Err(ParseJwkError::Unsupported));
+    assert_eq!(change("kty", json!("RSA")), Err(ParseJwkError::Malformed));
+    assert_eq!(change("kty", json!("EC2")), Err(ParseJwkError::Unsupported));
     assert_eq!(change("crv", json!("P-384")), Err(ParseJwkError::Unsupported));
     assert_eq!(change("alg", json!("ES384")), Err(ParseJwkError::Unsupported));
     assert_eq!(change("use", json!("enc")), Err(ParseJwkError::Unsupported));
@@ -476,9 +495,11 @@ fn public_keys_are_read_strictly() {
     assert_eq!(change("y", Value::Null), Err(ParseJwkError::Malformed));
     // Not a point of the curve.
     assert_eq!(change("x", json!(URL_SAFE_NO_PAD.encode([1; 32]))), Err(ParseJwkError::Malformed));
-    let both = json!({ "keys": [text, { "kty": "RSA", "n": "AQAB", "e": "AQAB" }] });
+    let both = json!({ "keys": [text, { "kty": "oct-like" }, { "kty": "RSA", "n": "wQAB", "e": "AQAB" }] });
     assert_eq!(Jwks::parse(both.to_string().as_bytes()), Ok(Jwks { keys: vec![key] }));
     assert_eq!(Jwks::parse(b"{}"), Err(ParseJwkError::Malformed));
-    let many = json!({ "keys": vec![text; 33] });
+    let many = json!({ "keys": vec![text.clone(); 33] });
     assert_eq!(Jwks::parse(many.to_string().as_bytes()), Err(ParseJwkError::TooMany));
+    let twice = json!({ "keys": [text, text] });
+    assert_eq!(Jwks::parse(twice.to_string().as_bytes()), Err(ParseJwkError::KeyIdTwice));
 }
