@@ -39,6 +39,34 @@ pub struct Config {
     pub page_examined_max: usize,
     /// Subscriptions at once; one more is refused as overloaded.
     pub subscriptions_max: usize,
+    /// Consumer groups.
+    pub groups_max: usize,
+    /// Consumers with deliveries, of one group.
+    pub group_consumers_max: usize,
+    /// Events of one group that were read and are not settled: about 250 bytes of memory each.
+    pub group_window_events_max: usize,
+    /// Events of one group that its consumers may have, at most; a group may be made with less.
+    pub group_in_flight_max: u32,
+    /// Dead letters of one group. Where there are as many, events are tried again instead of being given up.
+    pub group_dead_letters_max: usize,
+    /// Events of one pull. So many times `event_bytes_max` is the largest answer.
+    pub group_deliveries_max: u32,
+    /// Receipts of one acknowledgement, and dead letters of one replay.
+    pub group_receipts_max: usize,
+    /// Events that are read ahead into a group's window at once.
+    pub group_read_ahead_events: usize,
+    /// Consumers that wait for events at once; one more is refused as overloaded.
+    pub group_waits_max: usize,
+    /// How long a pull waits for events, at most.
+    pub group_wait_ms_max: u64,
+    /// How long a consumer may keep a delivery without asking for more time, at most.
+    pub group_visibility_ms_max: u64,
+    /// Longest delay between two attempts.
+    pub group_delay_ms_max: u64,
+    /// Attempts of one event, at most; a group may be made with less.
+    pub group_attempts_max: u32,
+    /// Records of the groups' log after which there is a snapshot and the log is trimmed.
+    pub group_snapshot_records: u64,
     /// How long a read with `at_least` waits for the read side.
     pub wait_ms_max: u64,
     /// How long a write waits before its outcome is reported as unknown.
@@ -66,6 +94,20 @@ impl Default for Config {
             index_memory_events: 128 << 10,
             page_examined_max: 100_000,
             subscriptions_max: 2000,
+            groups_max: 100,
+            group_consumers_max: 100,
+            group_window_events_max: 4096,
+            group_in_flight_max: 2048,
+            group_dead_letters_max: 10_000,
+            group_deliveries_max: 100,
+            group_receipts_max: 1000,
+            group_read_ahead_events: 512,
+            group_waits_max: 1000,
+            group_wait_ms_max: 20_000,
+            group_visibility_ms_max: 12 * 3_600_000,
+            group_delay_ms_max: 24 * 3_600_000,
+            group_attempts_max: 1000,
+            group_snapshot_records: 100_000,
             wait_ms_max: 2000,
             submit_ms_max: 10_000,
             queue_commands_max: 8192,
@@ -77,6 +119,9 @@ impl Default for Config {
 /// What a record holds beside the events: evidence, names and framing. An event itself is never longer stored than in
 /// JSON.
 const RECORD_MARGIN_BYTES: usize = 16 << 10;
+
+/// What happens to an event of a group takes at most 20 bytes in a record of 4 MiB.
+const GROUP_RECORD_EVENTS_MAX: usize = 200_000;
 
 impl Config {
     /// Every mistake in it, one line each.
@@ -118,6 +163,36 @@ impl Config {
             self.page_events_default <= self.page_events_max,
             "page_events_default is over page_events_max",
         );
+        for (name, value) in [
+            ("groups_max", self.groups_max),
+            ("group_consumers_max", self.group_consumers_max),
+            ("group_dead_letters_max", self.group_dead_letters_max),
+            ("group_receipts_max", self.group_receipts_max),
+            ("group_read_ahead_events", self.group_read_ahead_events),
+        ] {
+            expect(value > 0, &format!("{name} is 0"));
+        }
+        for (name, value) in [
+            ("group_in_flight_max", self.group_in_flight_max),
+            ("group_deliveries_max", self.group_deliveries_max),
+            ("group_attempts_max", self.group_attempts_max),
+        ] {
+            expect(value > 0, &format!("{name} is 0"));
+        }
+        expect(self.group_snapshot_records > 0, "group_snapshot_records is 0");
+        expect(
+            u64::from(self.group_in_flight_max)
+                <= u64::try_from(self.group_window_events_max).unwrap_or(u64::MAX),
+            "group_in_flight_max is over group_window_events_max",
+        );
+        expect(
+            self.group_window_events_max.max(self.group_dead_letters_max)
+                <= GROUP_RECORD_EVENTS_MAX,
+            &format!(
+                "group_window_events_max or group_dead_letters_max is over {GROUP_RECORD_EVENTS_MAX}: what happens to \
+                 them must fit in one record of the log"
+            ),
+        );
         expect(self.submit_ms_max > 0, "submit_ms_max is 0");
         expect(self.queue_commands_max > 0, "queue_commands_max is 0");
         expect(self.group_commands_max > 0, "group_commands_max is 0");
@@ -133,6 +208,19 @@ impl Config {
             append_streams_max: self.append_streams_max,
             append_events_max: self.batch_events_max,
         }
+    }
+
+    pub(crate) fn group_limits(&self) -> core::group::Limits {
+        core::group::Limits {
+            groups_max: self.groups_max,
+            consumers_max: self.group_consumers_max,
+            window_max: self.group_window_events_max,
+            dead_letters_max: self.group_dead_letters_max,
+        }
+    }
+
+    pub(crate) fn group_engine_limits(&self) -> Limits {
+        self.engine_limits()
     }
 
     pub(crate) fn engine_limits(&self) -> Limits {

@@ -27,6 +27,7 @@ mod config;
 #[cfg(fuzzing)]
 #[doc(hidden)]
 pub mod fuzzing;
+mod groups;
 mod index;
 mod live;
 mod machine;
@@ -40,6 +41,7 @@ mod showing;
 
 pub use codec::EventCodec;
 pub use config::Config;
+pub use groups::GroupsLog;
 pub use index::OpenError;
 pub use machine::{EventStoreMachine, Reply};
 pub use service::{Deps, EventStore, NewError};

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use lombard_chassis::{Problem, ProblemType, problems};
 use lombard_engine::{DecodeError, SubmitError};
-use lombard_eventstore_core::{DocumentKey, Rejection, Unreadable};
+use lombard_eventstore_core::{DocumentKey, Rejection, Unreadable, group};
 use lombard_types::{Position, StreamName};
 
 use crate::{
@@ -63,6 +63,19 @@ pub const CONDITION_FAILED: ProblemType =
 pub const WRONG_DOCUMENT_REVISION: ProblemType =
     ProblemType::new(412, "wrong-document-revision", "Wrong document revision");
 
+/// There is no consumer group of that name.
+pub const GROUP_NOT_FOUND: ProblemType =
+    ProblemType::new(404, "group-not-found", "Consumer group not found");
+/// There is a consumer group of that name with other settings.
+pub const GROUP_EXISTS: ProblemType =
+    ProblemType::new(409, "group-exists", "Consumer group exists with other settings");
+/// As many consumer groups, or consumers of one, as the limit allows.
+pub const TOO_MANY_GROUPS: ProblemType =
+    ProblemType::new(409, "too-many-groups", "Too many consumer groups");
+/// As many consumers have deliveries of the group as the limit allows.
+pub const TOO_MANY_CONSUMERS: ProblemType =
+    ProblemType::new(429, "too-many-consumers", "Too many consumers");
+
 /// All of the event store's own, for documentation and its test.
 pub const ALL: &[ProblemType] = &[
     INVALID_EVENT,
@@ -80,10 +93,46 @@ pub const ALL: &[ProblemType] = &[
     WRONG_EXPECTED_REVISION,
     CONDITION_FAILED,
     WRONG_DOCUMENT_REVISION,
+    GROUP_NOT_FOUND,
+    GROUP_EXISTS,
+    TOO_MANY_GROUPS,
+    TOO_MANY_CONSUMERS,
 ];
 
 /// An append without known effect.
 pub(crate) fn from_submit_error(error: SubmitError<Rejection>) -> Problem {
+    from_submit(error, from_rejection)
+}
+
+/// A command about a consumer group without known effect.
+pub(crate) fn from_group_error(error: SubmitError<group::Rejection>) -> Problem {
+    from_submit(error, |rejection, _| from_group_rejection(&rejection))
+}
+
+pub(crate) fn from_group_rejection(rejection: &group::Rejection) -> Problem {
+    let problem = match rejection {
+        group::Rejection::NotFound { group } => {
+            Problem::new(&GROUP_NOT_FOUND).with("group", group.as_str())
+        }
+        group::Rejection::OtherSettings { group } => {
+            Problem::new(&GROUP_EXISTS).with("group", group.as_str())
+        }
+        group::Rejection::TooManyGroups { count_max } => {
+            Problem::new(&TOO_MANY_GROUPS).with("limit", *count_max)
+        }
+        group::Rejection::TooManyConsumers { count_max } => {
+            Problem::new(&TOO_MANY_CONSUMERS).with("limit", *count_max).retry_after(SOON)
+        }
+        // Told only to whoever reads ahead, which tries again.
+        group::Rejection::Stale => Problem::new(&problems::OVERLOADED).retry_after(SOON),
+    };
+    problem.detail(rejection.to_string())
+}
+
+fn from_submit<R>(
+    error: SubmitError<R>,
+    from_rejection: impl FnOnce(R, Option<Position>) -> Problem,
+) -> Problem {
     match error {
         SubmitError::Rejected { rejection, position } => from_rejection(rejection, position),
         SubmitError::Overloaded | SubmitError::Expired => {

@@ -13,6 +13,7 @@ use crate::{
     Config,
     api::Api,
     codec::EventCodec,
+    groups::{ConsumerGroups, GroupsLog, Parts},
     index::{EventIndex, OpenError},
     live,
     machine::EventStoreMachine,
@@ -29,6 +30,8 @@ pub struct Deps {
     pub log: SharedLog,
     /// Where the role keeps its index of the log. It can be deleted while the role does not run.
     pub index_directory: PathBuf,
+    /// Where the role keeps its consumer groups.
+    pub groups: GroupsLog,
     /// Verifies tokens that are issued for this role.
     pub verifier: Verifier,
     /// Told when the role is ready, and what is in the way.
@@ -48,6 +51,7 @@ impl std::fmt::Debug for Deps {
 pub struct EventStore {
     api: Api,
     engine: Engine,
+    groups_engine: Engine,
     verifier: Verifier,
     health: Health,
 }
@@ -76,7 +80,7 @@ impl EventStore {
         if !mistakes.is_empty() {
             return Err(NewError::Config { mistakes });
         }
-        let Deps { log, index_directory, verifier, health, metrics } = deps;
+        let Deps { log, index_directory, groups, verifier, health, metrics } = deps;
         let (index, position) =
             EventIndex::open(&index_directory, &log, config.index_memory_events)?;
         let machine = EventStoreMachine::new(index.clone(), config.store_limits());
@@ -88,16 +92,36 @@ impl EventStore {
             EventCodec,
             config.engine_limits(),
         )?;
-        let metrics = EventStoreMetrics::register(&metrics, writer.clone(), index.clone());
+        let registry = metrics;
+        let metrics = EventStoreMetrics::register(&registry, writer.clone(), index.clone());
         let feed = live::start(Arc::clone(&log))?;
         let reader = Reader { index, log };
         let subscriptions = Arc::new(Semaphore::new(config.subscriptions_max));
         let drain = CancellationToken::new();
         let (preparing, showing) = (Preparing::new(&config), Showing::default());
         let config = Arc::new(config);
-        let api =
-            Api { writer, reader, preparing, showing, feed, subscriptions, drain, metrics, config };
-        Ok(Self { api, engine, verifier, health })
+        let parts = Parts {
+            writer: writer.clone(),
+            reader: reader.clone(),
+            showing: showing.clone(),
+            drain: drain.clone(),
+            metrics: registry,
+            config: Arc::clone(&config),
+        };
+        let (groups, groups_engine) = ConsumerGroups::start(groups, parts)?;
+        let api = Api {
+            writer,
+            reader,
+            preparing,
+            showing,
+            feed,
+            subscriptions,
+            drain,
+            metrics,
+            config,
+            groups,
+        };
+        Ok(Self { api, engine, groups_engine, verifier, health })
     }
 
     /// The HTTP interface.
@@ -114,16 +138,19 @@ impl EventStore {
     ///
     /// An error means that the process must end: the writer stopped, and only a restart recovers.
     pub async fn run(self, drain: CancellationToken) -> Result<(), StoppedError> {
-        let Self { api, engine, health, .. } = self;
+        let Self { api, engine, groups_engine, health, .. } = self;
         health.ready();
         let watch = watch_index(api.reader.index.clone(), health);
+        let sweep = api.groups.clone().sweep();
         // Subscriptions have no end of their own.
         let _end_subscriptions = api.drain.clone().drop_guard();
         // The writer stops when nobody can ask it any more.
         drop(api);
         tokio::select! {
             stopped = engine.stopped() => stopped,
+            stopped = groups_engine.stopped() => stopped,
             () = watch => Ok(()),
+            () = sweep => Ok(()),
             () = drain.cancelled() => Ok(()),
         }
     }

@@ -110,6 +110,7 @@ impl Group {
     fn rewind(&mut self, end: EventPosition, epoch: u64) {
         self.epoch = epoch;
         self.read_to = self.read_to.min(end);
+        self.first = self.first.min(end);
         let gone: Vec<EventPosition> =
             self.window.iter().map(|(position, _)| position).filter(|at| *at >= end).collect();
         gone.into_iter().for_each(|position| drop(self.window.remove(position)));

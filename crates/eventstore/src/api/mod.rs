@@ -20,8 +20,8 @@ pub(crate) use self::{
     documents::Stored,
 };
 use crate::{
-    Config, index::Chunk, live::Live, machine::EventStoreMachine, metrics::EventStoreMetrics,
-    prepare::Preparing, problem, query::Reader, showing::Showing,
+    Config, groups::ConsumerGroups, index::Chunk, live::Live, machine::EventStoreMachine,
+    metrics::EventStoreMetrics, prepare::Preparing, problem, query::Reader, showing::Showing,
 };
 
 /// What the edges share. Cheap to clone.
@@ -38,6 +38,8 @@ pub(crate) struct Api {
     pub(crate) drain: CancellationToken,
     pub(crate) metrics: EventStoreMetrics,
     pub(crate) config: Arc<Config>,
+    /// What consumers share.
+    pub(crate) groups: ConsumerGroups,
 }
 
 impl Api {

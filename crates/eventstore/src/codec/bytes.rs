@@ -4,18 +4,18 @@
 use lombard_engine::DecodeError;
 
 /// Appends to a buffer.
-pub(super) struct Writer<'a>(pub(super) &'a mut Vec<u8>);
+pub(crate) struct Writer<'a>(pub(crate) &'a mut Vec<u8>);
 
 impl Writer<'_> {
-    pub(super) fn put(&mut self, bytes: &[u8]) {
+    pub(crate) fn put(&mut self, bytes: &[u8]) {
         self.0.extend_from_slice(bytes);
     }
 
-    pub(super) fn byte(&mut self, byte: u8) {
+    pub(crate) fn byte(&mut self, byte: u8) {
         self.0.push(byte);
     }
 
-    pub(super) fn number(&mut self, mut number: u64) {
+    pub(crate) fn number(&mut self, mut number: u64) {
         loop {
             let low = u8::try_from(number & 0x7f).unwrap_or_default();
             number >>= 7;
@@ -26,36 +26,36 @@ impl Writer<'_> {
         }
     }
 
-    pub(super) fn count(&mut self, count: usize) {
+    pub(crate) fn count(&mut self, count: usize) {
         self.number(u64::try_from(count).unwrap_or(u64::MAX));
     }
 
     /// The length, then the bytes.
-    pub(super) fn slice(&mut self, bytes: &[u8]) {
+    pub(crate) fn slice(&mut self, bytes: &[u8]) {
         self.count(bytes.len());
         self.put(bytes);
     }
 
-    pub(super) fn text(&mut self, text: &str) {
+    pub(crate) fn text(&mut self, text: &str) {
         self.slice(text.as_bytes());
     }
 }
 
 /// Takes from the front of a slice.
-pub(super) struct Reader<'a>(pub(super) &'a [u8]);
+pub(crate) struct Reader<'a>(pub(crate) &'a [u8]);
 
 impl<'a> Reader<'a> {
-    pub(super) fn array<const N: usize>(&mut self) -> Result<[u8; N], DecodeError> {
+    pub(crate) fn array<const N: usize>(&mut self) -> Result<[u8; N], DecodeError> {
         let (head, rest) = self.0.split_first_chunk().ok_or(CUT_SHORT)?;
         self.0 = rest;
         Ok(*head)
     }
 
-    pub(super) fn byte(&mut self) -> Result<u8, DecodeError> {
+    pub(crate) fn byte(&mut self) -> Result<u8, DecodeError> {
         self.array().map(|[byte]| byte)
     }
 
-    pub(super) fn number(&mut self) -> Result<u64, DecodeError> {
+    pub(crate) fn number(&mut self) -> Result<u64, DecodeError> {
         let mut number = 0;
         for shift in (0..u64::BITS).step_by(7) {
             let byte = self.byte()?;
@@ -73,24 +73,24 @@ impl<'a> Reader<'a> {
 
     /// How many items follow. Each takes at least a byte, so that a damaged count cannot ask for more memory than the
     /// record has bytes.
-    pub(super) fn count(&mut self) -> Result<usize, DecodeError> {
+    pub(crate) fn count(&mut self) -> Result<usize, DecodeError> {
         let count = usize::try_from(self.number()?).map_err(|_| CUT_SHORT)?;
         if count > self.0.len() { Err(CUT_SHORT) } else { Ok(count) }
     }
 
-    pub(super) fn slice(&mut self) -> Result<&'a [u8], DecodeError> {
+    pub(crate) fn slice(&mut self) -> Result<&'a [u8], DecodeError> {
         let length = self.count()?;
         let (head, rest) = self.0.split_at_checked(length).ok_or(CUT_SHORT)?;
         self.0 = rest;
         Ok(head)
     }
 
-    pub(super) fn text(&mut self) -> Result<&'a str, DecodeError> {
+    pub(crate) fn text(&mut self) -> Result<&'a str, DecodeError> {
         std::str::from_utf8(self.slice()?).map_err(|_| DecodeError("a text is not UTF-8"))
     }
 
     /// Everything must have been read.
-    pub(super) fn end(self) -> Result<(), DecodeError> {
+    pub(crate) fn end(self) -> Result<(), DecodeError> {
         if self.0.is_empty() { Ok(()) } else { Err(DecodeError("bytes after the end")) }
     }
 }

@@ -26,7 +26,7 @@
 //!
 //! A *number* is LEB128; a *text* or *slice* its length as a number, then its bytes; a *count* a number.
 
-mod bytes;
+pub(crate) mod bytes;
 mod content;
 mod frame;
 

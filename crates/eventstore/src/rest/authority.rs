@@ -3,6 +3,9 @@
 //! - `events:append` appends to any stream; `events:append:payments-*` to those whose name begins so.
 //! - `events:read` reads everything; `events:read:payments-*` the streams whose name begins so, but not all streams in
 //!   their common order.
+//! - `events:consume` takes and settles deliveries of any consumer group, and looks after its dead letters;
+//!   `events:consume:mail-*` of those whose name begins so. It takes no `events:read`: whoever made the group had it.
+//! - `events:manage` makes and deletes consumer groups, or those whose name begins so.
 //! - `admin` permits everything.
 
 use std::time::{Duration, SystemTime};
@@ -11,11 +14,13 @@ use axum::extract::FromRequestParts;
 use http::request::Parts;
 use lombard_chassis::{Authenticated, Problem, authenticate, problems};
 use lombard_eventstore_core::Evidence;
-use lombard_types::{StreamName, Timestamp};
+use lombard_types::{ClientId, GroupName, StreamName, Timestamp};
 
 const FAMILY: &str = "events";
 const READ: &str = "read";
 const APPEND: &str = "append";
+const CONSUME: &str = "consume";
+const MANAGE: &str = "manage";
 
 /// Whose request it is. An extractor: without a good token the request ends with 401.
 #[derive(Clone, Debug)]
@@ -63,6 +68,29 @@ impl Caller {
         if is_some { Ok(()) } else { Err(authenticate::insufficient_scope(&wanted)) }
     }
 
+    /// Must be permitted to consume what a group delivers.
+    pub(super) fn consume(&self, group: &GroupName) -> Result<(), Problem> {
+        self.0.require(FAMILY, CONSUME, Some(group.as_str())).map(drop)
+    }
+
+    /// Must be permitted to make or delete a group.
+    pub(super) fn manage_group(&self, group: &GroupName) -> Result<(), Problem> {
+        self.0.require(FAMILY, MANAGE, Some(group.as_str())).map(drop)
+    }
+
+    /// Must be permitted to do either.
+    pub(super) fn see_group(&self, group: &GroupName) -> Result<(), Problem> {
+        self.manage_group(group).or_else(|_| self.consume(group))
+    }
+
+    /// Whose token it is.
+    pub(super) fn client_id(&self) -> Result<ClientId, Problem> {
+        self.0.0.client_id.parse().map_err(|error| {
+            tracing::error!(%error, "an accepted token has a malformed client id");
+            Problem::new(&problems::INTERNAL)
+        })
+    }
+
     /// How long the token is still good.
     pub(super) fn expires_in(&self) -> Duration {
         let now = Timestamp::from_system_time(SystemTime::now());
@@ -72,10 +100,7 @@ impl Caller {
     /// What is kept with every event that the request causes.
     pub(super) fn evidence(&self, context: lombard_chassis::Context) -> Result<Evidence, Problem> {
         let claims = &self.0.0;
-        let client_id = claims.client_id.parse().map_err(|error| {
-            tracing::error!(%error, "an accepted token has a malformed client id");
-            Problem::new(&problems::INTERNAL)
-        })?;
+        let client_id = self.client_id()?;
         Ok(Evidence {
             client_id,
             subject: claims.subject.clone(),

@@ -10,6 +10,7 @@ mod appends;
 mod authority;
 mod documents;
 mod events;
+mod groups;
 mod page;
 mod paging;
 mod precondition;
@@ -45,6 +46,7 @@ pub(crate) fn router(api: Api) -> Router {
         )
         .route("/events", get(all::list))
         .route("/appends", post(appends::append))
+        .merge(groups::router())
         .with_state(api);
     Router::new().nest("/v1/eventstore", routes).layer(Extension(body_limit))
 }

@@ -4,5 +4,6 @@
 mod bad_requests;
 mod boundaries;
 mod good_requests;
+mod groups;
 mod subscriptions;
 mod support;

@@ -7,7 +7,7 @@ use futures_util::future::BoxFuture;
 use http::{HeaderMap, Method, Request, StatusCode};
 use http_body_util::BodyExt as _;
 use lombard_chassis::{Health, Metrics, context, extract};
-use lombard_eventstore::{Config, Deps, EventStore};
+use lombard_eventstore::{Config, Deps, EventStore, GroupsLog};
 use lombard_log::{MemoryLog, SharedLog};
 use lombard_token::{Claims, Jwks, KeySource, KeySourceError, SigningKey, Verifier};
 use lombard_types::Timestamp;
@@ -95,6 +95,7 @@ impl TestStore {
         let deps = Deps {
             log: Arc::clone(&log),
             index_directory: index.path().join("index"),
+            groups: GroupsLog::in_memory(),
             verifier: Verifier::new(ISSUER, AUDIENCE, Arc::new(Keys(Arc::clone(&key)))),
             health: Health::starting(),
             metrics: metrics.clone(),
