@@ -15,6 +15,7 @@ pub mod listen;
 pub mod operations;
 mod problem;
 pub mod problems;
+mod refuse;
 mod server;
 pub mod telemetry;
 

@@ -8,25 +8,27 @@ use hyper_util::{
     rt::{TokioIo, TokioTimer},
     server::graceful::GracefulShutdown,
 };
+use serde::{Deserialize, Serialize};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
-use crate::{context, extract};
+use crate::{context, extract, refuse::Refusing};
 
-/// A server's limits.
-#[derive(Clone, Copy, Debug)]
+/// A server's limits: the table `[server]` of the configuration, for every role but the gateway, which has its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
 pub struct ServerLimits {
-    /// Connections at once; more wait in the listen queue of the system.
+    /// Connections at once; one more is answered with `overloaded`, and closed.
     pub connections_max: usize,
     /// Header lines of one request.
     pub headers_max: usize,
     /// Bytes of a request's head, and of the read buffer.
     pub head_bytes_max: usize,
     /// How long a request's head may take to arrive, also on an idle kept-alive connection.
-    pub head_timeout: Duration,
+    pub head_timeout_ms: u64,
     /// How long requests under way may take after the drain began.
-    pub drain_timeout: Duration,
+    pub drain_timeout_ms: u64,
 }
 
 impl Default for ServerLimits {
@@ -35,8 +37,8 @@ impl Default for ServerLimits {
             connections_max: 4096,
             headers_max: 64,
             head_bytes_max: 32 << 10,
-            head_timeout: Duration::from_secs(60),
-            drain_timeout: Duration::from_secs(10),
+            head_timeout_ms: 60_000,
+            drain_timeout_ms: 10_000,
         }
     }
 }
@@ -57,22 +59,26 @@ pub async fn serve(
         .method_not_allowed_fallback(extract::method_not_allowed)
         .layer(middleware::from_fn(context::layer));
     let connections = Arc::new(Semaphore::new(limits.connections_max));
+    let refusing = Refusing::default();
     let graceful = GracefulShutdown::new();
     loop {
-        // The permit is taken before accepting, so that what cannot be served stays in the system's queue.
-        let (permit, (stream, peer)) = tokio::select! {
+        let (stream, peer) = tokio::select! {
             () = drain.cancelled() => break,
-            accepted = accept(&listener, &connections) => match accepted {
+            accepted = accept(&listener) => match accepted {
                 Some(accepted) => accepted,
                 None => continue,
             },
+        };
+        let Ok(permit) = Arc::clone(&connections).try_acquire_owned() else {
+            refusing.refuse(stream);
+            continue;
         };
         // Answers are small and complete: waiting to fill a packet only costs time.
         drop(stream.set_nodelay(true));
         let service = service_for(router.clone(), peer);
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
-            .header_read_timeout(limits.head_timeout)
+            .header_read_timeout(Duration::from_millis(limits.head_timeout_ms))
             .max_headers(limits.headers_max)
             .max_buf_size(limits.head_bytes_max.max(MIN_BUFFER_BYTES))
             .serve_connection(TokioIo::new(stream), service);
@@ -85,7 +91,8 @@ pub async fn serve(
         });
     }
     drop(listener);
-    if tokio::time::timeout(limits.drain_timeout, graceful.shutdown()).await.is_err() {
+    let drain_timeout = Duration::from_millis(limits.drain_timeout_ms);
+    if tokio::time::timeout(drain_timeout, graceful.shutdown()).await.is_err() {
         tracing::warn!("requests still under way after the drain timeout were cut off");
     }
     Ok(())
@@ -94,13 +101,9 @@ pub async fn serve(
 /// hyper's smallest buffer.
 const MIN_BUFFER_BYTES: usize = 8192;
 
-async fn accept(
-    listener: &tokio::net::TcpListener,
-    connections: &Arc<Semaphore>,
-) -> Option<(tokio::sync::OwnedSemaphorePermit, (tokio::net::TcpStream, SocketAddr))> {
-    let permit = Arc::clone(connections).acquire_owned().await.ok()?;
+async fn accept(listener: &tokio::net::TcpListener) -> Option<(tokio::net::TcpStream, SocketAddr)> {
     match listener.accept().await {
-        Ok(accepted) => Some((permit, accepted)),
+        Ok(accepted) => Some(accepted),
         Err(error) => {
             // Out of file descriptors, or the peer went away: neither is a reason to stop serving.
             tracing::warn!(%error, "failed to accept a connection");
