@@ -30,8 +30,9 @@ pub use access_token::{AccessToken, AccessTokens};
 pub use credentials::Credentials;
 pub use error::{Error, Problem};
 pub use eventstore::{
-    Appended, AppendedAll, Condition, Criterion, EventStore, EventSubscription, Expected, NewEvent,
-    RecordedEvent, Selection, StreamAppend,
+    Appended, AppendedAll, Condition, ConsumerGroup, Criterion, DeadLetter, Delivery, EventStore,
+    EventSubscription, Expected, GroupSettings, GroupState, NewEvent, RecordedEvent, Selection,
+    Settled, StreamAppend,
 };
 pub use http::{Authentication, Call, Exchange, Received};
 pub use ledger::{

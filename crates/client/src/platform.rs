@@ -201,7 +201,7 @@ impl Platform {
         answer
     }
 
-    async fn send(&self, prefix: &str, call: &Call) -> Result<Received<Vec<u8>>, Error> {
+    pub(crate) async fn send(&self, prefix: &str, call: &Call) -> Result<Received<Vec<u8>>, Error> {
         let resource = format!("{}{prefix}", self.issuer());
         let mut call = call.clone();
         call.bearer = Some(self.inner.tokens.for_resource(&resource).await?.secret().to_owned());

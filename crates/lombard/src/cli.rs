@@ -83,6 +83,9 @@ pub(crate) enum Command {
     /// See services and their instances, and keep traffic away from one
     #[command(subcommand)]
     Service(crate::service_commands::ServiceCommand),
+    /// Share events between consumers: make and watch consumer groups, look after their dead letters
+    #[command(subcommand)]
+    Group(crate::group_commands::GroupCommand),
     /// Manage OAuth clients
     #[command(subcommand)]
     Client(ClientCommand),

@@ -8,6 +8,7 @@
 //!   auth/ registry/ eventstore/ ledger/     each role's own log, snapshots and keys; no role reads another's
 //!     checkpoint.key          signs the log's checkpoints (owner only)
 //!     log/                    segments, leaf hashes, the newest checkpoint and the key that verifies it
+//!     groups/                 of the event store: consumer groups, as a short log and snapshots that belong to it
 //!     snapshots/ index/       made from the log; can be deleted while the role does not run
 //! ```
 

@@ -87,7 +87,7 @@ fn print(event: &RecordedEvent) {
     println!("{position:>8}  {recorded_at}  {stream} @{revision}  {kind}{tags}  {data}");
 }
 
-fn as_json(event: &RecordedEvent) -> Value {
+pub(crate) fn as_json(event: &RecordedEvent) -> Value {
     json!({
         "id": event.id,
         "type": event.kind,

@@ -9,6 +9,7 @@ mod data_directory;
 mod event_commands;
 mod exit;
 mod explain_error;
+mod group_commands;
 mod log_commands;
 mod operator;
 mod progress;
@@ -51,6 +52,7 @@ fn run(command: Command, common: cli::CommonArguments) -> anyhow::Result<()> {
         Command::Account(command) => block_on(commands::account(&common, command)),
         Command::Service(command) => block_on(service_commands::run(&common, command)),
         Command::Event(command) => block_on(event_commands::run(&common, command)),
+        Command::Group(command) => block_on(group_commands::run(&common, command)),
         Command::Client(command) => block_on(commands::client(&common, command)),
         Command::Log(command) => log_commands::run(&common, command),
         Command::Backup(arguments) => backup_commands::backup(&common, &arguments),

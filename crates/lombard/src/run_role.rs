@@ -29,6 +29,7 @@ struct Start {
     issuer: String,
     addresses: Addresses,
     listener: TcpListener,
+    limits: ServerLimits,
     health: Health,
     metrics: Metrics,
     drain: CancellationToken,
@@ -57,6 +58,7 @@ pub(crate) async fn run(role: Role, common: &CommonArguments) -> anyhow::Result<
         issuer: common.issuer.clone().unwrap_or_else(|| addresses.url(Role::Gateway)),
         addresses,
         listener,
+        limits: config::load("server", common.config.as_deref(), serde_json::json!({}))?,
         health: Health::starting(),
         metrics: Metrics::new(role.name()),
         drain,
@@ -126,6 +128,20 @@ impl Start {
         self.directory.role(self.role).join("snapshots")
     }
 
+    /// The consumer groups' log moves cursors: it is trimmed, proves nothing, and stays small.
+    fn groups(&self) -> anyhow::Result<lombard_eventstore::GroupsLog> {
+        let directory = self.directory.role(self.role).join("groups");
+        let sizes = SegmentedConfig {
+            segment_bytes_min: 8 << 20,
+            segment_bytes_max: 8 << 20,
+            ..SegmentedConfig::default()
+        };
+        Ok(lombard_eventstore::GroupsLog {
+            log: Arc::new(SegmentedLog::open(&directory.join("log"), sizes)?),
+            snapshot_directory: Some(directory.join("snapshots")),
+        })
+    }
+
     fn jwks_url(&self) -> String {
         format!("{}/oauth/jwks", self.addresses.url(Role::Auth))
     }
@@ -150,7 +166,7 @@ impl Start {
 
     /// Serves the role's routes until the drain, and watches over what runs behind them.
     async fn serve<E>(
-        listener: TcpListener,
+        (listener, limits): (TcpListener, ServerLimits),
         router: axum::Router,
         health: Health,
         metrics: Metrics,
@@ -161,7 +177,7 @@ impl Start {
         E: std::error::Error + Send + Sync + 'static,
     {
         let router = router.merge(operations::router(health, metrics));
-        let serving = serve(listener, router, ServerLimits::default(), drain.clone());
+        let serving = serve(listener, router, limits, drain.clone());
         tokio::pin!(serving);
         tokio::pin!(run);
         // What runs behind the routes ends with the drain, or because it failed; then serving makes no sense any more.
@@ -192,8 +208,15 @@ impl Start {
         let auth = lombard_auth::Auth::new(self.config()?, deps)?;
         let router = self.with_proofs(auth.router(), transparency, auth.verifier());
         let drain = self.drain.clone();
-        Self::serve(self.listener, router, self.health, self.metrics, self.drain, auth.run(drain))
-            .await
+        Self::serve(
+            (self.listener, self.limits),
+            router,
+            self.health,
+            self.metrics,
+            self.drain,
+            auth.run(drain),
+        )
+        .await
     }
 
     async fn ledger(self) -> anyhow::Result<()> {
@@ -210,8 +233,15 @@ impl Start {
         let ledger = lombard_ledger::Ledger::new(self.config()?, deps)?;
         let router = self.with_proofs(ledger.router(), transparency, verifier);
         let drain = self.drain.clone();
-        Self::serve(self.listener, router, self.health, self.metrics, self.drain, ledger.run(drain))
-            .await
+        Self::serve(
+            (self.listener, self.limits),
+            router,
+            self.health,
+            self.metrics,
+            self.drain,
+            ledger.run(drain),
+        )
+        .await
     }
 
     async fn registry(self) -> anyhow::Result<()> {
@@ -228,7 +258,7 @@ impl Start {
         let router = self.with_proofs(registry.router(), transparency, verifier);
         let drain = self.drain.clone();
         Self::serve(
-            self.listener,
+            (self.listener, self.limits),
             router,
             self.health,
             self.metrics,
@@ -244,6 +274,7 @@ impl Start {
         let deps = lombard_eventstore::Deps {
             log,
             index_directory: self.directory.role(self.role).join("index"),
+            groups: self.groups()?,
             verifier: verifier.clone(),
             health: self.health.clone(),
             metrics: self.metrics.clone(),
@@ -252,7 +283,7 @@ impl Start {
         let router = self.with_proofs(eventstore.router(), transparency, verifier);
         let drain = self.drain.clone();
         Self::serve(
-            self.listener,
+            (self.listener, self.limits),
             router,
             self.health,
             self.metrics,
@@ -307,7 +338,7 @@ impl Start {
         let console = lombard_console::Console::new(config, deps)?;
         let (router, drain) = (console.router(), self.drain.clone());
         Self::serve(
-            self.listener,
+            (self.listener, self.limits),
             router,
             self.health,
             self.metrics,

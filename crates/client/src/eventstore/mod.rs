@@ -1,6 +1,7 @@
 //! Streams of events (CloudEvents 1.0).
 
 mod condition;
+mod group;
 mod selection;
 mod subscription;
 
@@ -11,6 +12,7 @@ use serde_json::Value;
 use crate::{Call, Error, Platform};
 
 pub use condition::{AppendedAll, Condition, Criterion, StreamAppend};
+pub use group::{ConsumerGroup, DeadLetter, Delivery, GroupSettings, GroupState, Settled};
 pub use selection::Selection;
 pub use subscription::EventSubscription;
 
