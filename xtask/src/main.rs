@@ -23,6 +23,8 @@ cargo xtask fuzz [SECONDS [TARGET]]
                             every fuzz target, or one, for so long (5 s)
 cargo xtask fuzz-input TARGET FILE
                             one input again
+cargo xtask simulate --seeds N
+                            the event store on failing disks, from the seeds 0 to N - 1
 cargo xtask payments-csv    write examples/data/payments.csv again";
 
 fn main() -> anyhow::Result<()> {
@@ -39,6 +41,7 @@ fn main() -> anyhow::Result<()> {
         ["fuzz", seconds] => fuzz::run(seconds.parse()?, None),
         ["fuzz", seconds, target] => fuzz::run(seconds.parse()?, Some(target)),
         ["fuzz-input", target, file] => fuzz::run_input(target, file),
+        ["simulate", "--seeds", seeds] => steps::simulate(seeds),
         ["payments-csv"] => {
             std::fs::write("examples/data/payments.csv", payments::csv())?;
             Ok(())

@@ -64,6 +64,24 @@ pub(crate) fn fuzz() -> anyhow::Result<()> {
     fuzz::run(5, None)
 }
 
+/// The event store's role from this many seeds, one after the other, with all assertions: about a second each.
+pub(crate) fn simulate(seeds: &str) -> anyhow::Result<()> {
+    let _: u64 = seeds.parse().context("--seeds takes a number")?;
+    let arguments = ["test", "-p", "lombard-eventstore", "--lib", "--locked", "--"];
+    let test = "simulation::tests::seeds_keep_every_promise";
+    println!("    LOMBARD_SEEDS={seeds} cargo {} {test}", arguments.join(" "));
+    let status = Command::new("cargo")
+        .args(arguments)
+        .args([test, "--nocapture"])
+        .env("LOMBARD_SEEDS", seeds)
+        .status()
+        .context("failed to run cargo")?;
+    if !status.success() {
+        bail!("the simulation ended with {status}");
+    }
+    Ok(())
+}
+
 fn cargo(arguments: &[&str]) -> anyhow::Result<()> {
     println!("    cargo {}", arguments.join(" "));
     let status = Command::new("cargo").args(arguments).status().context("failed to run cargo")?;

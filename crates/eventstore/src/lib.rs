@@ -38,6 +38,8 @@ mod query;
 mod rest;
 mod service;
 mod showing;
+#[cfg(test)]
+mod simulation;
 
 pub use codec::EventCodec;
 pub use config::Config;

@@ -5,6 +5,7 @@ use std::sync::OnceLock;
 use lombard_engine::{DecodeError, Feed, FeedItem, FeedLimits, StartError};
 use lombard_eventstore_core::{Appended, Event, Placed};
 use lombard_log::{Record, SharedLog};
+use lombard_types::Timestamp;
 
 use crate::{
     cloud_event,
@@ -43,7 +44,7 @@ impl Live {
         Ok(placed.zip(json.iter().map(|json| &**json)))
     }
 
-    fn appended(&self) -> Option<(&Appended, Recorded)> {
+    pub(crate) fn appended(&self) -> Option<(&Appended, Recorded)> {
         let stored = self.stored.as_ref()?;
         match &stored.event {
             Event::Appended(appended) => Some((appended, stored.recorded)),
@@ -66,13 +67,15 @@ impl Live {
     }
 }
 
+/// What the feed makes of a record.
+pub(crate) fn item(record: &Record, time: Timestamp, events: Vec<Event>) -> Live {
+    let recorded = Recorded { position: record.position, time };
+    let bytes = record.payload.len().saturating_mul(DECODED_FACTOR);
+    let stored = events.into_iter().next().map(|event| StoredRecord { recorded, event });
+    Live { stored, json: OnceLock::new(), bytes }
+}
+
 /// Starts the feed of the store.
 pub(crate) fn start(log: SharedLog) -> Result<Feed<Live>, StartError> {
-    let make = |record: &Record, time, events: Vec<Event>| {
-        let recorded = Recorded { position: record.position, time };
-        let bytes = record.payload.len().saturating_mul(DECODED_FACTOR);
-        let stored = events.into_iter().next().map(|event| StoredRecord { recorded, event });
-        Live { stored, json: OnceLock::new(), bytes }
-    };
-    Feed::start("eventstore", log, EventCodec, FeedLimits::default(), make)
+    Feed::start("eventstore", log, EventCodec, FeedLimits::default(), item)
 }

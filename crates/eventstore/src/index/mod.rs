@@ -71,6 +71,9 @@ impl fmt::Debug for EventIndex {
     }
 }
 
+/// How far a log is durable.
+type Durable = watch::Receiver<Position>;
+
 /// Ids are looked up before anything is known of them, so most are absent; streams and tags are often new.
 const IDS: MapSpec = MapSpec { name: "ids", filter: FilterOn::First(16) };
 const STREAMS: MapSpec = MapSpec { name: "streams", filter: FilterOn::First(16) };
@@ -88,7 +91,28 @@ impl EventIndex {
         log: &SharedLog,
         freeze_events: u64,
     ) -> Result<(Self, Position), OpenError> {
-        match Self::open_as_it_is(directory, log, freeze_events) {
+        let start = |opening: Opening, durable| Ok((opening.start(durable)?, ()));
+        let (index, position, ()) = Self::open_with(directory, log, freeze_events, start)?;
+        Ok((index, position))
+    }
+
+    /// The same, where it is the caller who seals: by polling the future.
+    #[cfg(test)]
+    pub(crate) fn unthreaded(
+        directory: &Path,
+        log: &SharedLog,
+        freeze_events: u64,
+    ) -> Result<(Self, Position, impl Future<Output = ()> + use<>), OpenError> {
+        Self::open_with(directory, log, freeze_events, Opening::unthreaded)
+    }
+
+    fn open_with<S>(
+        directory: &Path,
+        log: &SharedLog,
+        freeze_events: u64,
+        start: impl Fn(Opening, Durable) -> Result<(Index, S), lombard_index::OpenError>,
+    ) -> Result<(Self, Position, S), OpenError> {
+        match Self::open_as_it_is(directory, log, freeze_events, &start) {
             Ok(opened) => return Ok(opened),
             Err(reason) => {
                 let cause = std::error::Error::source(&reason).map(ToString::to_string);
@@ -96,14 +120,15 @@ impl EventIndex {
             }
         }
         Opening::discard(directory)?;
-        Self::open_as_it_is(directory, log, freeze_events)
+        Self::open_as_it_is(directory, log, freeze_events, &start)
     }
 
-    fn open_as_it_is(
+    fn open_as_it_is<S>(
         directory: &Path,
         log: &SharedLog,
         freeze_events: u64,
-    ) -> Result<(Self, Position), OpenError> {
+        start: impl Fn(Opening, Durable) -> Result<(Index, S), lombard_index::OpenError>,
+    ) -> Result<(Self, Position, S), OpenError> {
         let mut opening = Opening::new(directory)?;
         let position = opening.position();
         let next_position = match position.previous() {
@@ -113,8 +138,9 @@ impl EventIndex {
         let (ids, streams, names) = (opening.map(IDS)?, opening.map(STREAMS)?, opening.map(NAMES)?);
         let (types, tags) = (opening.map(TYPES)?, opening.map(TAGS)?);
         let (starts, documents) = (opening.map(STARTS)?, opening.map(DOCUMENTS)?);
+        let (index, sealing) = start(opening, log.durable())?;
         let maps = Maps {
-            index: opening.start(log.durable())?,
+            index,
             ids,
             streams,
             names,
@@ -125,7 +151,7 @@ impl EventIndex {
             next_position: watch::Sender::new(next_position),
             learning: Mutex::new(Learning::new(freeze_events)),
         };
-        Ok((Self { maps: Arc::new(maps) }, position))
+        Ok((Self { maps: Arc::new(maps) }, position, sealing))
     }
 
     /// Everything before this record is sealed: what is after it is read again at a restart.

@@ -494,10 +494,8 @@ impl SimulatedFile {
         }
         self.check(&state)?;
         state.change()?;
-        if state.is_lying {
-            return Ok(());
-        }
         let is_failing = (state.is_sync_failing && is_data) || state.is_write_failing;
+        let is_lying = state.is_lying;
         let fate = state.dice(&self.path.to_string_lossy(), 2);
         let node = state.nodes.get_mut(&self.node).ok_or(io::ErrorKind::NotFound)?;
         if is_failing {
@@ -505,6 +503,9 @@ impl SimulatedFile {
             let mut dice = Dice::new(fate ^ mix(node.failed_syncs));
             node.settle(&mut dice);
             return Err(io::Error::other("the disk failed to sync"));
+        }
+        if is_lying {
+            return Ok(());
         }
         for pending in node.pending.drain(..) {
             match pending {
@@ -534,8 +535,8 @@ impl File for SimulatedFile {
             let now = state.nodes.get(&id).map_or(&[][..], |node| &node.now);
             let rest = now.get(to_usize(offset)?..).unwrap_or_default();
             let count = rest.len().min(bytes.len());
-            for (to, from) in bytes.iter_mut().zip(rest) {
-                *to = *from;
+            if let (Some(to), Some(from)) = (bytes.get_mut(..count), rest.get(..count)) {
+                to.copy_from_slice(from);
             }
             Ok(count)
         })

@@ -7,13 +7,18 @@ use parking_lot::RwLock;
 use tokio::sync::watch;
 
 use super::{LeafFile, Leaves as _, Tree, TreeHash, tree::UNSYNCED_LEAVES_MAX, verify_inclusion};
-use crate::{ReadError, Record, SharedLog, disk::SharedDisk};
+use crate::{
+    ReadError, Record, SharedLog,
+    disk::{Disk, SharedDisk},
+};
 
 /// Bytes of records hashed before the tree is locked once.
 const READ_BYTES: usize = 1 << 20;
 /// How long the tree lets records gather before it goes on: it is woken a hundred times a second at most, not with
 /// every group that is synced.
 const GATHER: Duration = Duration::from_millis(10);
+/// How long to wait before trying again where the leaf hashes cannot be written, such as on a full disk.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// Why there is no proof.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -115,13 +120,24 @@ impl MerkleFollower {
         let shared = Arc::new(Shared { log, tree: RwLock::new(None), failure: RwLock::new(None) });
         let (following, directory) = (Arc::clone(&shared), directory.to_owned());
         let follow = async move {
-            let followed = match LeafFile::open(&*disk, &directory) {
-                Ok(leaves) => following.run(leaves, &size_sender, stopped).await,
-                Err(error) => Err(error.into()),
-            };
-            if let Err(error) = followed {
-                tracing::error!(directory = %directory.display(), %error, "the Merkle tree stopped");
-                *following.failure.write() = Some(error);
+            while let Err(error) =
+                following.follow(&*disk, &directory, &size_sender, &stopped).await
+            {
+                let directory = directory.display();
+                if !matches!(error, MerkleError::Io { .. }) {
+                    tracing::error!(%directory, %error, "the Merkle tree stopped");
+                    *following.failure.write() = Some(error);
+                    return;
+                }
+                tracing::warn!(%directory, %error, "the Merkle tree cannot grow, and tries again");
+                let mut stopped = stopped.clone();
+                // Also where the follower is gone altogether.
+                if tokio::time::timeout(RETRY_AFTER, stopped.wait_for(|is_stopped| *is_stopped))
+                    .await
+                    .is_ok()
+                {
+                    return;
+                }
             }
         };
         (Self { shared, size, stop, thread: None }, follow)
@@ -187,6 +203,17 @@ impl Shared {
             Some(tree) if tree.size() >= asked => Ok(ask(tree)?),
             other => Err(MerkleError::Beyond { size: other.as_ref().map_or(0, Tree::size), asked }),
         }
+    }
+
+    async fn follow(
+        &self,
+        disk: &dyn Disk,
+        directory: &Path,
+        size: &watch::Sender<u64>,
+        stopped: &watch::Receiver<bool>,
+    ) -> Result<(), MerkleError> {
+        let leaves = LeafFile::open(disk, directory)?;
+        self.run(leaves, size, stopped.clone()).await
     }
 
     async fn run(
