@@ -7,7 +7,7 @@ use super::{
 };
 
 /// Seeds of every change.
-const SEEDS: u64 = 25;
+const SEEDS: u64 = 20;
 const LIVES: u64 = 5;
 
 /// Runs a seed; answers the trace of all that happened.
