@@ -8,6 +8,7 @@
 //! Start reading at [`Rounds`].
 
 mod appender;
+mod book;
 mod closed_loop;
 mod cpu;
 mod events;
@@ -19,6 +20,7 @@ mod sample;
 mod store;
 
 pub use appender::Appender;
+pub use book::{Book, Payer, Spread};
 pub use closed_loop::{ClosedLoop, Worker};
 pub use cpu::Cpu;
 pub use events::{EVENT_BYTES, content, event_id, evidence};
