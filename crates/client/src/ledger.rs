@@ -25,8 +25,17 @@ pub struct NewAccount {
     pub floor: Option<String>,
 }
 
+/// An asset.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Asset {
+    /// Its code.
+    pub code: String,
+    /// Its digits after the point.
+    pub scale: u8,
+}
+
 /// An account and its balances.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct Account {
     /// Its id.
     pub id: String,
@@ -34,15 +43,21 @@ pub struct Account {
     pub path: String,
     /// Its asset.
     pub asset: String,
+    /// Whether it takes no transfers.
+    pub closed: bool,
+    /// How many entries it has had: what a condition on its version is about.
+    pub version: String,
     /// Balances, in units of the asset; negative ones begin with `-`.
     pub balance: Balance,
 }
 
 /// An account's balances, on its normal side.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct Balance {
     /// What is booked.
     pub posted: String,
+    /// What would change if everything pending were posted.
+    pub pending: String,
     /// What may still be spent.
     pub available: String,
 }
@@ -58,6 +73,12 @@ pub struct NewTransfer {
     pub asset: String,
     /// How much, as a decimal string.
     pub amount: String,
+    /// Reserves the amount, rather than moving it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pending: Option<Pending>,
+    /// The caller's own name for it, unique in the book.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub external_id: Option<String>,
     /// Anything worth keeping with it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub metadata: Option<Value>,
@@ -79,9 +100,25 @@ impl NewTransfer {
             credit_account: credit_account.into(),
             asset: asset.into(),
             amount: amount.into(),
+            pending: None,
+            external_id: None,
             metadata: None,
             context: Vec::new(),
         }
+    }
+
+    /// Reserves the amount until it is posted or voided.
+    #[must_use]
+    pub fn pending(mut self, pending: Pending) -> Self {
+        self.pending = Some(pending);
+        self
+    }
+
+    /// Gives it a name of one's own.
+    #[must_use]
+    pub fn external_id(mut self, external_id: impl Into<String>) -> Self {
+        self.external_id = Some(external_id.into());
+        self
     }
 
     /// Keeps this JSON with the transfer.
@@ -102,11 +139,25 @@ impl NewTransfer {
     }
 }
 
+/// How a pending transfer ends.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Pending {
+    /// Seconds until it expires; 0 for never.
+    pub timeout_seconds: u32,
+    /// How much more than the amount may be posted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub allowance: Option<String>,
+}
+
 /// A transfer that was made.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct Transfer {
     /// Its id.
     pub id: String,
+    /// What it does: `single`, `pending`, `post`, `void` or `reversal`.
+    pub kind: String,
+    /// How it stands: `posted`, `pending`, `voided`, `expired` or `refused`.
+    pub status: String,
     /// The account that was debited.
     pub debit_account: String,
     /// The account that was credited.
@@ -211,6 +262,106 @@ impl Ledger {
             call
         };
         self.platform.call(PREFIX, "/transfers", call).await
+    }
+
+    /// Posts a pending transfer: all of it, or this amount.
+    pub async fn post_transfer(
+        &self,
+        id: &str,
+        amount: Option<&str>,
+        idempotency_key: &str,
+    ) -> Result<Transfer, Error> {
+        self.about(id, "post", amount, idempotency_key).await
+    }
+
+    /// Voids a pending transfer: what it has reserved is released.
+    pub async fn void_transfer(&self, id: &str, idempotency_key: &str) -> Result<Transfer, Error> {
+        self.about(id, "void", None, idempotency_key).await
+    }
+
+    /// Moves back what a transfer has moved: what is left of it, or this amount.
+    pub async fn reverse_transfer(
+        &self,
+        id: &str,
+        amount: Option<&str>,
+        idempotency_key: &str,
+    ) -> Result<Transfer, Error> {
+        self.about(id, "reverse", amount, idempotency_key).await
+    }
+
+    async fn about(
+        &self,
+        id: &str,
+        what: &str,
+        amount: Option<&str>,
+        idempotency_key: &str,
+    ) -> Result<Transfer, Error> {
+        let body = amount.map_or_else(|| json!({}), |amount| json!({ "amount": amount }));
+        let path = format!("/transfers/{id}/{what}");
+        let call = |url| Call::new(Method::POST, url).json(body).idempotency_key(idempotency_key);
+        Ok(self.platform.call(PREFIX, &path, call).await?.body)
+    }
+
+    /// The transfer with this id: what is not there did not happen.
+    pub async fn transfer(&self, id: &str) -> Result<Transfer, Error> {
+        let path = format!("/transfers/{id}");
+        Ok(self.platform.call(PREFIX, &path, |url| Call::new(Method::GET, url)).await?.body)
+    }
+
+    /// Makes an asset known; asking for the same again answers the existing one.
+    pub async fn create_asset(&self, asset: &Asset) -> Result<Asset, Error> {
+        let body = json!(asset);
+        let key = format!("asset:{}", asset.code);
+        let call = |url| Call::new(Method::POST, url).json(body).idempotency_key(key);
+        Ok(self.platform.call(PREFIX, "/assets", call).await?.body)
+    }
+
+    /// A page of all assets, in order of code.
+    pub async fn assets(&self, after: Option<&str>) -> Result<Page<Asset>, Error> {
+        self.page("/assets", &[("after", after)]).await
+    }
+
+    /// A page of the accounts whose path begins with `prefix`, in order of path.
+    pub async fn accounts(
+        &self,
+        prefix: &str,
+        after: Option<&str>,
+    ) -> Result<Page<Account>, Error> {
+        self.page("/accounts", &[("prefix", Some(prefix)), ("after", after)]).await
+    }
+
+    async fn page<T: serde::de::DeserializeOwned>(
+        &self,
+        path: &str,
+        parameters: &[(&'static str, Option<&str>)],
+    ) -> Result<Page<T>, Error> {
+        let call = |url| {
+            let mut call = Call::new(Method::GET, url).query("limit", 1000);
+            for (name, value) in parameters {
+                if let Some(value) = value {
+                    call = call.query(name, *value);
+                }
+            }
+            call
+        };
+        Ok(self.platform.call(PREFIX, path, call).await?.body)
+    }
+
+    /// Lets an account take no more transfers.
+    pub async fn close_account(&self, id: &str) -> Result<Account, Error> {
+        self.change_account(id, "close").await
+    }
+
+    /// Lets an account take transfers again.
+    pub async fn reopen_account(&self, id: &str) -> Result<Account, Error> {
+        self.change_account(id, "reopen").await
+    }
+
+    async fn change_account(&self, id: &str, what: &str) -> Result<Account, Error> {
+        let path = format!("/accounts/{id}/{what}");
+        let key = format!("{what}:{id}");
+        let call = |url| Call::new(Method::POST, url).idempotency_key(key);
+        Ok(self.platform.call(PREFIX, &path, call).await?.body)
     }
 
     /// Debits and credits of each asset over the whole book.

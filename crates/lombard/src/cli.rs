@@ -74,9 +74,12 @@ pub(crate) enum Command {
     /// Move money
     #[command(subcommand)]
     Transfer(TransferCommand),
-    /// Look at accounts
+    /// Open, look at, close and reopen accounts
     #[command(subcommand)]
     Account(AccountCommand),
+    /// Create and list assets
+    #[command(subcommand)]
+    Asset(AssetCommand),
     /// Append, read and watch events
     #[command(subcommand)]
     Event(EventCommand),
@@ -186,16 +189,117 @@ pub(crate) enum TransferCommand {
         /// Open accounts that are missing; the payer's without a limit to how far it may fall
         #[arg(long)]
         open: bool,
+        /// Only reserve it: it expires after so many seconds unless it is posted or voided; 0 for never
+        #[arg(long, value_name = "SECONDS")]
+        pending: Option<u32>,
+        /// With --pending, how much more than the amount may be posted
+        #[arg(long, value_name = "AMOUNT", requires = "pending")]
+        allowance: Option<String>,
+        /// Your own name for it, unique in the book
+        #[arg(long, value_name = "ID")]
+        external_id: Option<String>,
         /// Makes a repetition of this command harmless [default: a new one each time]
         #[arg(long, value_name = "KEY")]
         idempotency_key: Option<String>,
         #[command(flatten)]
         output: OutputArguments,
     },
+    /// Show a transfer
+    Get {
+        /// Its id
+        id: String,
+        #[command(flatten)]
+        output: OutputArguments,
+    },
+    /// Move what a pending transfer has reserved
+    Post {
+        #[command(flatten)]
+        about: AboutArguments,
+        /// How much [default: all of it]
+        #[arg(long)]
+        amount: Option<String>,
+    },
+    /// Release what a pending transfer has reserved
+    Void {
+        #[command(flatten)]
+        about: AboutArguments,
+    },
+    /// Move back what a transfer has moved
+    Reverse {
+        #[command(flatten)]
+        about: AboutArguments,
+        /// How much [default: what is left of it]
+        #[arg(long)]
+        amount: Option<String>,
+    },
+}
+
+/// What commands about another transfer take.
+#[derive(Args, Debug)]
+pub(crate) struct AboutArguments {
+    /// The transfer's id
+    pub(crate) id: String,
+    /// Makes a repetition of this command harmless [default: a new one each time]
+    #[arg(long, value_name = "KEY")]
+    pub(crate) idempotency_key: Option<String>,
+    #[command(flatten)]
+    pub(crate) output: OutputArguments,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum AssetCommand {
+    /// Make an asset known
+    Create {
+        /// Its code, such as POINTS
+        code: String,
+        /// Its digits after the point, for ever
+        scale: u8,
+        #[command(flatten)]
+        output: OutputArguments,
+    },
+    /// List all assets, the currencies of ISO 4217 included
+    List(OutputArguments),
 }
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum AccountCommand {
+    /// Open an account
+    Open {
+        /// Its path, such as demo/alice
+        path: String,
+        /// What it holds, such as EUR
+        asset: String,
+        /// How far what is available may fall, such as -100.00
+        #[arg(long, default_value = "0", allow_hyphen_values = true)]
+        floor: String,
+        /// It may fall without limit
+        #[arg(long, conflicts_with = "floor")]
+        no_floor: bool,
+        #[command(flatten)]
+        output: OutputArguments,
+    },
+    /// List accounts
+    List {
+        /// Those whose path begins so
+        #[arg(default_value = "")]
+        prefix: String,
+        #[command(flatten)]
+        output: OutputArguments,
+    },
+    /// Let an account take no more transfers
+    Close {
+        /// Its path
+        path: String,
+        #[command(flatten)]
+        output: OutputArguments,
+    },
+    /// Let an account take transfers again
+    Reopen {
+        /// Its path
+        path: String,
+        #[command(flatten)]
+        output: OutputArguments,
+    },
     /// Show an account and its balance
     Get {
         /// Its path, such as demo/alice

@@ -10,6 +10,7 @@ mod event_commands;
 mod exit;
 mod explain_error;
 mod group_commands;
+mod ledger_commands;
 mod log_commands;
 mod operator;
 mod progress;
@@ -48,9 +49,10 @@ fn run(command: Command, common: cli::CommonArguments) -> anyhow::Result<()> {
         Command::Up(up) => block_on(up::run(UpArguments { common, any_port: up.any_port })),
         Command::Status(output) => block_on(status::run(&common, output)),
         Command::Tour(arguments) => block_on(tour::run(&common, &arguments)),
-        Command::Transfer(command) => block_on(commands::transfer(&common, command)),
-        Command::Account(command) => block_on(commands::account(&common, command)),
         Command::Service(command) => block_on(service_commands::run(&common, command)),
+        Command::Transfer(command) => block_on(ledger_commands::transfer(&common, command)),
+        Command::Account(command) => block_on(ledger_commands::account(&common, command)),
+        Command::Asset(command) => block_on(ledger_commands::asset(&common, command)),
         Command::Event(command) => block_on(event_commands::run(&common, command)),
         Command::Group(command) => block_on(group_commands::run(&common, command)),
         Command::Client(command) => block_on(commands::client(&common, command)),
