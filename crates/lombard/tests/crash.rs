@@ -1,20 +1,33 @@
 //! The event store's process is killed with SIGKILL under load, again and again: every append that was acknowledged is
-//! there, once, in order, and the order of all events has no gap.
+//! there, once, in order, and the order of all events has no gap. After each restart, what was acknowledged before is looked
+//! for, and the log must prove that the checkpoint of before the kill is its beginning.
 
 #![expect(
     clippy::unwrap_used,
     reason = "a test that finds something else than it expects must fail"
 )]
 
-use std::{path::Path, time::Duration};
+use std::{
+    path::Path,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
-use lombard_client::{Credentials, Expected, NewEvent, Platform as Client};
+use base64::{Engine as _, prelude::BASE64_STANDARD};
+use lombard_client::{Call, Credentials, Expected, NewEvent, Platform as Client};
+use lombard_log::{
+    checkpoint::{Checkpoint, VerifyingKey},
+    merkle::{TreeHash, verify_consistency},
+};
 use lombard_testkit::Platform;
 use lombard_token::SigningKey;
+use reqwest::Method;
+use serde::Deserialize;
 use serde_json::json;
 use tokio::{sync::watch, task::JoinSet};
 
 const LOMBARD: &str = env!("CARGO_BIN_EXE_lombard");
+const EVENTSTORE: &str = "/v1/eventstore";
 const KILLS: usize = 100;
 const WRITERS: usize = 8;
 /// Acknowledged appends between two kills.
@@ -22,25 +35,97 @@ const APPENDS_PER_KILL: usize = 60;
 /// Low, so that the index is sealed and merged between the kills, and not only made from the log.
 const INDEX_MEMORY_EVENTS: (&str, &str) = ("LOMBARD_EVENTSTORE__INDEX_MEMORY_EVENTS", "50");
 
+/// The ids that were acknowledged, of one stream, in order.
+type Acknowledged = Arc<Mutex<Vec<String>>>;
+
 /// One writer of one stream: each append expects the revision that the one before it left, so a doubled or lost one
 /// would be refused. Ends when enough is written.
-async fn write(client: Client, stream: String, done: watch::Sender<usize>) -> Vec<String> {
-    let mut acknowledged = Vec::new();
+async fn write(
+    client: Client,
+    stream: String,
+    acknowledged: Acknowledged,
+    done: watch::Sender<usize>,
+) {
+    let mut count = 0;
     let mut expected = Expected::NoStream;
     while *done.borrow() < KILLS * APPENDS_PER_KILL {
-        let data = json!({ "number": acknowledged.len(), "padding": "x".repeat(200) });
+        let data = json!({ "number": count, "padding": "x".repeat(200) });
         let event = NewEvent::new("/crash-test", "test.happened", data);
         let appended = client
             .eventstore()
             .append(&stream, expected, std::slice::from_ref(&event))
             .await
             .unwrap();
-        assert_eq!(appended.last_revision, acknowledged.len() as u64);
+        assert_eq!(appended.last_revision, count);
         expected = Expected::Revision(appended.last_revision);
-        acknowledged.push(event.id);
+        acknowledged.lock().unwrap().push(event.id);
+        count += 1;
         done.send_modify(|done| *done += 1);
     }
-    acknowledged
+}
+
+/// The ids of a stream's events from a revision on.
+async fn read(client: &Client, stream: &str, from: usize) -> Vec<String> {
+    let mut found = Vec::new();
+    loop {
+        let next = from + found.len();
+        let page = client.eventstore().read(stream, next as u64, 500).await.unwrap();
+        let is_last = page.len() < 500;
+        for event in page {
+            assert_eq!(event.revision, (from + found.len()) as u64, "{stream} has a gap");
+            found.push(event.id);
+        }
+        if is_last {
+            return found;
+        }
+    }
+}
+
+/// Somebody outside, who keeps the newest checkpoint and the key from the beginning.
+struct Auditor {
+    client: Client,
+    key: VerifyingKey,
+    kept: Option<Checkpoint>,
+}
+
+#[derive(Deserialize)]
+struct Consistency {
+    path: Vec<String>,
+}
+
+impl Auditor {
+    async fn new(client: Client) -> Self {
+        let key = client.text(EVENTSTORE, "/log/key").await.unwrap();
+        let key = VerifyingKey::parse(key.trim_end()).unwrap();
+        Self { client, key, kept: None }
+    }
+
+    /// The newest checkpoint is signed, and begins with what the kept one says.
+    async fn audit(&mut self) {
+        let note = self.client.text(EVENTSTORE, "/log/checkpoint").await.unwrap();
+        let newest = Checkpoint::verify(note.as_bytes(), &self.key).unwrap();
+        if let Some(kept) = &self.kept {
+            let path = self.consistency(kept.size, newest.size).await;
+            let is_proved =
+                verify_consistency(kept.size, &kept.root, newest.size, &newest.root, &path);
+            assert!(
+                is_proved,
+                "the checkpoint of {} is not the beginning of {}",
+                kept.size, newest.size
+            );
+        }
+        self.kept = Some(newest);
+    }
+
+    async fn consistency(&self, from: u64, to: u64) -> Vec<TreeHash> {
+        let call = |url| Call::new(Method::GET, url).query("from", from).query("to", to);
+        let answer = self.client.call(EVENTSTORE, "/log/proofs/consistency", call).await;
+        let Consistency { path } = answer.unwrap().body;
+        let hash = |text: &String| {
+            TreeHash::new(BASE64_STANDARD.decode(text).unwrap().try_into().unwrap())
+        };
+        path.iter().map(hash).collect()
+    }
 }
 
 #[tokio::test]
@@ -60,41 +145,45 @@ async fn acknowledged_events_survive_kills() {
 
     let (done, mut watched) = watch::channel(0);
     let mut writers = JoinSet::new();
+    let mut streams: Vec<(String, Acknowledged)> = Vec::new();
     for number in 0..WRITERS {
-        let stream = format!("crash-{number}");
-        let writing = write(client.clone(), stream.clone(), done.clone());
-        writers.spawn(async move { (stream, writing.await) });
+        let (stream, acknowledged) = (format!("crash-{number}"), Acknowledged::default());
+        streams.push((stream.clone(), Arc::clone(&acknowledged)));
+        writers.spawn(write(client.clone(), stream, acknowledged, done.clone()));
     }
     drop(done);
+    let mut auditor = Auditor::new(client.clone()).await;
+    let mut checked = [0; WRITERS];
     for kill in 1..=KILLS {
         // At a moment that the load decides, while the other appends are under way.
         if watched.wait_for(|done| *done >= kill * APPENDS_PER_KILL * 9 / 10).await.is_err() {
             break;
         }
+        auditor.audit().await;
+        let before: Vec<Vec<String>> =
+            streams.iter().map(|(_, acknowledged)| acknowledged.lock().unwrap().clone()).collect();
         platform = tokio::task::spawn_blocking(move || {
             platform.kill("eventstore").unwrap();
             platform
         })
         .await
         .unwrap();
+        auditor.audit().await;
+        for (((stream, _), before), checked) in streams.iter().zip(&before).zip(&mut checked) {
+            let found = read(&client, stream, *checked).await;
+            assert!(found.starts_with(&before[*checked..]), "{stream}: kill {kill} lost some");
+            *checked = before.len();
+        }
     }
 
-    let mut event_count = 0;
     while let Some(written) = writers.join_next().await {
-        let (stream, acknowledged) = written.unwrap();
-        let mut found = Vec::new();
-        loop {
-            let page = client.eventstore().read(&stream, found.len() as u64, 500).await.unwrap();
-            let is_last = page.len() < 500;
-            for event in page {
-                assert_eq!(event.revision, found.len() as u64, "{stream} has a gap");
-                found.push(event.id);
-            }
-            if is_last {
-                break;
-            }
-        }
-        assert_eq!(found, acknowledged, "{stream}: what is there is what was acknowledged");
+        written.unwrap();
+    }
+    let mut event_count = 0;
+    for (stream, acknowledged) in &streams {
+        let found = read(&client, stream, 0).await;
+        let acknowledged = acknowledged.lock().unwrap();
+        assert_eq!(found, *acknowledged, "{stream}: what is there is what was acknowledged");
         event_count += found.len();
     }
     let mut after = None;
