@@ -444,6 +444,35 @@ fn every_rewritten_record_is_found_and_named() {
     assert!(matches!(found, Err(MaintainError::RewrittenSomewhere { size: 40 })), "{found:?}");
 }
 
+/// Every byte of every segment, one by one: against a checkpoint, either the flip is found or the byte is one of the zeros
+/// between two records, which mean nothing.
+#[test]
+fn a_flip_of_any_byte_of_history_is_found() {
+    let place = tempfile::tempdir().unwrap();
+    let directory = place.path().join("log");
+    let count = 12;
+    make(&directory, count);
+    let (note, key) = (checkpoint(count), key());
+    let verify = || verify(&directory, note.as_bytes(), key.verifying_key(), &mut quiet);
+    verify().unwrap();
+    let segments = contents(&directory).into_iter();
+    let is_begun = |bytes: &[u8]| bytes.starts_with(b"LOMBSEG1");
+    let mut bytes_tried = 0;
+    for (path, bytes) in segments.filter(|(_, bytes)| is_begun(bytes)) {
+        let used = bytes.iter().rposition(|byte| *byte != 0).unwrap() + 1;
+        for at in 0..used {
+            overwrite(&path, at as u64, &[!bytes[at]]);
+            let padding = 32 + PAYLOAD_BYTES..FRAMED_BYTES as usize;
+            let is_padding = at >= 64 && padding.contains(&((at - 64) % FRAMED_BYTES as usize));
+            assert_eq!(verify().is_err(), !is_padding, "byte {at} of {}", path.display());
+            overwrite(&path, at as u64, &bytes[at..=at]);
+            bytes_tried += 1;
+        }
+    }
+    verify().unwrap();
+    assert!(bytes_tried > count * PAYLOAD_BYTES as u64);
+}
+
 #[test]
 fn verify_names_what_is_missing_damaged_or_not_signed() {
     let place = tempfile::tempdir().unwrap();
