@@ -2,17 +2,18 @@
 
 use std::collections::BTreeMap;
 
-use crate::{Append, Appended, Content, NewEvent, Rejection, Reuse, StreamRange, Unreadable};
+use crate::{Append, Appended, NewEvent, Placed, Rejection, Reuse, StreamRange, Unreadable};
 
 impl Appended {
     /// The first answer, where `append` asks for the same again: the same events in the same order, whatever is expected
-    /// of the streams. `is_same` compares contents, first the recorded one.
+    /// of the streams. `is_same` compares the contents of an event that is recorded and of one that is asked for, which
+    /// are equal in everything else.
     ///
     /// `append` has at least one event id in common with this.
     pub fn repeated_by(
         &self,
         append: &Append,
-        is_same: impl Fn(&Content, &Content) -> bool,
+        is_same: impl Fn(&Placed<'_>, &NewEvent) -> bool,
     ) -> Result<Vec<StreamRange>, Rejection> {
         let known: BTreeMap<_, _> = self.events().map(|placed| (placed.event.id, placed)).collect();
         let mut recorded = self.events();
@@ -25,7 +26,7 @@ impl Appended {
                     continue;
                 };
                 common = common.or(Some(event.id));
-                if known.stream != &part.stream || !is_equal_event(known.event, event, &is_same) {
+                if known.stream != &part.stream || !is_equal_event(known, event, &is_same) {
                     return Err(Rejection::EventIdReused {
                         id: event.id,
                         how: Reuse::OtherContent,
@@ -46,11 +47,11 @@ impl Appended {
 }
 
 fn is_equal_event(
-    recorded: &NewEvent,
+    recorded: &Placed<'_>,
     asked: &NewEvent,
-    is_same: impl Fn(&Content, &Content) -> bool,
+    is_same: impl Fn(&Placed<'_>, &NewEvent) -> bool,
 ) -> bool {
-    recorded.event_type == asked.event_type
-        && recorded.tags == asked.tags
-        && is_same(&recorded.content, &asked.content)
+    recorded.event.event_type == asked.event_type
+        && recorded.event.tags == asked.tags
+        && is_same(recorded, asked)
 }

@@ -75,7 +75,9 @@ impl Store {
             Decision::Commit(_, Reply::Stored(_)) => panic!("an append stored a document"),
             Decision::Recorded(record, append) => {
                 let appended = self.appended(record);
-                appended.repeated_by(&append, |a, b| a == b).map(Answer::Repeated)
+                appended
+                    .repeated_by(&append, |recorded, asked| recorded.event.content == asked.content)
+                    .map(Answer::Repeated)
             }
         }
     }

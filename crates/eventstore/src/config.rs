@@ -6,6 +6,8 @@ use lombard_engine::Limits;
 use lombard_eventstore_core as core;
 use serde::{Deserialize, Serialize};
 
+use crate::schema::DefinitionLimits;
+
 /// How the event store is run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -22,6 +24,20 @@ pub struct Config {
     pub event_tags_max: usize,
     /// Longest snapshot or metadata of a stream, and longest schema.
     pub document_bytes_max: usize,
+    /// Event types that may have a schema.
+    pub schemas_max: usize,
+    /// Versions of one type's schema.
+    pub schema_versions_max: usize,
+    /// Longest version of a schema, with its upcaster.
+    pub schema_bytes_max: usize,
+    /// All versions of all schemas together, which are in memory.
+    pub schemas_bytes_max: usize,
+    /// Subschemas of one schema, each `$ref` counted as what it refers to: bounds what checking an event costs.
+    pub schema_nodes_max: usize,
+    /// Steps of one version's upcaster.
+    pub upcast_steps_max: usize,
+    /// Compiled schemas that are kept in memory.
+    pub schema_validators_max: usize,
     /// Extension attributes of one event.
     pub event_extensions_max: usize,
     /// Longest value of one attribute.
@@ -86,6 +102,13 @@ impl Default for Config {
             append_streams_max: 100,
             event_tags_max: 32,
             document_bytes_max: 1 << 20,
+            schemas_max: 1000,
+            schema_versions_max: 100,
+            schema_bytes_max: 64 << 10,
+            schemas_bytes_max: 32 << 20,
+            schema_nodes_max: 1000,
+            upcast_steps_max: 64,
+            schema_validators_max: 256,
             event_extensions_max: 32,
             attribute_bytes_max: 2048,
             page_events_default: 100,
@@ -151,6 +174,8 @@ impl Config {
             self.document_bytes_max <= self.body_bytes_max,
             "document_bytes_max is over body_bytes_max",
         );
+        expect(self.schema_nodes_max > 0, "schema_nodes_max is 0");
+        expect(self.schema_validators_max > 0, "schema_validators_max is 0");
         expect(self.index_memory_events > 0, "index_memory_events is 0");
         expect(self.append_streams_max > 0, "append_streams_max is 0");
         expect(
@@ -201,6 +226,10 @@ impl Config {
 
     pub(crate) fn wait(&self) -> Duration {
         Duration::from_millis(self.wait_ms_max)
+    }
+
+    pub(crate) fn definition_limits(&self) -> DefinitionLimits {
+        DefinitionLimits { nodes_max: self.schema_nodes_max, steps_max: self.upcast_steps_max }
     }
 
     pub(crate) fn store_limits(&self) -> core::Limits {

@@ -2,12 +2,15 @@
 #![allow(missing_docs, reason = "not part of the crate")]
 
 use lombard_chassis::Problem;
+use lombard_types::Position;
+use tokio::sync::watch;
 
 use crate::{
     Config,
     cloud_event::{self, CloudEvent, Members},
     prepare::Preparing,
     rest::Selection,
+    schema::Schemas,
 };
 
 pub fn cloud_event(bytes: &[u8]) {
@@ -26,8 +29,13 @@ fn prepare(events: Vec<Members>) {
     let events: Result<Vec<CloudEvent<'_>>, _> =
         events.into_iter().map(cloud_event::read).collect();
     if let Ok(events) = events {
-        drop(Preparing::new(&Config::default()).prepare(events));
+        drop(preparing().prepare(events));
     }
+}
+
+fn preparing() -> Preparing {
+    let (_, durable) = watch::channel(Position::START);
+    Preparing::new(&Config::default(), Schemas::new(durable, 1))
 }
 
 pub fn event_query(query: Option<String>, types: Option<String>, tags: Option<String>) {

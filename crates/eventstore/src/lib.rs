@@ -5,6 +5,7 @@
 //! - `api/` is what the store can be asked to do, whatever the protocol. `prepare.rs` makes of an event that a client
 //!   sent one that can be stored, `showing.rs` of a stored one what a reader may see: every edge goes through both.
 //! - `cloud_event/` checks CloudEvents 1.0, and reads and writes their JSON form; nothing else knows that form.
+//! - `schema/` knows what the data of a type must look like, and brings older data into the newest form.
 //! - `query/` is the read side: it looks up in the index where events stand, and reads them from the log.
 //! - `rest/` is the edge for HTTP; [`problem`] its table of problems.
 //!
@@ -24,6 +25,7 @@ mod api;
 mod cloud_event;
 mod codec;
 mod config;
+mod documents;
 #[cfg(fuzzing)]
 #[doc(hidden)]
 pub mod fuzzing;
@@ -36,6 +38,7 @@ mod prepare;
 pub mod problem;
 mod query;
 mod rest;
+mod schema;
 mod service;
 mod showing;
 #[cfg(test)]
@@ -43,6 +46,7 @@ mod simulation;
 
 pub use codec::EventCodec;
 pub use config::Config;
+pub use documents::DocumentsError;
 pub use groups::GroupsLog;
 pub use index::OpenError;
 pub use machine::{EventStoreMachine, Reply};

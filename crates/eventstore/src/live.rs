@@ -1,11 +1,12 @@
-//! What subscribers are given of a record: decoded once, and written as JSON once, for all of them.
+//! What subscribers are given of a record: decoded once, and written as JSON once, for all who want the same.
 
-use std::sync::OnceLock;
+use std::sync::Arc;
 
 use lombard_engine::{DecodeError, Feed, FeedItem, FeedLimits, StartError};
 use lombard_eventstore_core::{Appended, Event, Placed};
 use lombard_log::{Record, SharedLog};
 use lombard_types::Timestamp;
+use parking_lot::Mutex;
 
 use crate::{
     cloud_event,
@@ -19,9 +20,19 @@ use crate::{
 pub(crate) struct Live {
     /// Always there: the machine makes one event of each command.
     stored: Option<StoredRecord>,
-    /// Its events in JSON, when somebody has asked for it.
-    json: OnceLock<Result<Box<[Box<str>]>, DecodeError>>,
+    /// Its events in JSON as most subscribers want them, when somebody has asked for it.
+    json: Mutex<Option<Written>>,
     bytes: usize,
+}
+
+/// The events of a record in JSON.
+type Json = Arc<[Box<str>]>;
+
+/// What was written, and when it will look different ([`Showing::epoch`]).
+#[derive(Debug)]
+struct Written {
+    epoch: u64,
+    json: Json,
 }
 
 /// What decoding adds to a record, about: a second copy in JSON.
@@ -34,14 +45,25 @@ impl FeedItem for Live {
 }
 
 impl Live {
-    /// Its events with their JSON.
-    pub(crate) fn events(
-        &self,
-        showing: &Showing,
-    ) -> Result<impl Iterator<Item = (Placed<'_>, &str)>, DecodeError> {
-        let json = self.json.get_or_init(|| self.write(showing)).as_ref().map_err(Clone::clone)?;
-        let placed = self.appended().into_iter().flat_map(|(appended, _)| appended.events());
-        Ok(placed.zip(json.iter().map(|json| &**json)))
+    /// Its events, with a text for each, in the same order: [`Self::json`].
+    pub(crate) fn placed(&self) -> impl Iterator<Item = Placed<'_>> {
+        self.appended().into_iter().flat_map(|(appended, _)| appended.events())
+    }
+
+    /// Its events in JSON.
+    pub(crate) fn json(&self, showing: &Showing) -> Result<Json, DecodeError> {
+        let Some(epoch) = showing.epoch() else {
+            return self.write(showing);
+        };
+        let mut written = self.json.lock();
+        if let Some(written) = &*written
+            && written.epoch == epoch
+        {
+            return Ok(Arc::clone(&written.json));
+        }
+        let json = self.write(showing)?;
+        *written = Some(Written { epoch, json: Arc::clone(&json) });
+        Ok(json)
     }
 
     pub(crate) fn appended(&self) -> Option<(&Appended, Recorded)> {
@@ -52,9 +74,9 @@ impl Live {
         }
     }
 
-    fn write(&self, showing: &Showing) -> Result<Box<[Box<str>]>, DecodeError> {
+    fn write(&self, showing: &Showing) -> Result<Json, DecodeError> {
         let Some((appended, recorded)) = self.appended() else {
-            return Ok(Box::default());
+            return Ok(Arc::default());
         };
         let write = |placed| {
             let mut json = String::new();
@@ -72,7 +94,7 @@ pub(crate) fn item(record: &Record, time: Timestamp, events: Vec<Event>) -> Live
     let recorded = Recorded { position: record.position, time };
     let bytes = record.payload.len().saturating_mul(DECODED_FACTOR);
     let stored = events.into_iter().next().map(|event| StoredRecord { recorded, event });
-    Live { stored, json: OnceLock::new(), bytes }
+    Live { stored, json: Mutex::default(), bytes }
 }
 
 /// Starts the feed of the store.

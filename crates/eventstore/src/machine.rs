@@ -6,12 +6,13 @@ use lombard_eventstore_core::{
 };
 use lombard_types::{Position, Revision, Timestamp};
 
-use crate::index::EventIndex;
+use crate::{index::EventIndex, schema::Schemas};
 
-/// The write side: one store, decided by one thread. Its state is the index.
+/// The write side: one store, decided by one thread. Its state is the index, and the schemas.
 #[derive(Debug)]
 pub struct EventStoreMachine {
     index: EventIndex,
+    schemas: Schemas,
     limits: Limits,
 }
 
@@ -27,8 +28,8 @@ pub enum Reply {
 }
 
 impl EventStoreMachine {
-    pub(crate) const fn new(index: EventIndex, limits: Limits) -> Self {
-        Self { index, limits }
+    pub(crate) const fn new(index: EventIndex, schemas: Schemas, limits: Limits) -> Self {
+        Self { index, schemas, limits }
     }
 }
 
@@ -59,6 +60,9 @@ impl Machine for EventStoreMachine {
     }
 
     fn apply(&mut self, event: &Event, at: At) {
+        if let Event::Stored(stored) = event {
+            self.schemas.learn(stored, at.position, at.time);
+        }
         self.index.apply(event, at);
     }
 }

@@ -1,11 +1,14 @@
 //! From an event as a client sent it to one that can be appended, for every edge.
 
-use lombard_eventstore_core::NewEvent;
+use std::collections::BTreeMap;
+
+use lombard_eventstore_core::{EventType, NewEvent};
 
 use crate::{
     Config,
-    cloud_event::{self, CloudEvent, InvalidEvent},
+    cloud_event::{self, CloudEvent, InvalidEvent, invalid},
     codec,
+    schema::{DataSchema, Mismatch, SchemaVersion, Schemas, Snapshot, is_own_dataschema},
 };
 
 /// An event cannot be appended.
@@ -24,37 +27,83 @@ pub(crate) enum Reason {
     Invalid(#[from] InvalidEvent),
     #[error("an event of {bytes} bytes is over the limit of {bytes_max}")]
     TooLarge { bytes: usize, bytes_max: usize },
+    #[error("the data is not as version {version} of its schema wants it")]
+    Mismatch { version: SchemaVersion, source: Mismatch },
 }
 
-/// What events are prepared by.
-#[derive(Clone, Copy, Debug)]
+/// The events of one stream, as they are to be stored.
+#[derive(Debug, Default)]
+pub(crate) struct Prepared {
+    pub(crate) events: Vec<NewEvent>,
+    /// Why none of them may be appended, though an append that has been recorded may have had them: what is asked of
+    /// events changes, and a retry gets the first answer all the same.
+    pub(crate) refused: Option<Refused>,
+}
+
+/// What events are prepared by. Cheap to clone.
+#[derive(Clone, Debug)]
 pub(crate) struct Preparing {
     limits: cloud_event::Limits,
     event_bytes_max: usize,
+    schemas: Schemas,
 }
 
 impl Preparing {
-    pub(crate) const fn new(config: &Config) -> Self {
+    pub(crate) const fn new(config: &Config, schemas: Schemas) -> Self {
         let limits = cloud_event::Limits {
             extensions_max: config.event_extensions_max,
             attribute_bytes_max: config.attribute_bytes_max,
             tags_max: config.event_tags_max,
         };
-        Self { limits, event_bytes_max: config.event_bytes_max }
+        Self { limits, event_bytes_max: config.event_bytes_max, schemas }
     }
 
     /// The events of one stream, as they are to be stored.
-    pub(crate) fn prepare(self, events: Vec<CloudEvent<'_>>) -> Result<Vec<NewEvent>, Refused> {
-        let mut prepared = Vec::with_capacity(events.len());
-        for (index, event) in events.into_iter().enumerate() {
-            let event = self.prepare_one(event).map_err(|source| Refused { index, source })?;
-            prepared.push(event);
+    pub(crate) fn prepare(&self, events: Vec<CloudEvent<'_>>) -> Result<Prepared, Refused> {
+        let mut prepared = Prepared::default();
+        prepared.events.reserve_exact(events.len());
+        let schemas = self.schemas.snapshot();
+        for (index, mut event) in events.into_iter().enumerate() {
+            let refused = |source| Refused { index, source };
+            cloud_event::check(&mut event, self.limits).map_err(|error| refused(error.into()))?;
+            if let Err(reason) = self.check_schema(schemas.as_ref(), &mut event) {
+                prepared.refused.get_or_insert(refused(reason));
+            }
+            prepared.events.push(self.finish(event).map_err(refused)?);
         }
         Ok(prepared)
     }
 
-    fn prepare_one(self, mut event: CloudEvent<'_>) -> Result<NewEvent, Reason> {
-        cloud_event::check(&mut event, self.limits)?;
+    /// Checks the data against its schema, where its type has one, and notes the version.
+    fn check_schema(
+        &self,
+        schemas: Option<&Snapshot>,
+        event: &mut CloudEvent<'_>,
+    ) -> Result<(), Reason> {
+        let CloudEvent { event_type, content, .. } = event;
+        let wanted = content.data_schema.as_deref();
+        let Some(versions) = schemas.and_then(|schemas| BTreeMap::get(schemas, event_type)) else {
+            return match wanted {
+                Some(uri) if is_own_dataschema(uri) => Err(unknown_version(event_type)),
+                _ => Ok(()),
+            };
+        };
+        let number = match wanted {
+            None => versions.newest(),
+            Some(uri) => match DataSchema::parse(uri, event_type) {
+                Some(DataSchema { version, .. }) => version,
+                None => return Err(unknown_version(event_type)),
+            },
+        };
+        let version = versions.get(number).ok_or_else(|| unknown_version(event_type))?;
+        let checked = self.schemas.check(event_type, number, &version.definition, &content.data);
+        content.schema_version = Some(number.0);
+        // It is said again when the event is read.
+        content.data_schema = None;
+        checked.map_err(|source| Reason::Mismatch { version: number, source })
+    }
+
+    fn finish(&self, event: CloudEvent<'_>) -> Result<NewEvent, Reason> {
         let CloudEvent { id, event_type, tags, content } = event;
         let content = codec::encode_content(&content);
         let (bytes, bytes_max) =
@@ -64,4 +113,12 @@ impl Preparing {
         }
         Ok(NewEvent { id, event_type, tags: tags.into(), content })
     }
+}
+
+fn unknown_version(event_type: &EventType) -> Reason {
+    let newest = DataSchema { event_type, version: SchemaVersion(1) };
+    let reason = format!(
+        "must name a version of the type's schema, such as {newest} for the first, or be left out for the newest"
+    );
+    Reason::Invalid(invalid("dataschema", reason))
 }

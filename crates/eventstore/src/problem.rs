@@ -11,6 +11,7 @@ use crate::{
     cloud_event::InvalidEvent,
     prepare::{Reason, Refused},
     query::QueryError,
+    schema::InvalidSchema,
 };
 
 // === what is wrong with the request ===
@@ -37,6 +38,14 @@ pub const CONDITION_TOO_COSTLY: ProblemType =
 /// A snapshot, metadata or a schema is larger than the limit.
 pub const DOCUMENT_TOO_LARGE: ProblemType =
     ProblemType::new(413, "document-too-large", "Document too large");
+/// An event's data is not as its type's schema wants it.
+pub const SCHEMA_MISMATCH: ProblemType =
+    ProblemType::new(422, "schema-mismatch", "Schema mismatch");
+/// A schema, or its upcaster, cannot be used.
+pub const INVALID_SCHEMA: ProblemType = ProblemType::new(422, "invalid-schema", "Invalid schema");
+/// There are as many schemas, or versions of this one, as the limits allow.
+pub const TOO_MANY_SCHEMAS: ProblemType =
+    ProblemType::new(409, "too-many-schemas", "Too many schemas");
 /// One event is larger than the limit.
 pub const EVENT_TOO_LARGE: ProblemType =
     ProblemType::new(413, "event-too-large", "Event too large");
@@ -87,6 +96,9 @@ pub const ALL: &[ProblemType] = &[
     CONDITION_TOO_COSTLY,
     DOCUMENT_TOO_LARGE,
     EVENT_TOO_LARGE,
+    SCHEMA_MISMATCH,
+    INVALID_SCHEMA,
+    TOO_MANY_SCHEMAS,
     STREAM_NOT_FOUND,
     DOCUMENT_NOT_FOUND,
     EVENT_ID_REUSED,
@@ -219,7 +231,27 @@ pub(crate) fn from_refused(refused: &Refused) -> Problem {
     match &refused.source {
         Reason::Invalid(error) => from_invalid_event(index, error),
         Reason::TooLarge { bytes, bytes_max } => event_too_large(index, *bytes, *bytes_max),
+        Reason::Mismatch { version, source } => Problem::new(&SCHEMA_MISMATCH)
+            .detail(format!("{}: {source}", refused.source))
+            .with("index", index)
+            .with("pointer", source.pointer.as_str())
+            .with("keyword", source.keyword.as_deref())
+            .with("version", version.0),
     }
+}
+
+/// A definition that its owner has to change.
+pub(crate) fn from_invalid_schema(error: &InvalidSchema) -> Problem {
+    Problem::new(&INVALID_SCHEMA)
+        .detail(format!("{}: {}", error.pointer, error.reason))
+        .with("pointer", error.pointer.as_str())
+}
+
+/// A limit on schemas; `what` there are too many of.
+pub(crate) fn too_many_schemas(what: &'static str, limit: usize) -> Problem {
+    Problem::new(&TOO_MANY_SCHEMAS)
+        .detail(format!("the limit of {limit} {what} is reached"))
+        .with("limit", limit)
 }
 
 /// The event at `index` of the body is over the limit.

@@ -13,6 +13,7 @@ use crate::{
     Config,
     api::Api,
     codec::EventCodec,
+    documents::{self, DocumentsError},
     groups::{ConsumerGroups, GroupsLog, Parts},
     index::{EventIndex, OpenError},
     live,
@@ -21,6 +22,7 @@ use crate::{
     prepare::Preparing,
     query::Reader,
     rest,
+    schema::Schemas,
     showing::Showing,
 };
 
@@ -68,6 +70,9 @@ pub enum NewError {
     /// The index cannot be used, and could not be made again.
     #[error("failed to open the index of the event store")]
     Index(#[from] OpenError),
+    /// What is kept beside the events could not be read.
+    #[error("failed to read the documents of the event store")]
+    Documents(#[from] DocumentsError),
     /// The log could not be replayed.
     #[error("failed to start the event store")]
     Start(#[from] StartError),
@@ -83,7 +88,9 @@ impl EventStore {
         let Deps { log, index_directory, groups, verifier, health, metrics } = deps;
         let (index, position) =
             EventIndex::open(&index_directory, &log, config.index_memory_events)?;
-        let machine = EventStoreMachine::new(index.clone(), config.store_limits());
+        let schemas = Schemas::new(log.durable(), config.schema_validators_max);
+        documents::learn_schemas(&schemas, &index, &log)?;
+        let machine = EventStoreMachine::new(index.clone(), schemas.clone(), config.store_limits());
         let state = StateAt::new(machine, position);
         let (writer, engine) = Engine::start(
             "eventstore",
@@ -98,7 +105,8 @@ impl EventStore {
         let reader = Reader { index, log };
         let subscriptions = Arc::new(Semaphore::new(config.subscriptions_max));
         let drain = CancellationToken::new();
-        let (preparing, showing) = (Preparing::new(&config), Showing::default());
+        let preparing = Preparing::new(&config, schemas.clone());
+        let showing = Showing::new(schemas.clone());
         let config = Arc::new(config);
         let parts = Parts {
             writer: writer.clone(),
@@ -112,6 +120,7 @@ impl EventStore {
         let api = Api {
             writer,
             reader,
+            schemas,
             preparing,
             showing,
             feed,

@@ -3,13 +3,18 @@
 use lombard_chassis::{Problem, problems};
 use lombard_engine::{Committed, SubmitError};
 use lombard_eventstore_core::{
-    Append, Command, Condition, Event, Evidence, Expected, StreamAppend, StreamRange,
+    Append, Command, Condition, Event, Evidence, Expected, Past as _, StreamAppend, StreamRange,
 };
 use lombard_types::{Position, StreamName};
 
 use super::Api;
 use crate::{
-    cloud_event::CloudEvent, codec::Recorded, machine::Reply, metrics::AppendResult, problem,
+    cloud_event::CloudEvent,
+    codec::Recorded,
+    machine::Reply,
+    metrics::AppendResult,
+    prepare::{Prepared, Refused},
+    problem,
 };
 
 /// What a client wants appended, as its edge has read it.
@@ -42,17 +47,20 @@ pub(crate) struct Outcome {
 impl Api {
     /// Appends what a client has sent: all of it or nothing. The same again is answered as the first time.
     pub(crate) async fn append(&self, draft: Draft<'_>) -> Result<Outcome, Problem> {
-        let append = self.prepare(draft)?;
+        let (append, refused) = self.prepare(draft)?;
         let event_count = append.events().count();
-        let outcome = match self.writer.submit(Command::Append(append)).await {
-            Ok(committed) => self.outcome(committed).await,
-            Err(error) => {
-                let result = match error {
-                    SubmitError::Rejected { .. } => AppendResult::Rejected,
-                    _ => AppendResult::Failed,
-                };
-                Err((result, problem::from_submit_error(error)))
-            }
+        let outcome = match refused {
+            Some(refused) => self.recorded(&append, &refused).await,
+            None => match self.writer.submit(Command::Append(append)).await {
+                Ok(committed) => self.outcome(committed).await,
+                Err(error) => {
+                    let result = match error {
+                        SubmitError::Rejected { .. } => AppendResult::Rejected,
+                        _ => AppendResult::Failed,
+                    };
+                    Err((result, problem::from_submit_error(error)))
+                }
+            },
         };
         match outcome {
             Ok(outcome) if outcome.is_replayed => {
@@ -71,17 +79,40 @@ impl Api {
         }
     }
 
-    fn prepare(&self, draft: Draft<'_>) -> Result<Append, Problem> {
+    /// The append, and why it may only be a retry.
+    fn prepare(&self, draft: Draft<'_>) -> Result<(Append, Option<Refused>), Problem> {
         let Draft { streams, condition, evidence } = draft;
-        let prepare = |StreamDraft { stream, expected, events }| {
-            let events = self
-                .preparing
-                .prepare(events)
-                .map_err(|refused| problem::from_refused(&refused))?;
-            Ok(StreamAppend { stream, expected, events })
-        };
-        let streams = streams.into_iter().map(prepare).collect::<Result<_, Problem>>()?;
-        Ok(Append { streams, condition, evidence })
+        let mut parts = Vec::with_capacity(streams.len());
+        let mut first_refused = None;
+        for StreamDraft { stream, expected, events } in streams {
+            let prepared = self.preparing.prepare(events);
+            let Prepared { events, refused } =
+                prepared.map_err(|refused| problem::from_refused(&refused))?;
+            first_refused = first_refused.or(refused);
+            parts.push(StreamAppend { stream, expected, events });
+        }
+        Ok((Append { streams: parts, condition, evidence }, first_refused))
+    }
+
+    /// The first answer to an append that is refused now, where it was recorded when it was not.
+    async fn recorded(
+        &self,
+        append: &Append,
+        refused: &Refused,
+    ) -> Result<Outcome, (AppendResult, Problem)> {
+        for event in append.events() {
+            let record = self.reader.index.record_of(event.id);
+            let record = record.map_err(|error| {
+                (AppendResult::Failed, problem::from_rejection(error.into(), None))
+            })?;
+            if let Some(record) = record {
+                // One that is being recorded is waited for.
+                let reached = self.reach(Some(record)).await;
+                reached.map_err(|problem| (AppendResult::Failed, problem))?;
+                return self.earlier(record, append, record).await;
+            }
+        }
+        Err((AppendResult::Rejected, problem::from_refused(refused)))
     }
 
     async fn outcome(
@@ -115,7 +146,8 @@ impl Api {
         let Event::Appended(appended) = &stored.event else {
             return Err((AppendResult::Failed, problem::not_where_indexed(record)));
         };
-        let streams = appended.repeated_by(append, |recorded, asked| recorded == asked);
+        let streams =
+            appended.repeated_by(append, |recorded, asked| self.showing.is_same(recorded, asked));
         let streams = streams.map_err(|rejection| {
             (AppendResult::Rejected, problem::from_rejection(rejection, Some(position)))
         })?;

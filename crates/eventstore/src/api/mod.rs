@@ -7,6 +7,7 @@
 
 mod append;
 mod documents;
+mod schemas;
 
 use std::sync::Arc;
 
@@ -18,10 +19,12 @@ use tokio::sync::Semaphore;
 pub(crate) use self::{
     append::{Draft, Outcome, StreamDraft},
     documents::Stored,
+    schemas::SchemaStored,
 };
 use crate::{
     Config, groups::ConsumerGroups, index::Chunk, live::Live, machine::EventStoreMachine,
-    metrics::EventStoreMetrics, prepare::Preparing, problem, query::Reader, showing::Showing,
+    metrics::EventStoreMetrics, prepare::Preparing, problem, query::Reader, schema::Schemas,
+    showing::Showing,
 };
 
 /// What the edges share. Cheap to clone.
@@ -29,6 +32,7 @@ use crate::{
 pub(crate) struct Api {
     pub(crate) writer: Handle<EventStoreMachine>,
     pub(crate) reader: Reader,
+    pub(crate) schemas: Schemas,
     pub(crate) preparing: Preparing,
     pub(crate) showing: Showing,
     pub(crate) feed: Feed<Live>,

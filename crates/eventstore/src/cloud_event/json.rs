@@ -1,7 +1,7 @@
 //! JSON as text.
 
 /// Leaves out the white space between the tokens of valid JSON. Members keep their order and numbers their digits.
-pub(super) fn compact(json: &str) -> String {
+pub(crate) fn compact(json: &str) -> String {
     let mut out = String::with_capacity(json.len());
     let mut is_in_string = false;
     let mut is_escaped = false;
@@ -38,14 +38,14 @@ impl<'a> ObjectWriter<'a> {
             self.out.push(',');
         }
         self.is_first = false;
-        string(name, self.out);
+        write_string(name, self.out);
         self.out.push(':');
         self.out.push_str(json);
     }
 
     pub(super) fn text(&mut self, name: &str, value: &str) {
         self.raw(name, "");
-        string(value, self.out);
+        write_string(value, self.out);
     }
 
     pub(super) fn optional(&mut self, name: &str, value: Option<&str>) {
@@ -60,7 +60,7 @@ impl<'a> ObjectWriter<'a> {
 }
 
 /// A JSON string (RFC 8259 section 7).
-fn string(text: &str, out: &mut String) {
+pub(crate) fn write_string(text: &str, out: &mut String) {
     out.push('"');
     for character in text.chars() {
         match character {

@@ -11,7 +11,8 @@ use std::{borrow::Cow, collections::BTreeMap};
 use lombard_eventstore_core::{EventType, Tag};
 use lombard_types::EventId;
 
-pub(crate) use check::{InvalidEvent, Limits, check};
+pub(crate) use check::{InvalidEvent, Limits, check, invalid};
+pub(crate) use json::{compact, write_string};
 pub(crate) use read::{Members, read};
 pub(crate) use write::write;
 
@@ -45,6 +46,8 @@ pub(crate) struct EventContent<'a> {
     pub(crate) data_schema: Option<Cow<'a, str>>,
     pub(crate) extensions: BTreeMap<Cow<'a, str>, Extension<'a>>,
     pub(crate) data: Data<'a>,
+    /// The version of the type's schema that the data was checked against.
+    pub(crate) schema_version: Option<u32>,
 }
 
 /// The value of an extension attribute.

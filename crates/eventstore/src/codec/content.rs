@@ -8,6 +8,7 @@
 //!    3 text   time                8 name, text      extension attribute, a string
 //!    4 text   datacontenttype     9 name, 4 bytes   extension attribute, a little endian integer
 //!    5 text   dataschema         10 name, 1 byte    extension attribute, a boolean
+//!   11 number the version of the type's schema that the data was checked against, from 1
 //! ```
 //!
 //! Parts stand in the order of these numbers, extension attributes by name: equal events have equal bytes.
@@ -30,6 +31,7 @@ const DATA_BINARY: u8 = 7;
 const EXTENSION_TEXT: u8 = 8;
 const EXTENSION_INTEGER: u8 = 9;
 const EXTENSION_BOOLEAN: u8 = 10;
+const SCHEMA_VERSION: u8 = 11;
 
 pub(crate) fn encode(content: &EventContent<'_>) -> Content {
     let EventContent { source, subject, time, data_content_type, data_schema, .. } = content;
@@ -62,6 +64,10 @@ pub(crate) fn encode(content: &EventContent<'_>) -> Content {
     }
     for (name, value) in &content.extensions {
         write_extension(name, value, &mut out);
+    }
+    if let Some(version) = content.schema_version {
+        out.byte(SCHEMA_VERSION);
+        out.number(version.into());
     }
     Content(bytes.into())
 }
@@ -126,6 +132,11 @@ pub(crate) fn decode(content: &Content) -> Result<EventContent<'_>, DecodeError>
             EXTENSION_BOOLEAN => {
                 let name = bytes.text()?.into();
                 content.extensions.insert(name, Extension::Boolean(bytes.byte()? != 0));
+            }
+            SCHEMA_VERSION => {
+                let version = u32::try_from(bytes.number()?);
+                let version = version.map_err(|_| DecodeError("a schema version is over 32 bits"));
+                content.schema_version = Some(version?);
             }
             _ => return Err(DecodeError("unknown part of an event's content")),
         }

@@ -91,6 +91,7 @@ fn golden_bytes_of_content() {
             ("t".into(), Extension::Boolean(true)),
         ]),
         data: Data::Json("{}".into()),
+        schema_version: Some(300),
     };
     let expected = [
         &[1][..],
@@ -104,6 +105,7 @@ fn golden_bytes_of_content() {
         &[8, 1, b'e', 1, b'f'],
         &[9, 1, b'i', 0xfe, 0xff, 0xff, 0xff],
         &[10, 1, b't', 1],
+        &[11, 0xac, 0x02],
     ]
     .concat();
     let encoded = encode_content(&content);

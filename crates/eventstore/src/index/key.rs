@@ -38,6 +38,11 @@ pub(super) type DocumentHash = [u8; 16];
 /// Record, revision.
 pub(super) type DocumentValue = [u8; 14];
 
+/// Kind, record.
+pub(super) type CatalogKey = [u8; 7];
+/// Nothing: that it is there says all.
+pub(super) type CatalogValue = [u8; 1];
+
 /// How much of a stream's name is in its key: within it, names are in their order.
 pub(super) const NAME_BYTES: usize = 32;
 
@@ -114,15 +119,22 @@ pub(super) fn type_key(event_type: Hash, position: u64) -> TypeKey {
     join(&[&event_type, &six(position)])
 }
 
-pub(super) fn document_key(key: &DocumentKey) -> DocumentHash {
-    let kind = match key.kind {
+const fn kind_number(kind: DocumentKind) -> u8 {
+    match kind {
         DocumentKind::StreamSnapshot => 1,
         DocumentKind::StreamMetadata => 2,
         DocumentKind::Schema => 3,
         DocumentKind::ErasedSubject => 4,
-    };
+    }
+}
+
+pub(super) fn catalog_key(kind: DocumentKind, record: u64) -> CatalogKey {
+    join(&[&[kind_number(kind)], &six(record)])
+}
+
+pub(super) fn document_key(key: &DocumentKey) -> DocumentHash {
     let mut whole = digest::Context::new(&digest::SHA256);
-    whole.update(&[kind]);
+    whole.update(&[kind_number(key.kind)]);
     whole.update(key.name.as_bytes());
     half(whole.finish().as_ref())
 }

@@ -3,14 +3,16 @@
 use std::collections::HashMap;
 
 use lombard_engine::At;
-use lombard_eventstore_core::{Appended, DocumentStored, Event, EventType, StreamAppended};
+use lombard_eventstore_core::{
+    Appended, DocumentKind, DocumentStored, Event, EventType, StreamAppended,
+};
 use lombard_types::{Position, Revision};
 
 use super::{
     EventIndex,
     key::{
-        Hash, POSITIONS_MAX, document_key, hash, id_key, join, name_key, six, stream_key, tag_key,
-        type_hash, type_key,
+        Hash, POSITIONS_MAX, catalog_key, document_key, hash, id_key, join, name_key, six,
+        stream_key, tag_key, type_hash, type_key,
     },
 };
 
@@ -95,6 +97,10 @@ impl EventIndex {
     fn store(&self, stored: &DocumentStored, record: Position) {
         let value = join(&[&six(record.get()), &stored.revision.get().to_be_bytes()]);
         self.maps.documents.insert(document_key(&stored.key), value);
+        // Of these all are wanted at a start.
+        if matches!(stored.key.kind, DocumentKind::Schema | DocumentKind::ErasedSubject) {
+            self.maps.catalog.insert(catalog_key(stored.key.kind, record.get()), [0]);
+        }
     }
 }
 

@@ -14,8 +14,9 @@
 //! | tags      | tag, type, position                    | record                      | 36 a tag of an event  |
 //! | starts    | first position of every 64th record    | record                      | next to nothing       |
 //! | documents | kind and name                          | record, revision            | 30 a document         |
+//! | catalog   | kind, record, of schemas and erasures  | nothing                     | 8 a document          |
 
-mod blocking;
+pub(crate) mod blocking;
 mod find;
 mod key;
 mod learn;
@@ -36,8 +37,8 @@ pub(crate) use self::read::{Chunk, Listed};
 
 use self::{
     key::{
-        DocumentHash, DocumentValue, IdKey, IdValue, NameKey, NameValue, StartKey, StartValue,
-        StreamKey, StreamValue, TagKey, TagValue, TypeKey, TypeValue,
+        CatalogKey, CatalogValue, DocumentHash, DocumentValue, IdKey, IdValue, NameKey, NameValue,
+        StartKey, StartValue, StreamKey, StreamValue, TagKey, TagValue, TypeKey, TypeValue,
     },
     learn::Learning,
 };
@@ -58,6 +59,7 @@ struct Maps {
     tags: Map<{ size_of::<TagKey>() }, { size_of::<TagValue>() }>,
     starts: Map<{ size_of::<StartKey>() }, { size_of::<StartValue>() }>,
     documents: Map<{ size_of::<DocumentHash>() }, { size_of::<DocumentValue>() }>,
+    catalog: Map<{ size_of::<CatalogKey>() }, { size_of::<CatalogValue>() }>,
     /// The position that the next event gets.
     next_position: watch::Sender<EventPosition>,
     learning: Mutex<Learning>,
@@ -81,6 +83,7 @@ const NAMES: MapSpec = MapSpec { name: "names", filter: FilterOn::Nothing };
 const TYPES: MapSpec = MapSpec { name: "types", filter: FilterOn::First(16) };
 const TAGS: MapSpec = MapSpec { name: "tags", filter: FilterOn::First(16) };
 const STARTS: MapSpec = MapSpec { name: "starts", filter: FilterOn::Nothing };
+const CATALOG: MapSpec = MapSpec { name: "catalog", filter: FilterOn::Nothing };
 const DOCUMENTS: MapSpec = MapSpec { name: "documents", filter: FilterOn::First(16) };
 
 impl EventIndex {
@@ -138,6 +141,7 @@ impl EventIndex {
         let (ids, streams, names) = (opening.map(IDS)?, opening.map(STREAMS)?, opening.map(NAMES)?);
         let (types, tags) = (opening.map(TYPES)?, opening.map(TAGS)?);
         let (starts, documents) = (opening.map(STARTS)?, opening.map(DOCUMENTS)?);
+        let catalog = opening.map(CATALOG)?;
         let (index, sealing) = start(opening, log.durable())?;
         let maps = Maps {
             index,
@@ -148,6 +152,7 @@ impl EventIndex {
             tags,
             starts,
             documents,
+            catalog,
             next_position: watch::Sender::new(next_position),
             learning: Mutex::new(Learning::new(freeze_events)),
         };

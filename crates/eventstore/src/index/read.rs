@@ -3,15 +3,15 @@
 //! The writer is ahead of what is durable, and so is the index. Readers therefore say up to which record they read:
 //! `end` is the first that they leave out.
 
-use lombard_eventstore_core::{DocumentKey, EventPosition};
+use lombard_eventstore_core::{DocumentKey, DocumentKind, EventPosition};
 use lombard_index::ReadError;
 use lombard_types::{Position, Revision, StreamName};
 
 use super::{
     EventIndex,
     key::{
-        Hash, NAME_BYTES, NameKey, StreamKey, StreamValue, document_key, hash, join, name_key,
-        name_start, part, position, record, six, stream_key,
+        Hash, NAME_BYTES, NameKey, StreamKey, StreamValue, catalog_key, document_key, hash, join,
+        name_key, name_start, part, position, record, six, stream_key,
     },
 };
 
@@ -171,6 +171,19 @@ impl EventIndex {
             listed.push(Listed { key, name_start, first_record: record(value), last });
         }
         Ok(listed)
+    }
+
+    /// The records that hold schemas, or erasures, from a record on, in their order; up to `limit`.
+    pub(crate) fn catalog(
+        &self,
+        kind: DocumentKind,
+        from: Position,
+        limit: usize,
+    ) -> Result<Vec<Position>, ReadError> {
+        let first = catalog_key(kind, from.get());
+        let last = catalog_key(kind, u64::MAX);
+        let entries = self.maps.catalog.range(&first, &last).take(limit);
+        entries.map(|entry| entry.map(|(key, _)| record(part(&key, 1)))).collect()
     }
 
     /// The record that holds a document's newest form, which may not be durable yet.

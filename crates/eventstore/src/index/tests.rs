@@ -16,6 +16,7 @@ use crate::{
     codec::EventCodec,
     machine::{EventStoreMachine, Reply},
     query::{AllReading, Direction, Filter, Horizon, Reader, StreamReading},
+    schema::Schemas,
 };
 
 const LIMITS: Limits = Limits { append_streams_max: 5, append_events_max: 100 };
@@ -61,7 +62,8 @@ struct Running {
 fn start(log: &MemoryLog, directory: &Path) -> Running {
     let log: SharedLog = Arc::new(log.clone());
     let (index, position) = EventIndex::open(directory, &log, 7).unwrap();
-    let machine = EventStoreMachine::new(index.clone(), LIMITS);
+    let schemas = Schemas::new(log.durable(), 1);
+    let machine = EventStoreMachine::new(index.clone(), schemas, LIMITS);
     let (writer, engine) = Engine::start(
         "test",
         Arc::clone(&log),

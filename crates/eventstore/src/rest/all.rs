@@ -35,6 +35,7 @@ pub(super) struct Reading {
     until: Option<String>,
     as_of: Option<String>,
     at_least: Option<String>,
+    schema_version: Option<String>,
 }
 
 /// The events of all streams in their common order, without gaps, after a position or from the first; backwards, before
@@ -49,9 +50,12 @@ pub(super) async fn list(
     Query(reading): Query<Reading>,
 ) -> Result<Response, Problem> {
     let Reading { after, before, limit, direction, .. } = reading;
-    let Reading { prefix, types, tags, query, until, as_of, at_least, .. } = reading;
-    let selection = Selection { prefix, types, tags, query, until, as_of, at_least };
+    let Reading { prefix, types, tags, query, until, as_of, at_least, schema_version, .. } =
+        reading;
+    let selection =
+        Selection { prefix, types, tags, query, until, as_of, at_least, schema_version };
     let filter = selection.filter()?;
+    let showing = selection.showing(&api)?;
     caller.read_prefix(filter.stream_prefix.as_deref())?;
     if subscribe::is_wanted(&headers) {
         if limit.is_some() || direction == Direction::Backwards || !selection.is_open_ended() {
@@ -61,7 +65,7 @@ pub(super) async fn list(
         let after = subscribe::last_event_id(&headers)?.or(after).map(EventPosition::new);
         selection.horizon(&api).await?;
         let place = Place::All(after.map_or(EventPosition::START, EventPosition::next));
-        return subscribe::respond(&api, place, filter, caller.expires_in());
+        return subscribe::respond(&api, place, filter, showing, caller.expires_in());
     }
     let limit = paging::limit(limit.as_deref(), &api.config)?;
     let after: Option<EventPosition> = paging::parameter("after", after.as_deref())?;
@@ -75,7 +79,7 @@ pub(super) async fn list(
         (Direction::Backwards, None, Some(before)) => match before.get().checked_sub(1) {
             Some(from) => EventPosition::new(from),
             None => {
-                let nothing = Page::new(api.showing.clone(), 0, 0);
+                let nothing = Page::new(showing, 0, 0);
                 return Ok(answer(nothing, horizon)?.into_response());
             }
         },
@@ -86,7 +90,7 @@ pub(super) async fn list(
             return Err(problem::invalid_parameter("after", "goes with direction=forwards"));
         }
     };
-    let mut page = Page::new(api.showing.clone(), limit, api.config.page_bytes_max);
+    let mut page = Page::new(showing, limit, api.config.page_bytes_max);
     let reading = AllReading { from, direction, filter: &filter, horizon };
     let examined_max = api.config.page_examined_max;
     let next = api

@@ -4,7 +4,7 @@ use axum::response::{IntoResponse, Response};
 use http::{HeaderName, HeaderValue, header};
 use lombard_types::{Position, Revision};
 
-use crate::cloud_event;
+use crate::{cloud_event, schema::SchemaVersion};
 
 /// The last record of the log that an answer depends on. Absent while the log is empty.
 const LOMBARD_POSITION: HeaderName = HeaderName::from_static("lombard-position");
@@ -42,6 +42,11 @@ impl Answer {
     /// A stream's last revision, ready to be sent back in `If-Match`.
     pub(super) fn revision(self, revision: Revision) -> Self {
         self.set(header::ETAG, &format!("\"{revision}\""))
+    }
+
+    /// A schema's newest version, ready to be sent back in `If-Match`.
+    pub(super) fn version(self, version: SchemaVersion) -> Self {
+        self.set(header::ETAG, &format!("\"{version}\""))
     }
 
     pub(super) fn location(self, url: &str) -> Self {

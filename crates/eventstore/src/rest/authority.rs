@@ -6,6 +6,7 @@
 //! - `events:consume` takes and settles deliveries of any consumer group, and looks after its dead letters;
 //!   `events:consume:mail-*` of those whose name begins so. It takes no `events:read`: whoever made the group had it.
 //! - `events:manage` makes and deletes consumer groups, or those whose name begins so.
+//! - `events:schema` puts the schema of any event type; `events:schema:com.example.*` of those whose name begins so.
 //! - `admin` permits everything.
 
 use std::time::{Duration, SystemTime};
@@ -13,7 +14,7 @@ use std::time::{Duration, SystemTime};
 use axum::extract::FromRequestParts;
 use http::request::Parts;
 use lombard_chassis::{Authenticated, Problem, authenticate, problems};
-use lombard_eventstore_core::Evidence;
+use lombard_eventstore_core::{EventType, Evidence};
 use lombard_types::{ClientId, GroupName, StreamName, Timestamp};
 
 const FAMILY: &str = "events";
@@ -21,6 +22,7 @@ const READ: &str = "read";
 const APPEND: &str = "append";
 const CONSUME: &str = "consume";
 const MANAGE: &str = "manage";
+const SCHEMA: &str = "schema";
 
 /// Whose request it is. An extractor: without a good token the request ends with 401.
 #[derive(Clone, Debug)]
@@ -89,6 +91,19 @@ impl Caller {
             tracing::error!(%error, "an accepted token has a malformed client id");
             Problem::new(&problems::INTERNAL)
         })
+    }
+
+    /// Must be permitted to say what the events of a type look like.
+    pub(super) fn write_schema(&self, event_type: &EventType) -> Result<(), Problem> {
+        self.0.require(FAMILY, SCHEMA, Some(event_type.as_str())).map(drop)
+    }
+
+    /// Must be permitted to know what the events of a type look like: whoever reads anything is.
+    pub(super) fn read_schema(&self, event_type: &EventType) -> Result<(), Problem> {
+        if self.0.0.scope.permits(FAMILY, SCHEMA, Some(event_type.as_str())) {
+            return Ok(());
+        }
+        self.read_anything()
     }
 
     /// How long the token is still good.

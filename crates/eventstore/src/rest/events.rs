@@ -33,6 +33,7 @@ pub(super) struct Reading {
     until: Option<String>,
     as_of: Option<String>,
     at_least: Option<String>,
+    schema_version: Option<String>,
 }
 
 /// A stream's events from a revision on, or back; without one from its first event, or its last. `Link` says where the
@@ -49,9 +50,12 @@ pub(super) async fn list(
 ) -> Result<Response, Problem> {
     let stream: StreamName = stream.parse().map_err(problem::invalid_path)?;
     caller.read(&stream)?;
-    let Reading { from, limit, direction, types, tags, query, until, as_of, at_least } = reading;
-    let selection = Selection { prefix: None, types, tags, query, until, as_of, at_least };
+    let Reading { from, limit, direction, types, tags, query, .. } = reading;
+    let Reading { until, as_of, at_least, schema_version, .. } = reading;
+    let selection =
+        Selection { prefix: None, types, tags, query, until, as_of, at_least, schema_version };
     let filter = selection.filter()?;
+    let showing = selection.showing(&api)?;
     let from: Option<Revision> = paging::parameter("from", from.as_deref())?;
     if subscribe::is_wanted(&headers) {
         if limit.is_some() || direction == Direction::Backwards || !selection.is_open_ended() {
@@ -60,7 +64,7 @@ pub(super) async fn list(
         let last = subscribe::last_event_id(&headers)?.map(Revision::new);
         selection.horizon(&api).await?;
         let place = Place::Stream(stream, last.map_or(from.unwrap_or_default(), Revision::next));
-        return subscribe::respond(&api, place, filter, caller.expires_in());
+        return subscribe::respond(&api, place, filter, showing, caller.expires_in());
     }
     let limit = paging::limit(limit.as_deref(), &api.config)?;
     let horizon = selection.horizon(&api).await?;
@@ -70,7 +74,7 @@ pub(super) async fn list(
         Direction::Forwards => from.unwrap_or(Revision::START),
         Direction::Backwards => from.unwrap_or(last).min(last),
     };
-    let mut page = Page::new(api.showing.clone(), limit, api.config.page_bytes_max);
+    let mut page = Page::new(showing, limit, api.config.page_bytes_max);
     let reading = StreamReading { stream: &stream, from, direction, filter: &filter, horizon };
     let next = api
         .reader

@@ -14,6 +14,7 @@ mod groups;
 mod page;
 mod paging;
 mod precondition;
+mod schemas;
 mod selection;
 mod streams;
 mod subscribe;
@@ -47,6 +48,8 @@ pub(crate) fn router(api: Api) -> Router {
         .route("/events", get(all::list))
         .route("/appends", post(appends::append))
         .merge(groups::router())
+        .route("/schemas", get(schemas::list))
+        .route("/schemas/{type}", get(schemas::read).put(schemas::put))
         .with_state(api);
     Router::new().nest("/v1/eventstore", routes).layer(Extension(body_limit))
 }

@@ -10,6 +10,7 @@ use crate::{
     api::Api,
     problem,
     query::{Filter, Horizon},
+    showing::Showing,
 };
 
 /// Criteria of one query.
@@ -34,6 +35,8 @@ pub(crate) struct Selection {
     pub(crate) as_of: Option<String>,
     /// Wait until this record of the log can be read.
     pub(crate) at_least: Option<String>,
+    /// In which version of its schema data is wanted: `newest` (the default), `stored`, or a number.
+    pub(crate) schema_version: Option<String>,
 }
 
 /// One criterion in JSON.
@@ -77,6 +80,13 @@ impl Selection {
         Ok(Filter { stream_prefix: self.prefix.as_deref().map(Into::into), query })
     }
 
+    /// How its events are shown.
+    pub(super) fn showing(&self, api: &Api) -> Result<Showing, Problem> {
+        let wanted = self.schema_version.as_deref();
+        let data_version = paging::parameter("schema_version", wanted)?;
+        Ok(api.showing.in_version(data_version.unwrap_or_default()))
+    }
+
     /// Whether it has no end: what is to come belongs to it too.
     pub(super) const fn is_open_ended(&self) -> bool {
         self.until.is_none() && self.as_of.is_none()
@@ -107,6 +117,7 @@ impl Selection {
             ("query", &self.query),
             ("until", &self.until),
             ("as_of", &self.as_of),
+            ("schema_version", &self.schema_version),
         ] {
             if let Some(value) = value {
                 link.push_str(&format!("&{name}={}", percent_encode(value)));

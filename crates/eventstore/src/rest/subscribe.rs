@@ -88,6 +88,7 @@ pub(super) fn respond(
     api: &Api,
     place: Place,
     filter: Filter,
+    showing: Showing,
     expires_in: Duration,
 ) -> Result<Response, Problem> {
     let permit = api.subscriptions.clone().try_acquire_owned().map_err(|_| {
@@ -98,7 +99,7 @@ pub(super) fn respond(
     let end = api.reader.durable();
     let subscriber = Subscriber {
         reader: api.reader.clone(),
-        showing: api.showing.clone(),
+        showing,
         place,
         filter,
         end,
@@ -218,11 +219,11 @@ impl Subscriber {
     }
 
     fn write_live(&self, live: &Live, chunk: &mut String) -> Option<()> {
-        let events = live.events(&self.showing);
-        let events = events.inspect_err(|error| {
+        let json = live.json(&self.showing);
+        let json = json.inspect_err(|error| {
             tracing::error!(%error, "a subscription ends: an event cannot be decoded");
         });
-        for (placed, json) in events.ok()? {
+        for (placed, json) in live.placed().zip(&*json.ok()?) {
             if self.place.includes(&placed) && self.filter.is_met_by(&placed) {
                 write_event(self.place.id(&placed), json, chunk);
             }

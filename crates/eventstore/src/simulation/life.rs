@@ -34,6 +34,7 @@ use crate::{
     live,
     machine::EventStoreMachine,
     query::Reader,
+    schema::Schemas,
 };
 
 // Every limit is tiny, so that each is met.
@@ -142,7 +143,8 @@ async fn begin(world: &Rc<World>, life: u64) -> Born {
 
     let (index, position, sealing) =
         EventIndex::unthreaded(&index_directory(world), &log, SEALED_EVENTS).unwrap();
-    let state = StateAt::new(EventStoreMachine::new(index.clone(), STORE), position);
+    let schemas = Schemas::new(log.durable(), 1);
+    let state = StateAt::new(EventStoreMachine::new(index.clone(), schemas, STORE), position);
     let (clock, name) = (world.clock(), "simulated");
     let (handle, serving) =
         Engine::unthreaded(name, Arc::clone(&log), state, EventCodec, ENGINE, clock).await.unwrap();

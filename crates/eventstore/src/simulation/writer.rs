@@ -204,7 +204,9 @@ impl Writer {
             }
             Reply::Recorded(record, append) => {
                 let Some(appended) = self.recorded(record).await else { return Judged::Unknown };
-                let ranges = appended.repeated_by(&append, |a, b| a == b).unwrap();
+                let ranges = appended
+                    .repeated_by(&append, |recorded, asked| recorded.event.content == asked.content)
+                    .unwrap();
                 Judged::Present { record, ranges }
             }
             Reply::Stored(_) => panic!("{append:?} stored a document"),
@@ -249,7 +251,8 @@ impl Writer {
         if let Ok(Committed { reply, .. }) = self.handle.submit(Command::Append(other)).await {
             let Reply::Recorded(record, other) = reply else { panic!("an id was used twice") };
             let Some(appended) = self.recorded(record).await else { return };
-            let repeated = appended.repeated_by(&other, |a, b| a == b);
+            let repeated = appended
+                .repeated_by(&other, |recorded, asked| recorded.event.content == asked.content);
             let is_refused =
                 matches!(repeated, Err(Rejection::EventIdReused { how: Reuse::OtherContent, .. }));
             assert!(is_refused, "{repeated:?}");

@@ -5,5 +5,6 @@ mod bad_requests;
 mod boundaries;
 mod good_requests;
 mod groups;
+mod schemas;
 mod subscriptions;
 mod support;
