@@ -25,6 +25,7 @@ cargo xtask fuzz-input TARGET FILE
                             one input again
 cargo xtask simulate --seeds N
                             the event store on failing disks, from the seeds 0 to N - 1
+cargo xtask fixture         write the data directory that later versions must open again
 cargo xtask payments-csv    write examples/data/payments.csv again";
 
 fn main() -> anyhow::Result<()> {
@@ -42,6 +43,7 @@ fn main() -> anyhow::Result<()> {
         ["fuzz", seconds, target] => fuzz::run(seconds.parse()?, Some(target)),
         ["fuzz-input", target, file] => fuzz::run_input(target, file),
         ["simulate", "--seeds", seeds] => steps::simulate(seeds),
+        ["fixture"] => steps::fixture(),
         ["payments-csv"] => {
             std::fs::write("examples/data/payments.csv", payments::csv())?;
             Ok(())

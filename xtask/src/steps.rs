@@ -64,6 +64,11 @@ pub(crate) fn fuzz() -> anyhow::Result<()> {
     fuzz::run(5, None)
 }
 
+/// Writes the data directory that later versions must open, below `crates/lombard/tests/fixtures`.
+pub(crate) fn fixture() -> anyhow::Result<()> {
+    cargo(&["test", "-p", "lombard", "--test", "upgrade", "--locked", "--", "--ignored"])
+}
+
 /// The event store's role from this many seeds, one after the other, with all assertions: about a second each.
 pub(crate) fn simulate(seeds: &str) -> anyhow::Result<()> {
     let _: u64 = seeds.parse().context("--seeds takes a number")?;
