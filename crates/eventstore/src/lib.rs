@@ -34,6 +34,7 @@ mod index;
 mod live;
 mod machine;
 mod metrics;
+pub mod openapi;
 mod prepare;
 pub mod problem;
 mod query;
