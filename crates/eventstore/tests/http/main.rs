@@ -5,6 +5,7 @@ mod bad_requests;
 mod boundaries;
 mod good_requests;
 mod groups;
+mod limits;
 mod schemas;
 mod subscriptions;
 mod support;
