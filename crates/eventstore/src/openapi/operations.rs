@@ -14,6 +14,10 @@ const AS_OF: Parameter = ("as_of", "Only what had been recorded at this time (RF
 const AT_LEAST: Parameter = ("at_least", "Waits until this record of the log can be read");
 const LIMIT: Parameter = ("limit", "Items of the page, at most");
 const DIRECTION: Parameter = ("direction", "forwards (the default) or backwards");
+const SCHEMA_VERSION: Parameter = (
+    "schema_version",
+    "The version of the types' schemas that data is shown in; the newest by default",
+);
 const PREFIX: Parameter = ("prefix", "Streams whose name begins so");
 
 const PRECONDITIONS: &[Parameter] = &[
@@ -44,6 +48,7 @@ const APPEND: &[ProblemType] = &[
     problem::WRONG_EXPECTED_REVISION,
     problem::CONDITION_FAILED,
     problem::CONDITION_TOO_COSTLY,
+    problem::SCHEMA_MISMATCH,
 ];
 /// What storing a document may answer.
 const PUT: &[ProblemType] = &[
@@ -130,6 +135,7 @@ pub(super) const ALL: &[Operation] = &[
             UNTIL,
             AS_OF,
             AT_LEAST,
+            SCHEMA_VERSION,
         ],
         headers: LAST_EVENT_ID,
         body: &[],
@@ -197,6 +203,7 @@ pub(super) const ALL: &[Operation] = &[
             UNTIL,
             AS_OF,
             AT_LEAST,
+            SCHEMA_VERSION,
         ],
         headers: LAST_EVENT_ID,
         body: &[],
@@ -218,5 +225,55 @@ pub(super) const ALL: &[Operation] = &[
         answer: "Where the events stand",
         content: &[(JSON, "AppendedToStreams")],
         problems: APPEND,
+    },
+    Operation {
+        method: "get",
+        path: "/schemas",
+        id: "listSchemas",
+        summary: "The event types that have a schema",
+        scope: "events:read for anything",
+        query: &[("prefix", "Types that begin so"), ("after", "Types after this one"), LIMIT],
+        headers: &[],
+        body: &[],
+        status: 200,
+        answer: "With their newest versions",
+        content: &[(JSON, "SchemaPage")],
+        problems: &[],
+    },
+    Operation {
+        method: "get",
+        path: "/schemas/{type}",
+        id: "getSchema",
+        summary: "An event type's schema and how older data is brought into its form",
+        scope: "events:read for anything, or events:schema:TYPE",
+        query: &[("version", "Which; the newest by default")],
+        headers: &[],
+        body: &[],
+        status: 200,
+        answer: "The version that was asked for",
+        content: &[(JSON, "Schema")],
+        problems: &[problem::DOCUMENT_NOT_FOUND],
+    },
+    Operation {
+        method: "put",
+        path: "/schemas/{type}",
+        id: "putSchema",
+        summary: "Puts the next version of an event type's schema",
+        scope: "events:schema:TYPE",
+        query: &[],
+        headers: PRECONDITIONS,
+        body: &[(JSON, "NewSchema")],
+        status: 201,
+        answer: "The next version; 200 where it is the newest already",
+        content: &[(JSON, "SchemaSummary")],
+        problems: &[
+            problems::INVALID_HEADER,
+            problems::DISK_FULL,
+            problems::OUTCOME_UNKNOWN,
+            problem::INVALID_SCHEMA,
+            problem::TOO_MANY_SCHEMAS,
+            problem::DOCUMENT_TOO_LARGE,
+            problem::WRONG_DOCUMENT_REVISION,
+        ],
     },
 ];

@@ -65,6 +65,15 @@ pub(super) fn all() -> Value {
         "Criterion": object(json!({ "types?": texts, "tags?": texts })),
         "Snapshot": object(json!({ "stream_revision": decimal, "data": true })),
         "Metadata": { "type": "object" },
+        "NewSchema": object(json!({ "schema": true, "upcast?": { "type": "array" } })),
+        "SchemaSummary": object(json!({ "type": text, "version": number, "dataschema": text })),
+        "Schema": { "allOf": [
+            super::reference("SchemaSummary"),
+            object(json!({
+                "log_position": decimal, "recorded_at": time, "schema": true, "upcast": { "type": "array" },
+            })),
+        ] },
+        "SchemaPage": object(json!({ "items": list("SchemaSummary"), "next": next })),
         "GroupSettings": object(json!({
             "prefix?": { "type": ["string", "null"] },
             "query?": { "anyOf": [list("Criterion"), { "type": "null" }] },
