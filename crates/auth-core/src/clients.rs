@@ -1,15 +1,17 @@
 //! The state: all registered clients.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
+use lombard_token::Revocation;
 use lombard_types::{ClientId, Timestamp};
 
-use crate::{Authentication, Client};
+use crate::{Authentication, Client, Revocations, Target};
 
-/// All registered clients.
+/// All registered clients, and what was taken back from them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Clients {
     by_id: BTreeMap<ClientId, Arc<Client>>,
+    revocations: Revocations,
     /// Whether anything ever happened here, even if no client is left.
     has_history: bool,
 }
@@ -38,10 +40,21 @@ pub enum Command {
         /// SHA-256 of the new secret.
         sha256: [u8; 32],
     },
-    /// Removes a client: it gets no token any more.
+    /// Removes a client: it gets no token any more, and those that it has are good no more.
     Remove {
         /// The client.
         id: ClientId,
+        /// How long tokens live.
+        token_life: Duration,
+    },
+    /// Takes tokens back.
+    Revoke {
+        /// Which.
+        target: Target,
+        /// When the last of them expires.
+        until: Timestamp,
+        /// Most revocations that are kept.
+        revocations_max: usize,
     },
 }
 
@@ -62,6 +75,15 @@ pub enum Event {
         /// The client.
         id: ClientId,
     },
+    /// Tokens were taken back.
+    Revoked {
+        /// Which.
+        target: Target,
+        /// When.
+        at: Timestamp,
+        /// When the last of them expires.
+        until: Timestamp,
+    },
 }
 
 /// What took effect.
@@ -77,6 +99,8 @@ pub enum Reply {
     Rotated,
     /// The client was removed.
     Removed,
+    /// The tokens are good no more, from now on or from before.
+    Revoked,
 }
 
 /// Why a command has no effect. Checked in this order.
@@ -90,6 +114,8 @@ pub enum Rejection {
     ClientNotFound,
     /// The client authenticates with a key and has no secret.
     HasNoSecret,
+    /// There are as many revocations as are kept; some are forgotten when their tokens have expired.
+    TooManyRevocations,
 }
 
 /// Why something is no part of any state.
@@ -125,6 +151,11 @@ impl Clients {
         self.by_id.range::<ClientId, _>((from, Unbounded)).map(|(_, client)| client)
     }
 
+    /// What was taken back.
+    pub fn revocations(&self) -> &Revocations {
+        &self.revocations
+    }
+
     /// How many clients there are.
     pub fn count(&self) -> usize {
         self.by_id.len()
@@ -135,9 +166,9 @@ impl Clients {
         self.has_history
     }
 
-    /// No clients, as they were: with or without a history.
-    pub fn restored(has_history: bool) -> Self {
-        Self { by_id: BTreeMap::new(), has_history }
+    /// No clients, as they were: with or without a history, and with these revocations.
+    pub fn restored(has_history: bool, revocations: Revocations) -> Self {
+        Self { by_id: BTreeMap::new(), revocations, has_history }
     }
 
     /// Adds a client as it was.
@@ -174,11 +205,32 @@ impl Clients {
                     Authentication::Key(_) => Err(Rejection::HasNoSecret),
                 }
             }
-            Command::Remove { id } => {
+            Command::Remove { id, token_life } => {
                 self.get(id.as_str()).ok_or(Rejection::ClientNotFound)?;
-                Ok(Decision::Commit(vec![Event::ClientRemoved { id }], Reply::Removed))
+                let target = Target::Client(id.as_str().into());
+                let revoked = Event::Revoked { target, at: now, until: now.plus(token_life) };
+                Ok(Decision::Commit(vec![Event::ClientRemoved { id }, revoked], Reply::Removed))
+            }
+            Command::Revoke { target, until, revocations_max } => {
+                self.revoke(target, until, revocations_max, now)
             }
         }
+    }
+
+    fn revoke(
+        &self,
+        target: Target,
+        until: Timestamp,
+        revocations_max: usize,
+        now: Timestamp,
+    ) -> Result<Decision, Rejection> {
+        if until <= now || self.revocations.has(&target, now) {
+            return Ok(Decision::Answer(Reply::Revoked));
+        }
+        if self.revocations.count() >= revocations_max {
+            return Err(Rejection::TooManyRevocations);
+        }
+        Ok(Decision::Commit(vec![Event::Revoked { target, at: now, until }], Reply::Revoked))
     }
 
     fn register(
@@ -231,6 +283,9 @@ impl Clients {
             }
             Event::ClientRemoved { id } => {
                 self.by_id.remove(id);
+            }
+            Event::Revoked { target, at, until } => {
+                self.revocations.add(Revocation { key: target.key(), at: *at, until: *until });
             }
         }
     }
@@ -321,7 +376,7 @@ mod tests {
                     }
                     Step::Remove(id) => {
                         let expected = model.get(&id).map(|_| Some((id, None))).ok_or(Rejection::ClientNotFound);
-                        (Command::Remove { id: format!("client-{id}").parse().unwrap() }, expected)
+                        (Command::Remove { id: format!("client-{id}").parse().unwrap(), token_life: Duration::from_secs(300) }, expected)
                     }
                 };
                 match (clients.decide(command, Timestamp::EPOCH), expected) {

@@ -12,7 +12,9 @@
 mod client;
 mod clients;
 mod grant;
+mod revocations;
 
 pub use client::{Authentication, Client, ClientName, InvalidClientName};
 pub use clients::{Clients, Command, Decision, Event, Rejection, Reply, RestoreError};
 pub use grant::{GrantError, Granted, Request, grant, resource_of_family};
+pub use revocations::{Revocations, Target};

@@ -5,6 +5,7 @@
 //!  1 client registered v1, v2: a client (`client.rs`)
 //!  2 secret rotated    v1: id text | SHA-256, 32 bytes
 //!  3 client removed    v1: id text
+//!  4 revoked           v1: target u8 (1 token, 2 client) | id text | at u64 | until u64
 //! ```
 
 mod client;
@@ -12,15 +13,19 @@ mod snapshot;
 
 use std::{str::FromStr, sync::Arc};
 
-use lombard_auth_core::Event;
+use lombard_auth_core::{Event, Target};
 use lombard_engine::{
     Codec, DecodeError,
     fields::{Reader, Writer},
 };
+use lombard_types::Timestamp;
 
 const CLIENT_REGISTERED: u8 = 1;
 const SECRET_ROTATED: u8 = 2;
 const CLIENT_REMOVED: u8 = 3;
+const REVOKED: u8 = 4;
+const TARGET_TOKEN: u8 = 1;
+const TARGET_CLIENT: u8 = 2;
 const VERSION_1: u8 = 1;
 const VERSION_2: u8 = 2;
 
@@ -47,6 +52,16 @@ impl Codec for EventCodec {
                 writer.put(&[CLIENT_REMOVED, VERSION_1]);
                 writer.text(id.as_str());
             }
+            Event::Revoked { target, at, until } => {
+                let (kind, id) = match target {
+                    Target::Token(id) => (TARGET_TOKEN, id),
+                    Target::Client(id) => (TARGET_CLIENT, id),
+                };
+                writer.put(&[REVOKED, VERSION_1, kind]);
+                writer.text(id);
+                put_time(&mut writer, *at);
+                put_time(&mut writer, *until);
+            }
         }
     }
 
@@ -63,11 +78,28 @@ impl Codec for EventCodec {
                 Event::SecretRotated { id: parse(reader.text()?)?, sha256: reader.array()? }
             }
             [CLIENT_REMOVED, VERSION_1] => Event::ClientRemoved { id: parse(reader.text()?)? },
+            [REVOKED, VERSION_1] => Event::Revoked {
+                target: match (reader.byte()?, reader.text()?.into()) {
+                    (TARGET_TOKEN, id) => Target::Token(id),
+                    (TARGET_CLIENT, id) => Target::Client(id),
+                    _ => return Err(DecodeError("unknown kind of revocation")),
+                },
+                at: time(&mut reader)?,
+                until: time(&mut reader)?,
+            },
             _ => return Err(DecodeError("unknown kind or version of event")),
         };
         reader.end()?;
         Ok(event)
     }
+}
+
+fn put_time(writer: &mut Writer<'_>, time: Timestamp) {
+    writer.put(&time.unix_nanos().to_le_bytes());
+}
+
+fn time(reader: &mut Reader<'_>) -> Result<Timestamp, DecodeError> {
+    Ok(Timestamp::from_unix_nanos(u64::from_le_bytes(reader.array()?)))
 }
 
 fn parse<T: FromStr>(text: &str) -> Result<T, DecodeError> {
@@ -78,7 +110,6 @@ fn parse<T: FromStr>(text: &str) -> Result<T, DecodeError> {
 mod tests {
     use lombard_auth_core::{Authentication, Client, ClientName};
     use lombard_token::SigningKey;
-    use lombard_types::Timestamp;
 
     use super::*;
 
@@ -101,7 +132,21 @@ mod tests {
             client(&["payment", "statement"], Authentication::Key(Box::new(key))),
             Event::SecretRotated { id: "shop".parse().unwrap(), sha256: [8; 32] },
             Event::ClientRemoved { id: "shop".parse().unwrap() },
+            revoked(Target::Token("t1".into())),
+            revoked(Target::Client("shop".into())),
         ]
+    }
+
+    fn revoked(target: Target) -> Event {
+        let at = Timestamp::from_unix_nanos(0x0304);
+        Event::Revoked { target, at, until: Timestamp::from_unix_nanos(0x0506) }
+    }
+
+    #[test]
+    fn golden_bytes_of_a_revocation() {
+        let mut bytes = Vec::new();
+        EventCodec.encode(&revoked(Target::Token("t1".into())), &mut bytes);
+        assert_eq!(bytes, b"\x04\x01\x01\x02t1\x04\x03\0\0\0\0\0\0\x06\x05\0\0\0\0\0\0");
     }
 
     #[test]

@@ -22,6 +22,10 @@ pub struct Config {
     pub page_items_max: usize,
     /// Assertions remembered against replay; when it is full, assertions are refused for a moment.
     pub assertions_max: usize,
+    /// Revocations that are kept until their tokens have expired; when it is full, more are refused.
+    pub revocations_max: usize,
+    /// Verifiers that may wait for revocations; more are answered at once.
+    pub revocation_waiters_max: usize,
     /// How far a client's clock may differ from ours.
     pub clock_skew_seconds: u64,
     /// Types of authorization details that the platform's services understand, beside `payment`, which the ledger does.
@@ -43,6 +47,8 @@ impl Default for Config {
             clients_max: 100_000,
             page_items_max: 1000,
             assertions_max: 100_000,
+            revocations_max: 1_000_000,
+            revocation_waiters_max: 1000,
             clock_skew_seconds: 10,
             authorization_details_types: Vec::new(),
             submit_ms_max: 10_000,
@@ -68,6 +74,8 @@ impl Config {
         expect(self.clients_max > 0, "clients_max is 0");
         expect(self.page_items_max > 0, "page_items_max is 0");
         expect(self.assertions_max > 0, "assertions_max is 0");
+        expect(self.revocations_max > 0, "revocations_max is 0");
+        expect(self.revocation_waiters_max > 0, "revocation_waiters_max is 0");
         expect(self.clock_skew_seconds <= 60, "clock_skew_seconds is over 60");
         for name in &self.authorization_details_types {
             let is_type = name.parse::<DetailType>().is_ok() && name != Payment::TYPE;
@@ -90,6 +98,11 @@ impl Config {
 
     pub(crate) fn clock_skew(&self) -> Duration {
         Duration::from_secs(self.clock_skew_seconds)
+    }
+
+    /// How long a revocation is kept beyond the life of its tokens: verifiers' clocks may be behind by 30 s.
+    pub(crate) fn revocation_margin(&self) -> Duration {
+        Duration::from_secs(60)
     }
 
     pub(crate) fn submit_timeout(&self) -> Duration {

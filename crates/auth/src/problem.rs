@@ -24,6 +24,10 @@ pub const TOO_MANY_CLIENTS: ProblemType =
 pub const IDEMPOTENCY_KEY_INVALID: ProblemType =
     ProblemType::new(400, "idempotency-key-invalid", "Idempotency-Key invalid");
 
+/// There are as many revocations as are kept.
+pub const TOO_MANY_REVOCATIONS: ProblemType =
+    ProblemType::new(503, "too-many-revocations", "Too many revocations");
+
 /// All of this role's own, for documentation and its test.
 pub const ALL: &[ProblemType] = &[
     INVALID_CLIENT,
@@ -32,6 +36,7 @@ pub const ALL: &[ProblemType] = &[
     CLIENT_HAS_NO_SECRET,
     TOO_MANY_CLIENTS,
     IDEMPOTENCY_KEY_INVALID,
+    TOO_MANY_REVOCATIONS,
 ];
 
 pub(crate) fn from_submit_error(error: SubmitError<Rejection>) -> Problem {
@@ -60,5 +65,8 @@ fn from_rejection(rejection: Rejection) -> Problem {
         Rejection::ClientNotFound => Problem::new(&CLIENT_NOT_FOUND),
         Rejection::HasNoSecret => Problem::new(&CLIENT_HAS_NO_SECRET)
             .detail("the client authenticates with a private key"),
+        Rejection::TooManyRevocations => {
+            Problem::new(&TOO_MANY_REVOCATIONS).retry_after(Duration::from_secs(10))
+        }
     }
 }

@@ -1,6 +1,11 @@
 //! The role as a component: made from a configuration and what it depends on, then run until it is told to drain.
 
-use std::{fmt, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    path::PathBuf,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use axum::{Extension, Router};
 use futures_util::future::BoxFuture;
@@ -9,6 +14,8 @@ use lombard_chassis::{CancellationToken, Health, Metrics};
 use lombard_engine::{Engine, Follower, Handle, Snapshots, StartError, StoppedError};
 use lombard_log::SharedLog;
 use lombard_token::{Jwks, KeySource, KeySourceError, SigningKey, Verifier};
+use lombard_types::Timestamp;
+use tokio::sync::Semaphore;
 
 use crate::{
     AuthMachine, Config, EventCodec,
@@ -57,6 +64,10 @@ pub(crate) struct Api {
     pub(crate) issuer: Arc<str>,
     pub(crate) signing_key: Arc<SigningKey>,
     pub(crate) used_assertions: Arc<UsedAssertions>,
+    /// Verifies the tokens that were issued here.
+    pub(crate) verifier: Verifier,
+    /// Room for verifiers that wait for revocations.
+    pub(crate) revocation_seats: Arc<Semaphore>,
     pub(crate) metrics: AuthMetrics,
 }
 
@@ -146,6 +157,8 @@ impl Auth {
         let api = Api {
             writer,
             view,
+            verifier: verifier.clone(),
+            revocation_seats: Arc::new(Semaphore::new(config.revocation_waiters_max)),
             used_assertions: Arc::new(UsedAssertions::new(config.assertions_max)),
             config: Arc::new(config),
             issuer: issuer.into(),
@@ -180,11 +193,28 @@ impl Auth {
         while api.view.wait_for(tail, Duration::from_secs(60)).await.is_err() {
             tracing::warn!("the copy of the clients is still catching up with the log");
         }
-        drop(api);
         health.ready();
         tokio::select! {
             stopped = engine.stopped() => Ok(stopped?),
+            () = tell_own_verifier(&api) => Ok(()),
             () = drain.cancelled() => Ok(()),
+        }
+    }
+}
+
+/// The role's own verifier hears of what is revoked here like every other.
+async fn tell_own_verifier(api: &Api) {
+    let mut known = 0;
+    loop {
+        let ((last, new), position) = api.view.read_at(|view| {
+            let revocations = view.clients.revocations();
+            let new: Vec<_> = revocations.after(known).map(|(_, revocation)| *revocation).collect();
+            (revocations.last_number(), new)
+        });
+        known = last;
+        api.verifier.revoked().hear(new, Timestamp::from_system_time(SystemTime::now()));
+        while api.view.wait_for(position.next(), Duration::from_secs(10)).await.is_err() {
+            api.verifier.revoked().hear([], Timestamp::from_system_time(SystemTime::now()));
         }
     }
 }

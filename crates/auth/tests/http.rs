@@ -18,8 +18,8 @@ use lombard_auth::{Auth, Config, Deps};
 use lombard_chassis::{CancellationToken, Health, Metrics};
 use lombard_log::{Log as _, MemoryLog};
 use lombard_token::{
-    Algorithm, CLIENT_ASSERTION_TYPE, Jwks, KeySource, KeySourceError, SigningKey, Verifier,
-    client_assertion,
+    Algorithm, CLIENT_ASSERTION_TYPE, Jwks, KeySource, KeySourceError, Revocation, SigningKey,
+    Verifier, VerifyError, client_assertion,
 };
 use lombard_types::Timestamp;
 use serde_json::{Value, json};
@@ -671,6 +671,204 @@ async fn a_restart_keeps_clients_and_key_and_brings_nothing_back() {
         .token(Some(&basic("wide", "wide")), "grant_type=client_credentials&scope=ledger:read")
         .await;
     assert_eq!(wide.status, StatusCode::UNAUTHORIZED);
+}
+
+impl Role {
+    async fn post(&self, path: &str, authorization: Option<&str>, form: &str) -> Answer {
+        let mut request =
+            Request::post(path).header(header::CONTENT_TYPE, "application/x-www-form-urlencoded");
+        if let Some(authorization) = authorization {
+            request = request.header(header::AUTHORIZATION, authorization);
+        }
+        self.send(request.body(Body::from(form.to_owned())).unwrap()).await
+    }
+
+    async fn get(&self, path: &str) -> Answer {
+        self.send(Request::get(path).body(Body::empty()).unwrap()).await
+    }
+
+    async fn token_of(&self, id: &str, secret: &str, more: &str) -> String {
+        let form = format!("grant_type=client_credentials{more}");
+        let answer = self.token(Some(&basic(id, secret)), &form).await;
+        assert_eq!(answer.status, StatusCode::OK, "{}", answer.body);
+        answer.body["access_token"].as_str().unwrap().to_owned()
+    }
+
+    async fn introspect(&self, authorization: &str, token: &str) -> Value {
+        let form = format!("token={token}&token_type_hint=access_token");
+        let answer = self.post("/oauth/introspect", Some(authorization), &form).await;
+        assert_eq!(answer.status, StatusCode::OK, "{}", answer.body);
+        assert_eq!(answer.headers[header::CACHE_CONTROL], "no-store");
+        answer.body
+    }
+}
+
+#[tokio::test]
+async fn a_token_is_introspected_by_its_client_and_by_an_administrator_and_by_nobody_else() {
+    let role = Role::start().await;
+    let (shop, wide) = (basic("shop", SECRET), basic("wide", "wide"));
+    let details = format!("&authorization_details={}", payment("shop/till", ""));
+    let token = role.token_of("shop", SECRET, &format!("&scope=ledger:read{details}")).await;
+    let shown = role.introspect(&shop, &token).await;
+    assert_eq!(shown["active"], true);
+    for (name, expected) in [
+        ("iss", ISSUER),
+        ("sub", "shop"),
+        ("client_id", "shop"),
+        ("aud", "http://127.0.0.1:8080/v1/ledger"),
+        ("scope", "ledger:read"),
+        ("token_type", "Bearer"),
+    ] {
+        assert_eq!(shown[name], expected, "{name}");
+    }
+    assert_eq!(shown["authorization_details"][0]["amount"], "12.50");
+    assert_eq!(shown["exp"].as_u64().unwrap() - shown["iat"].as_u64().unwrap(), 300);
+
+    let nothing = json!({ "active": false });
+    assert_eq!(role.introspect(&wide, &token).await, nothing);
+    let form = format!("token={token}&{}", role.assertion("introspects"));
+    let by_operator = role.post("/oauth/introspect", None, &form).await;
+    assert_eq!(by_operator.body, shown);
+
+    // What is no good token is not active, and nothing else is said.
+    let foreign = SigningKey::generate().unwrap().sign("at+jwt", b"{}").unwrap();
+    let assertion = client_assertion(&role.operator, "shop", ISSUER, "1", now()).unwrap();
+    let changed = format!("{}x", &token[..token.len() - 1]);
+    for token in ["x", "a.b.c", &foreign, &assertion, &changed] {
+        assert_eq!(role.introspect(&shop, token).await, nothing, "{token}");
+    }
+    for (authorization, form, status, error) in [
+        (None, format!("token={token}"), 401, "invalid_client"),
+        (Some(basic("shop", "guess")), format!("token={token}"), 401, "invalid_client"),
+        (Some(shop.clone()), String::new(), 400, "invalid_request"),
+        (Some(shop.clone()), format!("token={token}&token=x"), 400, "invalid_request"),
+    ] {
+        for path in ["/oauth/introspect", "/oauth/revoke"] {
+            let answer = role.post(path, authorization.as_deref(), &form).await;
+            let found = (answer.status.as_u16(), &answer.body["error"]);
+            assert_eq!(found, (status, &json!(error)), "{path} {form}");
+        }
+    }
+    assert_eq!(role.introspect(&shop, &token).await, shown, "nothing was revoked");
+}
+
+#[tokio::test]
+async fn a_revoked_token_is_good_no_more_and_verifiers_hear_of_it() {
+    let role = Role::start().await;
+    let shop = basic("shop", SECRET);
+    let token = role.token_of("shop", SECRET, "").await;
+    let other = role.token_of("shop", SECRET, "").await;
+    let none = role.get("/oauth/revocations").await.body;
+    assert_eq!(none, json!({ "last": 0, "revocations": [] }));
+    // Who waits is told at once.
+    let waiting = role.get("/oauth/revocations?after=0&wait_ms=20000");
+
+    // Another client may not, and is told; what is no token is no error.
+    let tail = role.log.tail();
+    let stranger =
+        role.post("/oauth/revoke", Some(&basic("wide", "wide")), &format!("token={token}")).await;
+    let found = (stranger.status.as_u16(), &stranger.body["error"]);
+    assert_eq!(found, (400, &json!("unauthorized_client")));
+    let nonsense = role.post("/oauth/revoke", Some(&shop), "token=x").await;
+    assert_eq!(nonsense.status, StatusCode::OK);
+    assert_eq!(role.log.tail(), tail);
+
+    let form = format!("token={token}");
+    let revoke = role.post("/oauth/revoke", Some(&shop), &form);
+    let (revoked, heard) = tokio::join!(revoke, waiting);
+    assert_eq!(revoked.status, StatusCode::OK);
+    assert_eq!(
+        (&heard.body["last"], heard.body["revocations"].as_array().unwrap().len()),
+        (&json!(1), 1)
+    );
+    assert!(!heard.body.to_string().contains("shop"), "the list is public and names nobody");
+    assert_eq!(role.introspect(&shop, &token).await, json!({ "active": false }));
+    assert_eq!(role.introspect(&shop, &other).await["active"], true);
+    // Again is no error and no event.
+    let tail = role.log.tail();
+    let again = role.post("/oauth/revoke", Some(&shop), &format!("token={token}")).await;
+    assert_eq!((again.status, role.log.tail()), (StatusCode::OK, tail));
+
+    // A verifier elsewhere, which is told what the answer says.
+    let jwks = Jwks::parse(role.get("/oauth/jwks").await.body.to_string().as_bytes()).unwrap();
+    let verifier = Verifier::new(ISSUER, format!("{ISSUER}/v1/ledger"), Arc::new(FixedKeys(jwks)));
+    verifier.refresh().await.unwrap();
+    verifier.verify(&token).unwrap();
+    let entry = &heard.body["revocations"][0];
+    let time = |name: &str| Timestamp::from_unix_seconds(entry[name].as_u64().unwrap());
+    let key = entry["key"].as_str().unwrap().parse().unwrap();
+    verifier.revoked().hear([Revocation { key, at: time("at"), until: time("until") }], now());
+    assert_eq!(verifier.verify(&token).map(|_| ()), Err(VerifyError::Revoked));
+    verifier.verify(&other).unwrap();
+
+    // A restart forgets nothing; a verifier of another history gets everything.
+    let Role { log, operator, place, .. } = role;
+    let role = Role::start_on(place, log, operator).await;
+    assert_eq!(role.introspect(&shop, &token).await, json!({ "active": false }));
+    assert_eq!(role.get("/oauth/revocations?after=1").await.body["revocations"], json!([]));
+    assert_eq!(role.get("/oauth/revocations?after=999").await.body, heard.body);
+}
+
+/// Over a real connection, as roles and the gateway hear of it.
+#[tokio::test]
+async fn a_verifier_elsewhere_refuses_a_revoked_token_without_being_asked() {
+    let role = Role::start().await;
+    let token = role.token_of("shop", SECRET, "").await;
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let server = format!("http://{}", listener.local_addr().unwrap());
+    let router = role.router.clone();
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    let (health, drain) = (Health::starting(), CancellationToken::new());
+    let audience = format!("{ISSUER}/v1/ledger");
+    let verifier = lombard_chassis::keys::verifier(ISSUER, audience, server, &health, drain);
+    while let Err(error) = verifier.verify_or_refresh(&token).await {
+        assert_eq!(error, VerifyError::NoKeys);
+        tokio::task::yield_now().await;
+    }
+    let form = format!("token={token}");
+    let revoked = role.post("/oauth/revoke", Some(&basic("shop", SECRET)), &form).await;
+    assert_eq!(revoked.status, StatusCode::OK);
+    while verifier.verify(&token).is_ok() {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    assert_eq!(verifier.verify(&token).map(|_| ()), Err(VerifyError::Revoked));
+    assert!(!verifier.revoked().is_silent());
+}
+
+#[tokio::test]
+async fn the_tokens_of_a_client_are_revoked_by_hand_and_with_the_client() {
+    let role = Role::start().await;
+    let shop = basic("shop", SECRET);
+    let token = role.token_of("shop", SECRET, "").await;
+    let refused = role.admin(Method::POST, "/v1/auth/clients/nobody/revoke", None).await;
+    assert_eq!(refused.status, StatusCode::NOT_FOUND);
+    let done = role.admin(Method::POST, "/v1/auth/clients/shop/revoke", None).await;
+    assert_eq!(done.status, StatusCode::NO_CONTENT);
+    assert_eq!(role.introspect(&shop, &token).await, json!({ "active": false }));
+
+    let wide = role.token_of("wide", "wide", "&scope=ledger:read").await;
+    assert_eq!(role.introspect(&basic("wide", "wide"), &wide).await["active"], true);
+    assert_eq!(
+        role.admin(Method::DELETE, "/v1/auth/clients/wide", None).await.status,
+        StatusCode::NO_CONTENT
+    );
+    let form = format!("token={wide}&{}", role.assertion("looks"));
+    let shown = role.post("/oauth/introspect", None, &form).await;
+    assert_eq!(shown.body, json!({ "active": false }));
+
+    // The role refuses such tokens at its own door too.
+    let admin = role.admin_token().await;
+    let done = role.admin(Method::POST, "/v1/auth/clients/operator/revoke", None).await;
+    assert_eq!(done.status, StatusCode::NO_CONTENT);
+    loop {
+        let request = Request::get("/v1/auth/clients")
+            .header(header::AUTHORIZATION, format!("Bearer {admin}"));
+        let answer = role.send(request.body(Body::empty()).unwrap()).await;
+        if answer.status == StatusCode::UNAUTHORIZED {
+            break;
+        }
+        tokio::task::yield_now().await;
+    }
 }
 
 /// As partners' libraries do it: a key for EdDSA, no `typ` in the assertion.

@@ -83,6 +83,11 @@ pub async fn authenticate(
 }
 
 fn refusal(error: &VerifyError) -> Problem {
+    if let VerifyError::RevocationsUnknown = error {
+        return Problem::new(&problems::AUTH_AWAY)
+            .detail("payments are refused while it cannot be told which tokens were revoked")
+            .retry_after(std::time::Duration::from_secs(1));
+    }
     if let VerifyError::NoKeys = error {
         return Problem::new(&problems::AUTH_AWAY)
             .detail("the keys of the authorization server could not be fetched yet")

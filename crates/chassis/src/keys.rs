@@ -1,10 +1,10 @@
-//! Fetches the authorization server's public keys.
+//! Fetches the authorization server's public keys, and keeps them fresh.
 
 use std::{sync::Arc, time::Duration};
 
 use futures_util::future::BoxFuture;
 use http_body_util::{BodyExt, Limited};
-use lombard_token::{Jwks, KeySource, KeySourceError, Verifier};
+use lombard_token::{Jwks, KeySource, KeySourceError, RevokedTokens, Verifier};
 use tokio_util::sync::CancellationToken;
 
 use crate::Health;
@@ -18,17 +18,17 @@ const REFRESH_EVERY: Duration = Duration::from_secs(60);
 /// How long to wait after a fetch that failed while there are no keys yet.
 const RETRY_EVERY: Duration = Duration::from_millis(100);
 
-/// A JWKS behind a URL.
+/// The keys and revocations that an authorization server serves.
 #[derive(Clone, Debug)]
 pub struct HttpKeySource {
     client: reqwest::Client,
-    url: String,
+    server: String,
 }
 
 impl HttpKeySource {
-    /// The keys served at `url`.
-    pub fn new(url: impl Into<String>) -> Self {
-        Self { client: reqwest::Client::new(), url: url.into() }
+    /// Those of the authorization server at this URL.
+    pub fn new(server: impl Into<String>) -> Self {
+        Self { client: reqwest::Client::new(), server: server.into() }
     }
 }
 
@@ -36,7 +36,8 @@ impl KeySource for HttpKeySource {
     fn fetch(&self) -> BoxFuture<'_, Result<Jwks, KeySourceError>> {
         Box::pin(async {
             let failed = |error: reqwest::Error| KeySourceError(error.without_url().to_string());
-            let request = self.client.get(&self.url).timeout(FETCH_TIMEOUT);
+            let request =
+                self.client.get(format!("{}/oauth/jwks", self.server)).timeout(FETCH_TIMEOUT);
             let response = request
                 .send()
                 .await
@@ -48,20 +49,30 @@ impl KeySource for HttpKeySource {
             Jwks::parse(&bytes).map_err(|error| KeySourceError(error.to_string()))
         })
     }
+
+    fn follow_revocations(&self, revoked: Arc<RevokedTokens>) -> BoxFuture<'_, ()> {
+        Box::pin(crate::revocations::follow(&self.client, &self.server, revoked))
+    }
 }
 
-/// A verifier of tokens that `issuer` made for `audience`, whose keys are kept fresh until `drain`.
+/// A verifier of tokens that `issuer` made for `audience`, whose keys are kept fresh until `drain`, and which hears what
+/// the authorization server at `server` takes back.
 ///
 /// Health shows an obstacle until the keys have been fetched once. When the issuer goes away later, the keys that are
 /// known keep working.
 pub fn verifier(
     issuer: &str,
     audience: String,
-    jwks_url: impl Into<String>,
+    server: impl Into<String>,
     health: &Health,
     drain: CancellationToken,
 ) -> Verifier {
-    let verifier = Verifier::new(issuer, audience, Arc::new(HttpKeySource::new(jwks_url)));
+    let source = Arc::new(HttpKeySource::new(server));
+    let verifier = Verifier::new(issuer, audience, Arc::clone(&source) as _);
+    let (revoked, hearing) = (Arc::clone(verifier.revoked()), drain.clone());
+    tokio::spawn(async move {
+        hearing.run_until_cancelled(source.follow_revocations(revoked)).await;
+    });
     let (keeping, health) = (verifier.clone(), health.clone());
     health.obstacle("keys", "the authorization server's keys are not fetched yet");
     tokio::spawn(async move {

@@ -16,6 +16,7 @@ pub mod operations;
 mod problem;
 pub mod problems;
 mod refuse;
+mod revocations;
 mod server;
 pub mod telemetry;
 

@@ -8,7 +8,7 @@ use std::{
 
 use futures_util::future::BoxFuture;
 use lombard_chassis::{CancellationToken, Health};
-use lombard_token::{Jwks, KeySource, KeySourceError, Verifier};
+use lombard_token::{Jwks, KeySource, KeySourceError, RevokedTokens, Verifier};
 use parking_lot::RwLock;
 use tokio::sync::Mutex;
 
@@ -44,13 +44,17 @@ impl KeySource for SharedKeys {
     fn fetch(&self) -> BoxFuture<'_, Result<Jwks, KeySourceError>> {
         Box::pin(self.fetch_if_older_than(FETCH_AT_MOST_EVERY))
     }
+
+    fn follow_revocations(&self, revoked: Arc<RevokedTokens>) -> BoxFuture<'_, ()> {
+        self.source.follow_revocations(revoked)
+    }
 }
 
 /// The verifiers, by resource.
 pub(crate) struct Verifiers {
     issuer: String,
     keys: Arc<SharedKeys>,
-    /// Gives its keys to new ones; verifies nothing itself.
+    /// Gives its keys to new ones and shares what was revoked; verifies nothing itself.
     first: Verifier,
     by_resource: RwLock<HashMap<Box<str>, Verifier>>,
     count_max: usize,
@@ -91,12 +95,13 @@ impl Verifiers {
         Ok(())
     }
 
-    /// Keeps the keys fresh. The obstacle `keys` is cleared once they were fetched; when the issuer goes away later,
+    /// Keeps the keys fresh, and hears what is revoked. The obstacle `keys` is cleared once they were fetched; when the issuer goes away later,
     /// the keys that are known keep working.
     pub(crate) async fn run(&self, health: &Health, drain: &CancellationToken) {
         tokio::select! {
             () = drain.cancelled() => {}
             () = self.refresh_for_ever(health) => {}
+            () = self.keys.follow_revocations(Arc::clone(self.first.revoked())) => {}
         }
     }
 

@@ -142,14 +142,11 @@ impl Start {
         })
     }
 
-    fn jwks_url(&self) -> String {
-        format!("{}/oauth/jwks", self.addresses.url(Role::Auth))
-    }
-
     /// Verifies tokens for this role.
     fn verifier(&self) -> Verifier {
         let audience = format!("{}/v1/{}", self.issuer, self.role);
-        keys::verifier(&self.issuer, audience, self.jwks_url(), &self.health, self.drain.clone())
+        let server = self.addresses.url(Role::Auth);
+        keys::verifier(&self.issuer, audience, server, &self.health, self.drain.clone())
     }
 
     /// Adds the routes below `/v1/<role>/log`, and signs the log until the drain.
@@ -315,7 +312,7 @@ impl Start {
                 console: self.addresses.of(Role::Console),
             },
             tokens: Arc::new(tokens),
-            keys: Arc::new(keys::HttpKeySource::new(self.jwks_url())),
+            keys: Arc::new(keys::HttpKeySource::new(self.addresses.url(Role::Auth))),
             health: self.health.clone(),
             metrics: self.metrics.clone(),
             listener: self.listener.try_clone()?,

@@ -15,8 +15,8 @@ use parking_lot::RwLock;
 use tokio::sync::Mutex;
 
 use crate::{
-    ACCESS_TOKEN_TYPE, Claims, ClaimsError, Jwks, JwsError,
-    jws::{HeaderRules, KeyRule, Unverified},
+    ACCESS_TOKEN_TYPE, Claims, ClaimsError, Jwks, JwsError, RevokedTokens,
+    jws::{self, HeaderRules, KeyRule, Unverified},
     verification_key::VerificationKey,
 };
 
@@ -29,10 +29,16 @@ const REFETCH_AFTER: Duration = Duration::from_secs(10);
 /// Verified tokens that are remembered.
 const CACHE_TOKENS_MAX: usize = 10_000;
 
-/// Where the issuer's public keys come from.
+/// Where the issuer's public keys come from, and what it took back.
 pub trait KeySource: Send + Sync + 'static {
     /// Fetches the current keys.
     fn fetch(&self) -> BoxFuture<'_, Result<Jwks, KeySourceError>>;
+
+    /// Says what the issuer takes back, for ever. A source that knows nothing of it never says a word, and does not
+    /// [follow](RevokedTokens::follow) either, so that its silence means nothing.
+    fn follow_revocations(&self, _revoked: Arc<RevokedTokens>) -> BoxFuture<'_, ()> {
+        Box::pin(std::future::pending())
+    }
 }
 
 /// The keys could not be fetched.
@@ -52,6 +58,12 @@ pub enum VerifyError {
     /// Signed with a key that is not among the issuer's.
     #[error("it is signed with an unknown key")]
     UnknownKey,
+    /// Taken back before it expired.
+    #[error("it was revoked")]
+    Revoked,
+    /// It permits payments, and the issuer was not heard of for so long that they may have been taken back.
+    #[error("it cannot be told whether it was revoked")]
+    RevocationsUnknown,
     /// No key was ever fetched, so nothing can be said about any token.
     #[error("no keys are known yet")]
     NoKeys,
@@ -68,6 +80,7 @@ struct Shared {
     audience: Box<str>,
     keys: ArcSwap<Keys>,
     source: Arc<dyn KeySource>,
+    revoked: Arc<RevokedTokens>,
     /// When keys were last asked for. Held while they are fetched, so that one fetch serves all who wait.
     fetched: Mutex<Option<Instant>>,
     /// By SHA-256 of the token: whoever can read this memory must not find tokens.
@@ -91,24 +104,42 @@ impl fmt::Debug for Verifier {
 impl Verifier {
     /// Accepts tokens that `issuer` made for exactly `audience`. No key is known before the first [`Self::refresh`].
     pub fn new(issuer: &str, audience: impl Into<Box<str>>, source: Arc<dyn KeySource>) -> Self {
+        Self::with_revoked(issuer, audience.into(), source, Arc::default())
+    }
+
+    fn with_revoked(
+        issuer: &str,
+        audience: Box<str>,
+        source: Arc<dyn KeySource>,
+        revoked: Arc<RevokedTokens>,
+    ) -> Self {
         Self {
             shared: Arc::new(Shared {
                 issuer: issuer.into(),
-                audience: audience.into(),
+                audience,
                 keys: ArcSwap::default(),
                 source,
+                revoked,
                 fetched: Mutex::new(None),
                 seen: RwLock::new(HashMap::new()),
             }),
         }
     }
 
-    /// The same issuer and keys for another audience. Keys are fetched for each on its own.
+    /// The same issuer, keys and revocations for another audience. Keys are fetched for each on its own, revocations
+    /// are shared.
     #[must_use]
     pub fn for_audience(&self, audience: impl Into<Box<str>>) -> Self {
-        let other = Self::new(&self.shared.issuer, audience, Arc::clone(&self.shared.source));
+        let Shared { issuer, source, revoked, .. } = &*self.shared;
+        let (source, revoked) = (Arc::clone(source), Arc::clone(revoked));
+        let other = Self::with_revoked(issuer, audience.into(), source, revoked);
         other.shared.keys.store(self.shared.keys.load_full());
         other
+    }
+
+    /// What the issuer took back. Whoever hears of it says it here.
+    pub fn revoked(&self) -> &Arc<RevokedTokens> {
+        &self.shared.revoked
     }
 
     /// Fetches the keys now. What was known before stays when that fails.
@@ -139,6 +170,7 @@ impl Verifier {
         let hash = hash(token);
         if let Some(claims) = self.shared.seen.read().get(&hash).cloned() {
             claims.check_time(now, SKEW)?;
+            self.check_revoked(&claims)?;
             return Ok(claims);
         }
         let unverified = Unverified::parse(token, RULES)?;
@@ -150,9 +182,21 @@ impl Verifier {
         let key = keys.by_id.get(kid).ok_or(VerifyError::UnknownKey)?;
         let claims = Claims::read(&unverified.verify(key)?)?;
         claims.check(&self.shared.issuer, &self.shared.audience, now, SKEW)?;
+        self.check_revoked(&claims)?;
         let claims = Arc::new(claims);
         self.remember(hash, &claims, now);
         Ok(claims)
+    }
+
+    fn check_revoked(&self, claims: &Claims) -> Result<(), VerifyError> {
+        let revoked = &self.shared.revoked;
+        if revoked.contains(claims) {
+            return Err(VerifyError::Revoked);
+        }
+        if claims.authorization_details.has_payment() && revoked.is_silent() {
+            return Err(VerifyError::RevocationsUnknown);
+        }
+        Ok(())
     }
 
     /// Verifies a token; if its key is unknown, fetches the keys once, at most every ten seconds whatever the number of
@@ -195,4 +239,9 @@ fn hash(token: &str) -> [u8; 32] {
     let mut hash = [0; 32];
     hash.copy_from_slice(digest::digest(&digest::SHA256, token.as_bytes()).as_ref());
     hash
+}
+
+/// Which resource a token claims to be for, unverified: to choose the verifier to verify it with.
+pub fn claimed_audience(token: &str) -> Option<String> {
+    jws::peek_text(token, "aud")
 }

@@ -18,7 +18,8 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use futures_util::future::BoxFuture;
 use lombard_token::{
     Algorithm, AuthorizationDetails, Claims, ClaimsError, Jwks, JwsError, KeySource,
-    KeySourceError, ParseJwkError, PaymentId, PublicJwk, SigningKey, Verifier, VerifyError,
+    KeySourceError, ParseJwkError, PaymentId, PublicJwk, Revocation, RevocationKey, SigningKey,
+    Verifier, VerifyError,
 };
 use lombard_types::Timestamp;
 use parking_lot::Mutex;
@@ -405,6 +406,40 @@ async fn a_new_key_is_fetched_once_whatever_the_number_of_unknown_ones() {
     source.set(&[&new]);
     verifier.refresh().await.unwrap();
     assert_eq!(verifier.verify(&seen).map(|_| ()), Err(VerifyError::UnknownKey));
+}
+
+#[tokio::test]
+async fn a_remembered_token_is_refused_once_it_is_revoked() {
+    let key = SigningKey::generate().unwrap();
+    let verifier = verifier(&Source::of(&[&key])).await;
+    let elsewhere = verifier.for_audience("https://issuer.example/shop");
+    let token =
+        |name: &str, value: &str| key.sign("at+jwt", with(name, json!(value)).as_bytes()).unwrap();
+    let (one, two) = (token("jti", "1"), token("jti", "2"));
+    let other_client = token("client_id", "bank");
+    for token in [&one, &two, &other_client] {
+        verifier.verify(token).unwrap();
+    }
+    let until = now().plus(Duration::from_secs(300));
+    let revoke = |key, at| verifier.revoked().hear([Revocation { key, at, until }], now());
+    revoke(RevocationKey::of_token("2"), now());
+    verifier.verify(&one).unwrap();
+    assert_eq!(verifier.verify(&two).map(|_| ()), Err(VerifyError::Revoked));
+    // Of a client: what was issued before, not after. Other audiences share the knowledge.
+    let before = Timestamp::from_unix_seconds(now().unix_seconds() - 100);
+    revoke(RevocationKey::of_client("shop"), before);
+    verifier.verify(&one).unwrap();
+    revoke(RevocationKey::of_client("shop"), now());
+    assert_eq!(verifier.verify(&one).map(|_| ()), Err(VerifyError::Revoked));
+    // The token of the other client has the id that no revocation names.
+    verifier.verify(&other_client).unwrap();
+    let for_shop = token("aud", "https://issuer.example/shop");
+    assert_eq!(elsewhere.verify(&for_shop).map(|_| ()), Err(VerifyError::Revoked));
+    // It is forgotten when no token is left that it could concern.
+    verifier.revoked().hear([], until);
+    assert!(
+        !verifier.revoked().contains(&Claims { client_id: "shop".into(), ..Claims::default() })
+    );
 }
 
 #[tokio::test]

@@ -16,9 +16,8 @@ use lombard_engine::{
     fields::{Reader, Writer},
 };
 use lombard_token::PublicJwk;
-use lombard_types::Timestamp;
 
-use super::parse;
+use super::{parse, put_time, time};
 
 const SECRET: u8 = 0;
 const KEY: u8 = 1;
@@ -39,7 +38,7 @@ pub(super) fn put(writer: &mut Writer<'_>, client: &Client) {
             writer.text(&serde_json::to_string(key).unwrap_or_default());
         }
     }
-    writer.put(&client.registered_at.unix_nanos().to_le_bytes());
+    put_time(writer, client.registered_at);
     writer.text(&client.registered_by);
     put_attributes(writer, client);
 }
@@ -78,7 +77,7 @@ pub(super) fn v1(reader: &mut Reader<'_>) -> Result<Client, DecodeError> {
             }
             _ => return Err(DecodeError("unknown kind of authentication")),
         },
-        registered_at: Timestamp::from_unix_nanos(u64::from_le_bytes(reader.array()?)),
+        registered_at: time(reader)?,
         registered_by: reader.text()?.into(),
     })
 }

@@ -30,6 +30,7 @@ pub(super) enum Code {
     /// RFC 9396 section 5.
     InvalidAuthorizationDetails,
     UnsupportedGrantType,
+    UnauthorizedClient,
     TemporarilyUnavailable,
     ServerError,
 }
@@ -43,6 +44,7 @@ impl Code {
             Self::InvalidTarget => "invalid_target",
             Self::InvalidAuthorizationDetails => "invalid_authorization_details",
             Self::UnsupportedGrantType => "unsupported_grant_type",
+            Self::UnauthorizedClient => "unauthorized_client",
             Self::TemporarilyUnavailable => "temporarily_unavailable",
             Self::ServerError => "server_error",
         }

@@ -1,23 +1,24 @@
 //! Registering, listing and removing clients.
 
+use std::time::SystemTime;
+
 use aws_lc_rs::digest;
 use axum::{
     extract::State,
     http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use lombard_auth_core::{Authentication, Client, ClientName, Command, Reply};
+use lombard_auth_core::{Authentication, Client, ClientName, Command, Reply, Target};
 use lombard_chassis::{
     Authenticated, Json, Path, Problem, Query, extract::single_header, problems,
 };
-use lombard_engine::Committed;
 use lombard_token::{DetailType, PublicJwk, ScopeSet};
 use lombard_types::{ClientId, Position, Timestamp};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
-use crate::{Config, problem, secret, service::Api};
+use crate::{Config, problem, secret, service::Api, submit::submit};
 
 const POSITION: HeaderName = HeaderName::from_static("lombard-position");
 const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
@@ -99,7 +100,7 @@ pub(super) async fn register(
     let (status, client) = match &committed.reply {
         Reply::Registered(client) => (StatusCode::CREATED, client),
         Reply::AlreadyRegistered(client) => (StatusCode::OK, client),
-        Reply::Bootstrapped | Reply::Rotated | Reply::Removed => {
+        Reply::Bootstrapped | Reply::Rotated | Reply::Removed | Reply::Revoked => {
             return Err(Problem::new(&problems::INTERNAL));
         }
     };
@@ -260,7 +261,7 @@ pub(super) async fn get(
     Ok(private(Json(ShownClient::new(&client, None))).into_response())
 }
 
-/// `DELETE /v1/auth/clients/{id}`: it gets no tokens from now on. Tokens that it holds stay good until they expire.
+/// `DELETE /v1/auth/clients/{id}`: it gets no tokens from now on, and those that it holds are revoked.
 pub(super) async fn remove(
     State(api): State<Api>,
     caller: Authenticated,
@@ -268,7 +269,14 @@ pub(super) async fn remove(
 ) -> Result<Response, Problem> {
     caller.require("auth", "write", None)?;
     let id = known_id(&id)?;
-    let committed = submit(&api, Command::Remove { id: id.clone() }).await?;
+    let committed = submit(
+        &api,
+        Command::Remove {
+            id: id.clone(),
+            token_life: api.config.access_token_life() + api.config.revocation_margin(),
+        },
+    )
+    .await?;
     tracing::info!(client_id = %id, by = &*caller.0.client_id, "removed a client");
     Ok(with_position(StatusCode::NO_CONTENT.into_response(), committed.position))
 }
@@ -289,20 +297,29 @@ pub(super) async fn rotate_secret(
     Ok(with_position(private(Json(body)).into_response(), committed.position))
 }
 
+/// `POST /v1/auth/clients/{id}/revoke`: the tokens that it holds are good no more; it may ask for new ones.
+pub(super) async fn revoke_tokens(
+    State(api): State<Api>,
+    caller: Authenticated,
+    Path(id): Path<String>,
+) -> Result<Response, Problem> {
+    caller.require("auth", "write", None)?;
+    let client = api.view.read(|view| view.clients.get(&id).cloned());
+    let client = client.ok_or_else(|| Problem::new(&problem::CLIENT_NOT_FOUND))?;
+    let life = api.config.access_token_life() + api.config.revocation_margin();
+    let command = Command::Revoke {
+        target: Target::Client(client.id.as_str().into()),
+        until: Timestamp::from_system_time(SystemTime::now()).plus(life),
+        revocations_max: api.config.revocations_max,
+    };
+    let committed = submit(&api, command).await?;
+    tracing::info!(client_id = %client.id, by = &*caller.0.client_id, "revoked a client's tokens");
+    Ok(with_position(StatusCode::NO_CONTENT.into_response(), committed.position))
+}
+
 /// An id that no client can have is not found, like one that no client has.
 fn known_id(id: &str) -> Result<ClientId, Problem> {
     id.parse().map_err(|_| Problem::new(&problem::CLIENT_NOT_FOUND))
-}
-
-/// Submits, and waits until the token endpoint knows.
-async fn submit(api: &Api, command: Command) -> Result<Committed<Reply>, Problem> {
-    let committed = api.writer.submit(command).await.map_err(problem::from_submit_error)?;
-    let wanted = committed.position.next();
-    api.view.wait_for(wanted, api.config.submit_timeout()).await.map_err(|_| {
-        Problem::new(&problems::OUTCOME_UNKNOWN)
-            .detail("the change is durable but not yet seen by the token endpoint")
-    })?;
-    Ok(committed)
 }
 
 /// Answers about clients are for nobody's cache.

@@ -16,6 +16,7 @@ pub(crate) fn router(api: Api) -> Router {
         .route("/clients", get(clients::list).post(clients::register))
         .route("/clients/{id}", get(clients::get).delete(clients::remove))
         .route("/clients/{id}/secret", post(clients::rotate_secret))
+        .route("/clients/{id}/revoke", post(clients::revoke_tokens))
         .with_state(api);
     Router::new().nest("/v1/auth", routes).layer(Extension(body_limit))
 }

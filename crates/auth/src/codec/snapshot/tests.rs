@@ -1,6 +1,8 @@
 //! Golden bytes; clients from a snapshot go on as those it was taken of.
 
-use lombard_auth_core::{Authentication, Client, ClientName, Command};
+use std::time::Duration;
+
+use lombard_auth_core::{Authentication, Client, ClientName, Command, Target};
 use lombard_engine::{At, Decision, Machine as _, state_from_bytes, state_to_bytes};
 use lombard_token::SigningKey;
 use lombard_types::{Position, Timestamp};
@@ -47,16 +49,24 @@ fn submit(machine: &mut AuthMachine, position: u64, command: Command) -> String 
 
 /// These bytes are in people's snapshots. A failing test means that a new version is needed.
 #[test]
-fn golden_bytes_of_version_2() {
+fn golden_bytes_of_version_3() {
     let mut machine = AuthMachine::default();
-    let nothing = b"\x09\0\0\0\0\0\0\0\0\0\0\0\0";
+    let mut nothing = b"\x19\0\0\0".to_vec();
+    nothing.extend([0; 25]);
     assert_eq!(state_to_bytes(&machine), nothing);
     submit(&mut machine, 6, register(1, secret(7)));
-    let mut expected = b"\x09\0\0\0\x01\x01\0\0\0\0\0\0\0".to_vec();
+    let target = Target::Token("t1".into());
+    let until = Timestamp::from_unix_nanos(9999);
+    submit(&mut machine, 7, Command::Revoke { target, until, revocations_max: 1 });
+    let mut expected = b"\x19\0\0\0\x01".to_vec();
+    expected.extend([1u64, 1, 1].map(u64::to_le_bytes).concat());
     expected.extend(b"\x51\0\0\0\x05shop1\x04Shop\x0bledger:read\0");
     expected.extend([7; 32]);
     expected.extend(b"\xee\x03\0\0\0\0\0\0\x05admin");
     expected.extend(b"\x01\x01\x08\x07payment");
+    expected.extend(b"\x28\0\0\0\x01\0\0\0\0\0\0\0");
+    expected.extend(RevocationKey::of_token("t1").to_bytes());
+    expected.extend([1007u64, 9999].map(u64::to_le_bytes).concat());
     assert_eq!(state_to_bytes(&machine), expected);
 }
 
@@ -85,7 +95,16 @@ fn command() -> impl Strategy<Value = Command> {
             let id = format!("shop{id}").parse().unwrap();
             Command::RotateSecret { id, sha256: [byte; 32] }
         }),
-        2 => id().prop_map(|id| Command::Remove { id: format!("shop{id}").parse().unwrap() }),
+        2 => (id(), 1u64..20).prop_map(|(id, nanos)| {
+            let token_life = Duration::from_nanos(nanos);
+            Command::Remove { id: format!("shop{id}").parse().unwrap(), token_life }
+        }),
+        3 => (id(), any::<bool>(), 0u64..200).prop_map(|(id, is_client, nanos)| {
+            let id = format!("shop{id}").into();
+            let target = if is_client { Target::Client(id) } else { Target::Token(id) };
+            let until = Timestamp::from_unix_nanos(1000 + nanos);
+            Command::Revoke { target, until, revocations_max: 9 }
+        }),
     ]
 }
 

@@ -1,0 +1,61 @@
+//! `POST /oauth/revoke`: a token is good no more (RFC 7009). It works for JWTs, since verifiers hear of it.
+
+use std::time::SystemTime;
+
+use axum::{
+    extract::State,
+    http::{HeaderMap, HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use lombard_auth_core::{Command, Target};
+use lombard_chassis::{Problem, RawBody};
+use lombard_types::Timestamp;
+
+use super::{
+    error::{Code, OAuthError},
+    presented_token::Presented,
+};
+use crate::{service::Api, submit::submit};
+
+pub(super) async fn revoke(
+    State(api): State<Api>,
+    headers: HeaderMap,
+    body: Result<RawBody, Problem>,
+) -> Response {
+    match handle(&api, &headers, body).await {
+        Ok(()) => {
+            let no_store = [(header::CACHE_CONTROL, HeaderValue::from_static("no-store"))];
+            (StatusCode::OK, no_store).into_response()
+        }
+        Err(error) => error.into_response(),
+    }
+}
+
+async fn handle(
+    api: &Api,
+    headers: &HeaderMap,
+    body: Result<RawBody, Problem>,
+) -> Result<(), OAuthError> {
+    let RawBody(body) =
+        body.map_err(|problem| OAuthError::invalid_request(problem.kind().title))?;
+    let now = Timestamp::from_system_time(SystemTime::now());
+    let presented = Presented::read(api, headers, &body, now)?;
+    // A token that is good for nothing already is no error (section 2.2).
+    let Some(claims) = &presented.claims else { return Ok(()) };
+    if presented.visible("write").is_none() {
+        let client_id = presented.client.id.as_str();
+        tracing::warn!(client_id, "refused to revoke another client's token");
+        return Err(OAuthError::new(Code::UnauthorizedClient, "the token is another client's"));
+    }
+    let command = Command::Revoke {
+        target: Target::Token(claims.token_id.clone()),
+        until: claims.expires_at.plus(api.config.revocation_margin()),
+        revocations_max: api.config.revocations_max,
+    };
+    submit(api, command).await.map_err(|problem| {
+        tracing::error!(cause = problem.kind().slug, "failed to revoke a token");
+        OAuthError::new(Code::TemporarilyUnavailable, "the token could not be revoked: try again")
+    })?;
+    tracing::info!(jti = &*claims.token_id, by = %presented.client.id, "revoked a token");
+    Ok(())
+}
