@@ -87,6 +87,16 @@ impl Problem {
         self
     }
 
+    /// What is said about this occurrence; nothing where it has no detail.
+    pub fn detail_text(&self) -> &str {
+        self.0.detail.as_deref().unwrap_or_default()
+    }
+
+    /// A member that is a text.
+    pub fn member(&self, name: &str) -> Option<&str> {
+        self.0.members.get(name).and_then(Value::as_str)
+    }
+
     /// Which kind of problem this is.
     pub fn kind(&self) -> &ProblemType {
         &self.0.kind

@@ -16,6 +16,8 @@ pub struct Config {
     pub batch_bytes_max: usize,
     /// Posting sets of a batch, at most.
     pub batch_sets_max: usize,
+    /// Refused rows that the answer to an import tells of; the others are only counted. A row is at most `body_bytes_max`.
+    pub import_problems_max: usize,
     /// Longest metadata of a transfer, as compact JSON; at most 2048.
     pub metadata_bytes_max: usize,
     /// Items of a page where the request does not say.
@@ -45,6 +47,7 @@ impl Default for Config {
             body_bytes_max: 64 << 10,
             batch_bytes_max: 4 << 20,
             batch_sets_max: 1000,
+            import_problems_max: 1000,
             metadata_bytes_max: Metadata::BYTES_MAX,
             page_items_default: 100,
             page_items_max: 1000,

@@ -13,6 +13,7 @@ mod entries;
 mod evidence;
 mod explain;
 mod idempotency;
+mod import;
 mod locks;
 mod metadata;
 mod paging;
@@ -63,6 +64,7 @@ pub(crate) fn router(api: Api) -> Router {
         .route("/period-locks/{name}", delete(locks::unlock))
         .route("/transfers", get(transfers::list))
         .route("/transfers", post(sets::create))
+        .route("/import", post(import::import))
         .route("/batches", post(sets::create_batch).layer(Extension(batch_limit)))
         .route("/transfers/{id}", get(transfers::by_id))
         .route("/transfers/{id}/post", post(sets::post_pending))

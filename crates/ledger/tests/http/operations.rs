@@ -316,3 +316,66 @@ async fn a_token_with_a_payment_pays_that_and_nothing_else() {
         ledger.post("/transfers", payment(FROM, TO, "1")).key("p-4").details(&details).send().await;
     assert_eq!(late.text("/result"), "authority_used_up", "uses are counted over a restart");
 }
+
+#[tokio::test]
+async fn history_is_imported_row_by_row_and_can_be_sent_again() {
+    let ledger = Harness::with_money().await;
+    let scope = format!("{ADMIN} ledger:import");
+    let send = |kind: &'static str, body: &str| {
+        let call = ledger.call(Method::POST, "/import", body.to_owned());
+        call.header("content-type", kind).scope(&scope)
+    };
+    let row = |number: u8, amount: &str, at: &str| {
+        format!("00000000-0000-0000-0000-0000000000{number:02x},{FROM},{TO},EUR,{amount},{at},\r\n")
+    };
+    let csv = [
+        "id,debit_account,credit_account,asset,amount,effective_at,metadata\r\n".to_owned(),
+        row(1, "500.00", "2025-06-01T00:00:00Z"),
+        row(2, "1.005", "2025-06-01T00:00:00Z"),
+        row(3, "7", "2024-01-01T00:00:00Z"),
+        row(4, "7", "2200-01-01T00:00:00Z"),
+        row(5, "7", "yesterday"),
+        "\"never\nmind\"\r\n".to_owned(),
+    ]
+    .concat();
+    let done = send("text/csv", &csv).send().await;
+    assert_eq!(done.status, StatusCode::OK, "{}", done.body);
+    let counts = |answer: &Answer| {
+        ["rows", "created", "replayed", "refused"].map(|name| answer.body[name].as_u64().unwrap())
+    };
+    assert_eq!(counts(&done), [6, 2, 0, 4]);
+    let problems: Vec<_> = (done.body["problems"].as_array().unwrap().iter())
+        .map(|one| (one["line"].as_u64(), one["column"].as_u64(), one["error"].as_str().unwrap()))
+        .collect();
+    assert_eq!(
+        problems,
+        [
+            (Some(3), Some(5), "too-many-fraction-digits"),
+            (Some(5), Some(6), "invalid-transfer"),
+            (Some(6), Some(6), "invalid-body"),
+            (Some(7), None, "invalid-body"),
+        ]
+    );
+    let tail = ledger.log_tail();
+    let again = send("text/csv", &csv).send().await;
+    assert_eq!(counts(&again), [6, 0, 2, 4]);
+    assert_eq!(ledger.log_tail(), tail, "what is there is not recorded again");
+
+    let json = [
+        with(payment(TO, FROM, "3"), json!({ "id": "00000000-0000-0000-0000-0000000000a1", "effective_at": "2025-01-01T00:00:00Z" })).to_string(),
+        "{\"id\":".to_owned(),
+        with(payment(TO, FROM, "3"), json!({ "effective_at": "2025-01-01T00:00:00Z" })).to_string(),
+    ]
+    .join("\n");
+    let done = send("application/jsonl", &json).send().await;
+    assert_eq!(counts(&done), [3, 1, 0, 2]);
+    assert_eq!(done.body["problems"][0]["line"], 2);
+    assert_eq!(done.body["problems"][0]["column"], 6);
+
+    let other = send("application/json", "[]").send().await;
+    assert_eq!(other.slug(), "unsupported-media-type");
+    let header = send("text/csv", "id,amount\n").send().await;
+    assert_eq!(header.slug(), "invalid-body");
+    let limited = send("text/csv", &csv).scope(ADMIN).send().await;
+    assert_eq!(limited.slug(), "insufficient-scope");
+}

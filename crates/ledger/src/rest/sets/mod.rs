@@ -27,11 +27,9 @@ use crate::problem;
 
 pub(super) use answer::{SetBody, TransferBody, TransferParts};
 pub(super) use batch::create_batch;
-pub(super) use request::NewSet;
+pub(super) use request::{Asked, ImportedRow, NewSet};
 pub(super) use resolve::{post_pending, reverse, void_pending};
 pub(super) use submit::{Ended, Stored, outcome};
-
-use request::Asked;
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]

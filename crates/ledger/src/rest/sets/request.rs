@@ -101,6 +101,20 @@ enum ConditionSide {
     Credit,
 }
 
+/// A row of a table of history.
+#[derive(Debug)]
+pub(crate) struct ImportedRow {
+    pub(crate) id: String,
+    pub(crate) debit_account: AccountName,
+    pub(crate) credit_account: AccountName,
+    pub(crate) asset: String,
+    pub(crate) amount: Decimal,
+    pub(crate) effective_at: String,
+    pub(crate) code: u16,
+    pub(crate) external_id: Option<String>,
+    pub(crate) metadata: Option<Box<RawValue>>,
+}
+
 /// What goes to the writer.
 #[derive(Clone, Debug)]
 pub(crate) struct Asked {
@@ -122,6 +136,33 @@ struct LegFields<'a> {
 }
 
 impl NewSet {
+    /// A set of one transfer that happened elsewhere.
+    pub(crate) fn imported(row: ImportedRow) -> Self {
+        Self {
+            id: Some(row.id),
+            transfers: None,
+            debit_account: Some(row.debit_account),
+            credit_account: Some(row.credit_account),
+            asset: Some(row.asset),
+            amount: Some(row.amount),
+            user_data: None,
+            balancing: None,
+            conditions: Vec::new(),
+            code: row.code,
+            effective_at: Some(row.effective_at),
+            pending: None,
+            imported: true,
+            override_lock: false,
+            external_id: row.external_id,
+            metadata: row.metadata,
+        }
+    }
+
+    /// The same set as one that happened elsewhere.
+    pub(crate) fn into_imported(self) -> Self {
+        Self { imported: true, ..self }
+    }
+
     pub(crate) fn chosen_id(&self) -> Result<Option<TransferId>, Problem> {
         let id = self.id.as_deref().map(str::parse).transpose();
         id.map_err(|error| problem::invalid_field("id", error))
