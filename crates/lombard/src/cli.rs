@@ -204,6 +204,13 @@ pub(crate) enum TransferCommand {
         #[command(flatten)]
         output: OutputArguments,
     },
+    /// Import history from a file of CSV (with a header) or of JSON lines; importing it again is harmless
+    Import {
+        /// The file, ending in .csv or .jsonl
+        file: PathBuf,
+        #[command(flatten)]
+        output: OutputArguments,
+    },
     /// Show a transfer
     Get {
         /// Its id

@@ -21,6 +21,9 @@ pub(crate) async fn transfer(
     let ledger = connect(common).await?.ledger();
     match command {
         TransferCommand::Create { .. } => create(&ledger, command).await,
+        TransferCommand::Import { file, output } => {
+            crate::import::run(&ledger, &file, output).await
+        }
         TransferCommand::Get { id, output } => {
             print(&ledger.transfer(&id).await?, output);
             Ok(())

@@ -10,6 +10,7 @@ mod event_commands;
 mod exit;
 mod explain_error;
 mod group_commands;
+mod import;
 mod ledger_commands;
 mod log_commands;
 mod operator;
