@@ -275,3 +275,6 @@ fn block_on<T: Send>(
         }
     })
 }
+
+#[cfg(test)]
+mod tests;
