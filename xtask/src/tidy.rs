@@ -26,6 +26,7 @@ const MAY_DEPEND_ON: &[(&str, &[&str])] = &[
     ("lombard-eventstore-core", &["types"]),
     ("lombard-gateway-core", &["types", "token"]),
     ("lombard-ledger", &["types", "log", "index", "engine", "token", "chassis", "ledger-core"]),
+    ("lombard-query", &["types", "log", "index", "engine", "token", "chassis", "ledger-core"]),
     ("lombard-auth", &["types", "log", "engine", "token", "chassis", "auth-core"]),
     ("lombard-registry", &["types", "log", "engine", "token", "chassis", "registry-core"]),
     (

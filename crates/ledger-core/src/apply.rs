@@ -1,7 +1,5 @@
 //! How events change the state of a book.
 
-use std::time::Duration;
-
 use lombard_types::{AccountId, Timestamp, TransferId};
 
 use crate::{
@@ -116,7 +114,7 @@ impl Book {
             return;
         };
         let rest: Box<[PendingTransfer]> = transfers.collect();
-        let ends = ends(reservation, transfer.effective_at, time);
+        let ends = reservation.ends(transfer.effective_at, time);
         let pending = Pending { id: transfer.id, ends, first, rest };
         for reserved in pending.transfers() {
             let change = Change::Reserve(reserved.amount.minor_units());
@@ -162,17 +160,4 @@ impl Book {
             account.version += 1;
         }
     }
-}
-
-/// When a pending set ends by itself, and how.
-pub(crate) fn ends(
-    reservation: Reservation,
-    effective_at: Option<Timestamp>,
-    recorded_at: Timestamp,
-) -> Option<(Timestamp, Ending)> {
-    if reservation.is_scheduled {
-        return effective_at.map(|time| (time, Ending::Posted));
-    }
-    let timeout = Duration::from_secs(u64::from(reservation.timeout_seconds));
-    (!timeout.is_zero()).then(|| (recorded_at.plus(timeout), Ending::Expired))
 }

@@ -1,6 +1,10 @@
 //! The core record of a transfer, and what is asked for.
 
+use std::time::Duration;
+
 use lombard_types::{AccountId, Amount, Timestamp, TransferId};
+
+use crate::Ending;
 
 /// Money moved, reserved or released between two accounts by one amount: the debit account is debited, the credit
 /// account credited.
@@ -94,6 +98,21 @@ pub struct Reservation {
     pub allowance: Amount,
     /// It posts by itself at its effective time, unless it was posted or voided before.
     pub is_scheduled: bool,
+}
+
+impl Reservation {
+    /// When a set with this reservation ends by itself, and how. The effective time is that of its first transfer.
+    pub fn ends(
+        &self,
+        effective_at: Option<Timestamp>,
+        recorded_at: Timestamp,
+    ) -> Option<(Timestamp, Ending)> {
+        if self.is_scheduled {
+            return effective_at.map(|time| (time, Ending::Posted));
+        }
+        let timeout = Duration::from_secs(u64::from(self.timeout_seconds));
+        (!timeout.is_zero()).then(|| (recorded_at.plus(timeout), Ending::Expired))
+    }
 }
 
 /// Three numbers for the caller's own use, as in TigerBeetle.

@@ -7,7 +7,7 @@ use lombard_types::{Amount, TransferId};
 use crate::{
     AuthorityUse, Book, Change, CreateTransfers, Event, NewNote, NewTransfer, Note, Outcome, Past,
     RecordedTransfer, TransferFlags as Flags, TransferKind, TransferRefusal, TransferRejection,
-    Transfers, Unreadable, apply::ends, compare_retry,
+    Transfers, Unreadable, compare_retry,
 };
 
 use super::{
@@ -233,7 +233,7 @@ impl<P: Past> Draft<'_, P> {
 
     fn overflows_timeout(&self, leg: Leg) -> bool {
         let TransferKind::Pending(reservation) = leg.transfer.kind else { return false };
-        let end = ends(reservation, leg.transfer.effective_at, self.now);
+        let end = reservation.ends(leg.transfer.effective_at, self.now);
         end.is_some_and(|(time, _)| time == lombard_types::Timestamp::MAX)
     }
 

@@ -1,0 +1,36 @@
+//! The ledger's read side: indexes that follow its log and answer questions about any moment of it.
+//!
+//! ```text
+//!  ledger's log ──► follower ──► memory: accounts, open reservations ──┐
+//!       │                └─────► maps on disk, sealed behind the log ──┼──► answers, as of a position or a time
+//!       └──────────── one record, where who and why is asked ──────────┘
+//! ```
+//!
+//! **Invariants**
+//! - It knows events and nothing of the writer's state; all of it can be thrown away and made again from the log.
+//! - An answer is of a [`Cut`]: everything before a position, and nothing after. What was true then is answered the same
+//!   for ever.
+//! - A reservation is over at its nanosecond, whether or not anybody has recorded that by then.
+//! - Nothing here holds up the writer: what lags is a read.
+//!
+//! What it is **not**: it decides nothing, and does not know how events are stored (it is given a codec).
+//!
+//! Start reading at [`LedgerIndex`], then `store/mod.rs`.
+#![warn(missing_docs)]
+
+mod books;
+mod bytes;
+mod history;
+mod index;
+mod page;
+mod place;
+mod store;
+mod sum;
+
+pub use books::{AccountRow, AssetRow};
+pub use history::{DecodedRecord, History, HistoryError, TransferInRecord};
+pub use index::{Cut, EntryRow, HoldRow, LedgerIndex, OpenError, PrefixTotals, Standing, TooMany};
+pub use page::Page;
+pub use place::{AccountNumber, AssetNumber, ParsePlaceError, Place};
+pub use store::{AssetSums, CodeSums, EntryKind};
+pub use sum::Sum;
