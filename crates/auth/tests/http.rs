@@ -228,6 +228,9 @@ async fn a_payment_is_granted_echoed_and_in_the_token() {
     let claims = verifier.verify_or_refresh(token).await.unwrap();
     assert!(claims.scope.is_empty());
     assert_eq!(claims.authorization_details.to_value(), *echoed);
+    // As RFC 9396 prints it: with line breaks.
+    let printed = form.replace(",", "%2C%0A%09");
+    assert_eq!(role.token(Some(&basic("shop", SECRET)), &printed).await.status, StatusCode::OK);
     // Another token is another permission: its uses are counted on their own.
     let again = role.token(Some(&basic("shop", SECRET)), &form).await;
     assert_ne!(again.body["authorization_details"][0]["id"], echoed[0]["id"]);

@@ -9,6 +9,8 @@ pub(super) struct Form<'a> {
     parameters: Vec<(Cow<'a, str>, Cow<'a, str>)>,
 }
 
+/// The parameter whose value is JSON, in which people put line breaks (RFC 9396 section 2).
+const JSON_PARAMETER: &str = "authorization_details";
 /// More parameters than any grant has.
 const PARAMETERS_MAX: usize = 32;
 
@@ -22,12 +24,14 @@ impl<'a> Form<'a> {
             let mut halves = pair.splitn(2, |&byte| byte == b'=');
             let (name, value) =
                 (halves.next().unwrap_or_default(), halves.next().unwrap_or_default());
-            let decode = |half| {
-                decode(half).ok_or_else(|| {
-                    OAuthError::invalid_request("the body is not form-encoded UTF-8")
-                })
+            let malformed = || {
+                OAuthError::invalid_request(
+                    "the body is not form-encoded UTF-8 without control characters",
+                )
             };
-            let (name, value) = (decode(name)?, decode(value)?);
+            let name = decode(name).ok_or_else(malformed)?;
+            let value = if name == JSON_PARAMETER { decode_json(value) } else { decode(value) };
+            let value = value.ok_or_else(malformed)?;
             if parameters.iter().any(|(other, _)| *other == name) {
                 return Err(OAuthError::invalid_request(format!(
                     "the parameter {name} is said twice"
@@ -47,11 +51,18 @@ impl<'a> Form<'a> {
 
 /// Decodes `%xx` and `+`; `None` where an escape is malformed or the result is not UTF-8 or has control characters.
 pub(super) fn decode(text: &[u8]) -> Option<Cow<'_, str>> {
+    unescape(text).filter(|text| !text.contains(char::is_control))
+}
+
+/// The same, where white space of JSON may be (RFC 8259 section 2).
+fn decode_json(text: &[u8]) -> Option<Cow<'_, str>> {
+    let is_refused = |c: char| c.is_control() && !matches!(c, '\t' | '\n' | '\r');
+    unescape(text).filter(|text| !text.contains(is_refused))
+}
+
+fn unescape(text: &[u8]) -> Option<Cow<'_, str>> {
     if !text.iter().any(|byte| matches!(byte, b'%' | b'+')) {
-        return std::str::from_utf8(text)
-            .ok()
-            .filter(|text| !text.contains(char::is_control))
-            .map(Cow::Borrowed);
+        return std::str::from_utf8(text).ok().map(Cow::Borrowed);
     }
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.iter();
@@ -62,7 +73,7 @@ pub(super) fn decode(text: &[u8]) -> Option<Cow<'_, str>> {
             byte => byte,
         });
     }
-    String::from_utf8(bytes).ok().filter(|text| !text.contains(char::is_control)).map(Cow::Owned)
+    String::from_utf8(bytes).ok().map(Cow::Owned)
 }
 
 fn hex(digit: u8) -> Option<u8> {
@@ -84,6 +95,12 @@ mod tests {
         assert_eq!(form.get("d"), Some("\u{e9}"));
         assert_eq!(form.get("e"), None);
         for body in ["a=1&a=1", "a=1&%61=2", "a=%", "a=%2", "a=%zz", "a=%ff", "a=%00", "a=%0a"] {
+            assert!(Form::parse(body.as_bytes()).is_err(), "{body}");
+        }
+        // Line breaks are for JSON only, and other control characters for nothing.
+        let form = Form::parse(b"authorization_details=%5B%0A%09%0D%5D").ok().unwrap();
+        assert_eq!(form.get("authorization_details"), Some("[\n\t\r]"));
+        for body in ["authorization_details=%00", "authorization_details=%1b", "scope=a%0Ab"] {
             assert!(Form::parse(body.as_bytes()).is_err(), "{body}");
         }
         let many = "a=1&".repeat(40);
