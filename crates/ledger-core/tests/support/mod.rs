@@ -269,6 +269,25 @@ impl Bench {
         named.map(|(result, one)| self.name_of(result, &[*one], None)).collect()
     }
 
+    /// Several sets of any size with one command.
+    pub fn batch_of_sets(&mut self, sets: &[Vec<NewTransfer>]) -> Vec<&'static str> {
+        let transfers = sets.concat();
+        let command = CreateTransfers { transfers, notes: Vec::new(), evidence: evidence() };
+        let Reply::Transfers(reply) = self.run(Command::CreateTransfers(command)).unwrap() else {
+            panic!("another reply")
+        };
+        assert_eq!(reply.results.len(), sets.len());
+        let recorded = reply.recorded.clone();
+        let name = |(result, set): (&SetResult, &Vec<NewTransfer>)| match result {
+            // The same content earlier in the same command: answered as that was.
+            SetResult::Again { .. } => {
+                name_of_outcome(recorded.as_ref().unwrap().set(set[0].id).unwrap())
+            }
+            result => self.name_of(result, set, None),
+        };
+        reply.results.iter().zip(sets).map(name).collect()
+    }
+
     pub fn try_out(&mut self, transfers: Vec<NewTransfer>) -> &'static str {
         let command = CreateTransfers {
             transfers: transfers.clone(),

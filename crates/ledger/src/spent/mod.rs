@@ -4,8 +4,8 @@
 //! a few hundred thousand sets is in sealed files behind the log, with filters: a new id is told from all older ones
 //! mostly without reading. All of it can be thrown away and is then made again from the log.
 //!
-//! | map      | from                     | to             | bytes on disk, and of memory for the filter |
-//! |----------|--------------------------|----------------|---------------------------------------------|
+//! | map      | from                     | to             | bytes on disk at most, of memory for filters |
+//! |----------|--------------------------|----------------|----------------------------------------------|
 //! | ids      | set                      | record, status | 23 and 1.25 a set                           |
 //! | external | external id's hash       | record         | 22 and 1.25 an external id                  |
 //! | reversed | set, transfer of it      | minor units    | 34 and 1.25 a reversed transfer             |
