@@ -121,8 +121,11 @@ mod tests {
             metadata_bytes_max: 4096,
             page_items_default: 5,
             page_items_max: 4,
+            batch_bytes_max: 0,
+            batch_sets_max: 0,
+            index_memory_ids: 0,
             ..Config::default()
         };
-        assert_eq!(config.mistakes().len(), 2);
+        assert_eq!(config.mistakes().len(), 5);
     }
 }

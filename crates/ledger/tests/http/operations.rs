@@ -1,6 +1,10 @@
 //! Everything a posting set can be, over HTTP.
 
+use std::sync::Arc;
+
 use axum::http::{Method, StatusCode};
+use lombard_ledger::Config;
+use lombard_log::{Log as _, MemoryLog};
 use serde_json::{Value, json};
 
 use crate::support::{ADMIN, Answer, Harness, payment};
@@ -378,4 +382,48 @@ async fn history_is_imported_row_by_row_and_can_be_sent_again() {
     assert_eq!(header.slug(), "invalid-body");
     let limited = send("text/csv", &csv).scope(ADMIN).send().await;
     assert_eq!(limited.slug(), "insufficient-scope");
+}
+
+#[tokio::test]
+async fn a_key_in_progress_is_told_so() {
+    let log = MemoryLog::new();
+    let ledger = Harness::with(Config::default(), Arc::new(log.clone())).await;
+    ledger.open("world", "EUR", Value::Null).await;
+    ledger.open(TO, "EUR", "0".into()).await;
+    let tail = log.tail();
+    log.hold();
+    let first = ledger.pay("once", "world", TO, "5");
+    let second = async {
+        // The first is decided and not durable: it has its key until it is answered.
+        while log.tail() == tail {
+            tokio::task::yield_now().await;
+        }
+        let second = ledger.pay("once", "world", TO, "5").await;
+        log.release();
+        second
+    };
+    let (first, second) = tokio::join!(first, second);
+    assert_eq!(said(&first), (201, "posted".to_owned()));
+    assert_eq!(said(&second), (409, "idempotency-key-in-progress".to_owned()));
+    assert_eq!(second.header("retry-after"), Some("1"));
+    let third = ledger.pay("once", "world", TO, "5").await;
+    assert_eq!(third.body, first.body, "and then it is a retry");
+}
+
+#[tokio::test]
+async fn limits_are_those_of_the_configuration() {
+    let config = Config { batch_sets_max: 1, import_problems_max: 1, ..Config::default() };
+    let ledger = Harness::with(config, Arc::new(MemoryLog::new())).await;
+    ledger.open("world", "EUR", Value::Null).await;
+    ledger.open(TO, "EUR", "0".into()).await;
+    let sets = |count: usize| json!({ "sets": vec![payment("world", TO, "1"); count] });
+    let two = ledger.post("/batches", sets(2)).key("b-2").send().await;
+    assert_eq!(said(&two), (400, "invalid-body".to_owned()));
+    let one = ledger.post("/batches", sets(1)).key("b-1").send().await;
+    assert_eq!(one.status, StatusCode::OK);
+    let import = ledger.call(Method::POST, "/import", "{\n{\n{\n".to_owned());
+    let scope = format!("{ADMIN} ledger:import");
+    let done = import.header("content-type", "application/jsonl").scope(&scope).send().await;
+    assert_eq!(done.body["refused"], 3);
+    assert_eq!(done.body["problems"].as_array().unwrap().len(), 1);
 }
