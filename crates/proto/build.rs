@@ -1,0 +1,26 @@
+//! Compiles `proto/` in Rust alone: whoever builds Lombard needs no protoc.
+
+use std::{env, error::Error, fs, path::PathBuf};
+
+use prost::Message as _;
+
+const FILES: [&str; 4] = [
+    "eventstore/v1/eventstore.proto",
+    "google/rpc/status.proto",
+    "google/rpc/error_details.proto",
+    "grpc/health/v1/health.proto",
+];
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let root = PathBuf::from(env::var("CARGO_MANIFEST_DIR")?).join("../../proto");
+    println!("cargo::rerun-if-changed={}", root.display());
+    let descriptors = protox::compile(FILES.map(|file| root.join(file)), [&root])?;
+    let out = PathBuf::from(env::var("OUT_DIR")?);
+    fs::write(out.join("descriptors.bin"), descriptors.encode_to_vec())?;
+    let mut config = prost_build::Config::new();
+    // Data is handed on, not copied.
+    config.bytes([".lombard"]);
+    config.enable_type_names();
+    config.compile_fds(descriptors)?;
+    Ok(())
+}
