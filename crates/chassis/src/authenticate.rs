@@ -82,7 +82,8 @@ pub async fn authenticate(
     verifier.verify_or_refresh(token).await.map_err(|error| refusal(&error))
 }
 
-fn refusal(error: &VerifyError) -> Problem {
+/// A token that was not accepted.
+pub fn refusal(error: &VerifyError) -> Problem {
     if let VerifyError::RevocationsUnknown = error {
         return Problem::new(&problems::AUTH_AWAY)
             .detail("payments are refused while it cannot be told which tokens were revoked")

@@ -54,12 +54,16 @@ pub fn bind(
     Ok(listener)
 }
 
-/// The first socket passed by a supervisor (`LISTEN_FDS`, file descriptor 3), or `None` where none was passed.
-pub fn inherited() -> Result<Option<TcpListener>, ListenError> {
-    let listener =
-        listenfd::ListenFd::from_env().take_tcp_listener(0).map_err(ListenError::Inherited)?;
-    if let Some(listener) = &listener {
-        listener.set_nonblocking(true).map_err(ListenError::Inherited)?;
+/// The sockets passed by a supervisor (`LISTEN_FDS`, from file descriptor 3 on), in its order; none where it passed none.
+pub fn inherited() -> Result<Vec<TcpListener>, ListenError> {
+    let mut passed = listenfd::ListenFd::from_env();
+    let mut listeners = Vec::with_capacity(passed.len());
+    for index in 0..passed.len() {
+        let listener = passed.take_tcp_listener(index).map_err(ListenError::Inherited)?;
+        if let Some(listener) = listener {
+            listener.set_nonblocking(true).map_err(ListenError::Inherited)?;
+            listeners.push(listener);
+        }
     }
-    Ok(listener)
+    Ok(listeners)
 }

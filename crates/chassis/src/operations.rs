@@ -41,6 +41,11 @@ impl Health {
         while !self.is_ready() && changes.changed().await.is_ok() {}
     }
 
+    /// Tells each time that something came into the way or went out of it.
+    pub fn changes(&self) -> watch::Receiver<()> {
+        self.changes.subscribe()
+    }
+
     /// Something is in the way until [`Health::clear`] is called with the same `part`.
     pub fn obstacle(&self, part: &'static str, reason: impl Into<String>) {
         let mut obstacles = self.obstacles.write();

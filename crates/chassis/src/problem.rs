@@ -102,6 +102,21 @@ impl Problem {
         &self.0.kind
     }
 
+    /// What is wrong this time.
+    pub fn detail_text(&self) -> Option<&str> {
+        self.0.detail.as_deref()
+    }
+
+    /// The extension members.
+    pub fn members(&self) -> &Map<String, Value> {
+        &self.0.members
+    }
+
+    /// When to try again, where trying again makes sense.
+    pub fn retry_wait(&self) -> Option<Duration> {
+        self.0.retry_after
+    }
+
     /// The status code.
     pub fn status(&self) -> StatusCode {
         StatusCode::from_u16(self.0.kind.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)

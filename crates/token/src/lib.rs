@@ -38,4 +38,6 @@ pub use jws::{JwsError, TOKEN_BYTES_MAX};
 pub use revocation::{ParseRevocationKeyError, Revocation, RevocationKey, RevokedTokens};
 pub use scope::{ParseScopeError, Scope, ScopeSet};
 pub use signing_key::{KeyError, SigningKey};
-pub use verifier::{KeySource, KeySourceError, Verifier, VerifyError, claimed_audience};
+pub use verifier::{
+    Generation, KeySource, KeySourceError, Verifier, VerifyError, claimed_audience,
+};

@@ -3,7 +3,10 @@
 use std::{
     collections::HashMap,
     fmt,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     time::{Duration, Instant, SystemTime},
 };
 
@@ -85,7 +88,13 @@ struct Shared {
     fetched: Mutex<Option<Instant>>,
     /// By SHA-256 of the token: whoever can read this memory must not find tokens.
     seen: RwLock<HashMap<[u8; 32], Arc<Claims>>>,
+    /// How often `seen` was emptied because what it holds may not be good any more.
+    generation: AtomicU64,
 }
+
+/// What was true of the keys at one moment: for callers that remember claims themselves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Generation(u64);
 
 #[derive(Default)]
 struct Keys {
@@ -122,6 +131,7 @@ impl Verifier {
                 revoked,
                 fetched: Mutex::new(None),
                 seen: RwLock::new(HashMap::new()),
+                generation: AtomicU64::new(0),
             }),
         }
     }
@@ -160,7 +170,9 @@ impl Verifier {
         }
         self.shared.keys.store(Arc::new(keys));
         // A key that was taken away takes its tokens with it.
-        self.shared.seen.write().clear();
+        let mut seen = self.shared.seen.write();
+        self.shared.generation.fetch_add(1, Ordering::Release);
+        seen.clear();
         Ok(())
     }
 
@@ -197,6 +209,21 @@ impl Verifier {
             return Err(VerifyError::RevocationsUnknown);
         }
         Ok(())
+    }
+
+    /// The present generation: to be asked for before a token is verified whose claims are remembered.
+    pub fn generation(&self) -> Generation {
+        Generation(self.shared.generation.load(Ordering::Acquire))
+    }
+
+    /// Whether claims that were verified in a generation are as good now as if the token were verified again: no
+    /// key was taken back since, and the token has neither expired nor been revoked. For a connection that sends the same token with each call;
+    /// it spares the hash of the token.
+    pub fn is_still_good(&self, claims: &Claims, generation: Generation) -> bool {
+        let now = Timestamp::from_system_time(SystemTime::now());
+        self.generation() == generation
+            && claims.check_time(now, SKEW).is_ok()
+            && self.check_revoked(claims).is_ok()
     }
 
     /// Verifies a token; if its key is unknown, fetches the keys once, at most every ten seconds whatever the number of
