@@ -167,6 +167,11 @@ impl Platform {
         self.inner.tokens.for_resource(&format!("{}{prefix}", self.issuer())).await
     }
 
+    /// The token for `prefix` was refused: the next call gets another.
+    pub(crate) async fn forget_token(&self, prefix: &str) {
+        self.inner.tokens.forget(&format!("{}{prefix}", self.issuer())).await;
+    }
+
     /// Calls what the gateway serves under `prefix`, with a token for it. `path` continues the prefix.
     pub async fn call<T: DeserializeOwned>(
         &self,

@@ -91,6 +91,10 @@ pub struct Config {
     pub queue_commands_max: usize,
     /// Commands decided before their records are handed to the log together.
     pub group_commands_max: usize,
+    /// Appends of one gRPC session that wait for their answers; the session takes no more in until one is answered.
+    pub session_appends_max: usize,
+    /// Limits of the gRPC server.
+    pub grpc: lombard_grpc::Limits,
 }
 
 impl Default for Config {
@@ -135,6 +139,8 @@ impl Default for Config {
             submit_ms_max: 10_000,
             queue_commands_max: 8192,
             group_commands_max: 1024,
+            session_appends_max: 1024,
+            grpc: lombard_grpc::Limits::default(),
         }
     }
 }
@@ -221,6 +227,8 @@ impl Config {
         expect(self.submit_ms_max > 0, "submit_ms_max is 0");
         expect(self.queue_commands_max > 0, "queue_commands_max is 0");
         expect(self.group_commands_max > 0, "group_commands_max is 0");
+        expect(self.session_appends_max > 0, "session_appends_max is 0");
+        mistakes.extend(self.grpc.mistakes().into_iter().map(|mistake| format!("grpc.{mistake}")));
         mistakes
     }
 

@@ -1,4 +1,4 @@
-//! The event store role: streams of CloudEvents over HTTP.
+//! The event store role: streams of CloudEvents over HTTP and gRPC.
 //!
 //! - `machine.rs` runs the rules of `lombard-eventstore-core` on the engine: the write side. `codec/` is how what happened
 //!   is stored, `index/` what both sides know of it: where each event, stream, tag and type stands in the log.
@@ -7,7 +7,7 @@
 //! - `cloud_event/` checks CloudEvents 1.0, and reads and writes their JSON form; nothing else knows that form.
 //! - `schema/` knows what the data of a type must look like, and brings older data into the newest form.
 //! - `query/` is the read side: it looks up in the index where events stand, and reads them from the log.
-//! - `rest/` is the edge for HTTP; [`problem`] its table of problems.
+//! - `rest/` and `grpc/` are the edges; [`problem`] is their table of problems, `authority.rs` what tokens permit.
 //!
 //! **Invariants**
 //! - An append is answered after it is durable, and happens once per event id however often it is asked for.
@@ -22,14 +22,17 @@
 #![warn(missing_docs)]
 
 mod api;
+mod authority;
 mod cloud_event;
 mod codec;
 mod config;
+mod criteria;
 mod documents;
 #[cfg(fuzzing)]
 #[doc(hidden)]
 pub mod fuzzing;
 mod groups;
+mod grpc;
 mod index;
 mod live;
 mod machine;

@@ -66,6 +66,14 @@ impl Live {
         Ok(json)
     }
 
+    /// Its events, as they are stored.
+    pub(crate) fn stored_events(&self) -> impl Iterator<Item = Stored<'_>> {
+        self.appended().into_iter().flat_map(|(appended, recorded)| {
+            let evidence = &appended.evidence;
+            appended.events().map(move |placed| Stored { placed, recorded, evidence })
+        })
+    }
+
     pub(crate) fn appended(&self) -> Option<(&Appended, Recorded)> {
         let stored = self.stored.as_ref()?;
         match &stored.event {

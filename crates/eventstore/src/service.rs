@@ -15,6 +15,7 @@ use crate::{
     codec::EventCodec,
     documents::{self, DocumentsError},
     groups::{ConsumerGroups, GroupsLog, Parts},
+    grpc,
     index::{EventIndex, OpenError},
     live,
     machine::EventStoreMachine,
@@ -136,6 +137,16 @@ impl EventStore {
     /// The HTTP interface.
     pub fn router(&self) -> Router {
         rest::router(self.api.clone()).layer(Extension(self.verifier.clone()))
+    }
+
+    /// The gRPC interface.
+    pub fn grpc_routes(&self) -> lombard_grpc::Routes {
+        grpc::routes(self.api.clone())
+    }
+
+    /// Limits of the gRPC server.
+    pub fn grpc_limits(&self) -> lombard_grpc::Limits {
+        self.api.config.grpc.clone()
     }
 
     /// The writer, for callers in the same process.

@@ -6,7 +6,7 @@ use clap::{Args, Parser, Subcommand};
 use lombard_chassis::telemetry::LogFormat;
 use lombard_log::checkpoint::VerifyingKey;
 
-use crate::role::{Role, RoleAddress};
+use crate::role::{GrpcAddress, Role, RoleAddress};
 
 /// Where data is unless it is said otherwise.
 pub(crate) const DATA_DIR_DEFAULT: &str = "./lombard-data";
@@ -38,6 +38,9 @@ pub(crate) struct CommonArguments {
     /// Where a role listens, such as gateway=127.0.0.1:9080; may be said for several roles
     #[arg(long, global = true, value_name = "ROLE=ADDRESS:PORT")]
     pub(crate) listen: Vec<RoleAddress>,
+    /// Where a role listens for gRPC, such as eventstore=127.0.0.1:9183 [default: 127.0.0.1:9083]
+    #[arg(long, global = true, value_name = "ROLE=ADDRESS:PORT")]
+    pub(crate) grpc_listen: Vec<GrpcAddress>,
     /// The public URL of the gateway, which is also the issuer of tokens [default: the gateway's address]
     #[arg(long, global = true, value_name = "URL", env = "LOMBARD_ISSUER")]
     pub(crate) issuer: Option<String>,

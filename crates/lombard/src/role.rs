@@ -49,6 +49,25 @@ impl Role {
     }
 }
 
+impl Role {
+    /// Where a role listens for gRPC, where it speaks it, unless it is told otherwise: loopback only.
+    pub(crate) const fn default_grpc_address(self) -> Option<SocketAddr> {
+        let port = match self {
+            Self::Eventstore => 9083,
+            Self::Gateway | Self::Registry | Self::Auth | Self::Ledger | Self::Console => {
+                return None;
+            }
+        };
+        Some(SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), port))
+    }
+
+    /// Where it listens for gRPC, with what was said on the command line.
+    pub(crate) fn grpc_address(self, overrides: &[GrpcAddress]) -> Option<SocketAddr> {
+        let given = overrides.iter().rev().find(|given| given.0.role == self);
+        given.map(|given| given.0.address).or(self.default_grpc_address())
+    }
+}
+
 impl fmt::Display for Role {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.name())
@@ -93,6 +112,28 @@ impl FromStr for RoleAddress {
     }
 }
 
+/// `ROLE=ADDRESS:PORT` on the command line, of a role that speaks gRPC.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct GrpcAddress(pub(crate) RoleAddress);
+
+impl fmt::Display for GrpcAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl FromStr for GrpcAddress {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let given: RoleAddress = text.parse()?;
+        if given.role.default_grpc_address().is_none() {
+            return Err(format!("the {} does not speak gRPC", given.role));
+        }
+        Ok(Self(given))
+    }
+}
+
 /// Where each role can be reached: the defaults, with what was said on the command line.
 #[derive(Clone, Debug)]
 pub(crate) struct Addresses([SocketAddr; Role::ALL.len()]);
@@ -130,6 +171,15 @@ mod tests {
         let addresses = Addresses::with(&given);
         assert_eq!(addresses.url(Role::Gateway), "http://127.0.0.1:2");
         assert_eq!(addresses.of(Role::Ledger), Role::Ledger.default_address());
+    }
+
+    #[test]
+    fn only_some_roles_speak_grpc() {
+        let given = ["eventstore=127.0.0.1:1".parse().unwrap()];
+        assert_eq!(Role::Eventstore.grpc_address(&given), Some("127.0.0.1:1".parse().unwrap()));
+        assert_eq!(Role::Eventstore.grpc_address(&[]), Role::Eventstore.default_grpc_address());
+        assert_eq!(Role::Console.grpc_address(&given), None);
+        assert!("console=127.0.0.1:1".parse::<GrpcAddress>().is_err());
     }
 
     #[test]

@@ -1,6 +1,12 @@
 //! `lombard <role>`: one role in the foreground, as the supervisor, systemd or a container runs it.
 
-use std::{collections::BTreeMap, net::TcpListener, path::PathBuf, sync::Arc, time::Instant};
+use std::{
+    collections::BTreeMap,
+    net::{SocketAddr, TcpListener},
+    path::PathBuf,
+    sync::Arc,
+    time::Instant,
+};
 
 use anyhow::Context as _;
 use futures_util::future::BoxFuture;
@@ -29,6 +35,7 @@ struct Start {
     issuer: String,
     addresses: Addresses,
     listener: TcpListener,
+    grpc_listener: Option<TcpListener>,
     limits: ServerLimits,
     health: Health,
     metrics: Metrics,
@@ -40,15 +47,17 @@ pub(crate) async fn run(role: Role, common: &CommonArguments) -> anyhow::Result<
     end_with_the_supervisor();
     let drain = drain::on_signal().context("failed to listen for signals")?;
     let addresses = Addresses::with(&common.listen);
-    let listener = match listen::inherited()? {
-        Some(listener) => listener,
+    let mut inherited = listen::inherited()?.into_iter();
+    let bind = |address: SocketAddr, flag: &str| {
+        listen::bind(address, &format!("{flag} {role}={}:PORT", address.ip()), common.insecure)
+    };
+    // A supervisor passes all of a role's sockets, or none.
+    let (listener, grpc_listener) = match inherited.next() {
+        Some(listener) => (listener, inherited.next()),
         None => {
-            let address = common.listen_of(role);
-            listen::bind(
-                address,
-                &format!("--listen {role}={}:PORT", address.ip()),
-                common.insecure,
-            )?
+            let grpc = role.grpc_address(&common.grpc_listen);
+            let grpc = grpc.map(|address| bind(address, "--grpc-listen")).transpose()?;
+            (bind(common.listen_of(role), "--listen")?, grpc)
         }
     };
     let start = Start {
@@ -58,6 +67,7 @@ pub(crate) async fn run(role: Role, common: &CommonArguments) -> anyhow::Result<
         issuer: common.issuer.clone().unwrap_or_else(|| addresses.url(Role::Gateway)),
         addresses,
         listener,
+        grpc_listener,
         limits: config::load("server", common.config.as_deref(), serde_json::json!({}))?,
         health: Health::starting(),
         metrics: Metrics::new(role.name()),
@@ -277,8 +287,18 @@ impl Start {
             metrics: self.metrics.clone(),
         };
         let eventstore = lombard_eventstore::EventStore::new(self.config()?, deps)?;
-        let router = self.with_proofs(eventstore.router(), transparency, verifier);
+        let router = self.with_proofs(eventstore.router(), transparency, verifier.clone());
+        let grpc = lombard_grpc::Server {
+            routes: eventstore.grpc_routes(),
+            verifier,
+            health: self.health.clone(),
+            metrics: self.metrics.clone(),
+            limits: eventstore.grpc_limits(),
+        };
         let drain = self.drain.clone();
+        let grpc = self
+            .grpc_listener
+            .map(|listener| tokio::spawn(lombard_grpc::serve(listener, grpc, drain.clone())));
         Self::serve(
             (self.listener, self.limits),
             router,
@@ -287,7 +307,12 @@ impl Start {
             self.drain,
             eventstore.run(drain),
         )
-        .await
+        .await?;
+        // Both drain at the same time; the process ends with the last.
+        if let Some(grpc) = grpc {
+            grpc.await??;
+        }
+        Ok(())
     }
 
     async fn gateway(self) -> anyhow::Result<()> {

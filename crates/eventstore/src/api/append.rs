@@ -36,6 +36,14 @@ pub(crate) struct StreamDraft<'a> {
     pub(crate) events: Vec<CloudEvent<'a>>,
 }
 
+/// What can be handed to the writer.
+#[derive(Debug)]
+pub(crate) struct Ready {
+    append: Append,
+    /// Why it may only be a retry.
+    refused: Option<Refused>,
+}
+
 /// Where the events of an append stand, now or since the first time it was asked for.
 pub(crate) struct Outcome {
     pub(crate) streams: Vec<StreamRange>,
@@ -47,7 +55,13 @@ pub(crate) struct Outcome {
 impl Api {
     /// Appends what a client has sent: all of it or nothing. The same again is answered as the first time.
     pub(crate) async fn append(&self, draft: Draft<'_>) -> Result<Outcome, Problem> {
-        let (append, refused) = self.prepare(draft)?;
+        let ready = self.prepare(draft)?;
+        self.submit(ready).await
+    }
+
+    /// Appends what was [prepared](Self::prepare).
+    pub(crate) async fn submit(&self, ready: Ready) -> Result<Outcome, Problem> {
+        let Ready { append, refused } = ready;
         let event_count = append.events().count();
         let outcome = match refused {
             Some(refused) => self.recorded(&append, &refused).await,
@@ -79,8 +93,8 @@ impl Api {
         }
     }
 
-    /// The append, and why it may only be a retry.
-    fn prepare(&self, draft: Draft<'_>) -> Result<(Append, Option<Refused>), Problem> {
+    /// Makes of what a client has sent what can be appended.
+    pub(crate) fn prepare(&self, draft: Draft<'_>) -> Result<Ready, Problem> {
         let Draft { streams, condition, evidence } = draft;
         let mut parts = Vec::with_capacity(streams.len());
         let mut first_refused = None;
@@ -91,7 +105,8 @@ impl Api {
             first_refused = first_refused.or(refused);
             parts.push(StreamAppend { stream, expected, events });
         }
-        Ok((Append { streams: parts, condition, evidence }, first_refused))
+        let append = Append { streams: parts, condition, evidence };
+        Ok(Ready { append, refused: first_refused })
     }
 
     /// The first answer to an append that is refused now, where it was recorded when it was not.

@@ -17,7 +17,7 @@ use lombard_types::{Position, StreamName};
 use tokio::sync::Semaphore;
 
 pub(crate) use self::{
-    append::{Draft, Outcome, StreamDraft},
+    append::{Draft, Outcome, Ready, StreamDraft},
     documents::Stored,
     schemas::SchemaStored,
 };

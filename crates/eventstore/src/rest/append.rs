@@ -14,9 +14,10 @@ use lombard_eventstore_core::StreamRange;
 use lombard_types::StreamName;
 use serde::Serialize;
 
-use super::{answer::Answer, authority::Caller, precondition};
+use super::{answer::Answer, precondition};
 use crate::{
     api::{Api, Draft, Outcome, StreamDraft},
+    authority::Caller,
     cloud_event::{self, CloudEvent, Members},
     problem,
 };

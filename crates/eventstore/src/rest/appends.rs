@@ -10,11 +10,11 @@ use serde::{Deserialize, Serialize};
 use super::{
     answer::Answer,
     append::{Range, read_events},
-    authority::Caller,
     selection::{CriterionForm, read_query},
 };
 use crate::{
     api::{Api, Draft, Outcome, StreamDraft},
+    authority::Caller,
     cloud_event::Members,
     problem,
 };

@@ -14,9 +14,10 @@ use lombard_types::{Revision, StreamName};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::{answer::Answer, authority::Caller, precondition};
+use super::{answer::Answer, precondition};
 use crate::{
     api::{Api, Stored},
+    authority::Caller,
     problem,
 };
 

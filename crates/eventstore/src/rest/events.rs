@@ -8,7 +8,6 @@ use serde::Deserialize;
 
 use super::{
     answer,
-    authority::Caller,
     page::Page,
     paging,
     selection::Selection,
@@ -16,6 +15,7 @@ use super::{
 };
 use crate::{
     api::Api,
+    authority::Caller,
     problem,
     query::{Direction, StreamReading},
 };

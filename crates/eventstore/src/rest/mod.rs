@@ -7,7 +7,6 @@ mod all;
 mod answer;
 mod append;
 mod appends;
-mod authority;
 mod documents;
 mod events;
 mod groups;

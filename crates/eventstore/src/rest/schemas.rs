@@ -14,9 +14,10 @@ use lombard_eventstore_core::{EventType, Expected};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::{answer::Answer, authority::Caller, paging, precondition};
+use super::{answer::Answer, paging, precondition};
 use crate::{
     api::{Api, SchemaStored},
+    authority::Caller,
     problem,
     schema::{DataSchema, SchemaVersion},
 };

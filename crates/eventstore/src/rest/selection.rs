@@ -1,22 +1,17 @@
 //! Which events a request wants to see: `prefix`, `types`, `tags`, `query`, `until`, `as_of`.
 
 use lombard_chassis::Problem;
-use lombard_eventstore_core::{Criterion, EventPosition, EventType, Query, Tag};
+use lombard_eventstore_core::{EventPosition, Query};
 use lombard_types::{Position, Timestamp};
 use serde::Deserialize;
 
 use super::paging;
 use crate::{
     api::Api,
-    problem,
+    criteria, problem,
     query::{Filter, Horizon},
     showing::Showing,
 };
-
-/// Criteria of one query.
-const CRITERIA_MAX: usize = 16;
-/// Types, and tags, of one criterion.
-const ITEMS_MAX: usize = 32;
 
 /// The parameters of a selection, as they came.
 #[derive(Debug, Default)]
@@ -142,27 +137,5 @@ fn percent_encode(text: &str) -> String {
 
 /// Reads criteria; the error says what is wrong with them.
 pub(super) fn read_query(forms: Vec<CriterionForm>) -> Result<Query, String> {
-    if forms.len() > CRITERIA_MAX {
-        return Err(format!("{} criteria are over the limit of {CRITERIA_MAX}", forms.len()));
-    }
-    forms.into_iter().map(read_criterion).collect::<Result<_, _>>().map(Query)
-}
-
-fn read_criterion(form: CriterionForm) -> Result<Criterion, String> {
-    let CriterionForm { types, tags } = form;
-    let most = types.len().max(tags.len());
-    if most > ITEMS_MAX {
-        return Err(format!("{most} types or tags are over the limit of {ITEMS_MAX}"));
-    }
-    let types = types
-        .iter()
-        .map(|name| name.parse::<EventType>().map_err(|error| format!("{name:?}: {error}")))
-        .collect::<Result<_, _>>()?;
-    let mut tags = tags
-        .iter()
-        .map(|tag| tag.parse::<Tag>().map_err(|error| format!("{tag:?}: {error}")))
-        .collect::<Result<Vec<_>, _>>()?;
-    tags.sort();
-    tags.dedup();
-    Ok(Criterion { types, tags })
+    criteria::read(forms.iter().map(|form| (&form.types[..], &form.tags[..])))
 }

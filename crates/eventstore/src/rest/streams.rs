@@ -6,8 +6,8 @@ use lombard_eventstore_core::Event;
 use lombard_types::{Position, StreamName};
 use serde::{Deserialize, Serialize};
 
-use super::{answer::Answer, authority::Caller, paging};
-use crate::{api::Api, index::Listed, problem};
+use super::{answer::Answer, paging};
+use crate::{api::Api, authority::Caller, index::Listed, problem};
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -14,7 +14,7 @@ use tokio::process::{Child, Command};
 
 use crate::role::Role;
 
-/// Where socket activation passes the first socket.
+/// Where socket activation passes the first socket; the others follow.
 const FIRST_PASSED_FD: i32 = 3;
 
 /// What it takes to start a role.
@@ -25,30 +25,42 @@ pub(crate) struct ChildSpec {
     pub(crate) arguments: Vec<String>,
     /// Held here, so that connections made while the role is away wait instead of being refused.
     pub(crate) listener: TcpListener,
+    /// The same for gRPC, of a role that speaks it.
+    pub(crate) grpc_listener: Option<TcpListener>,
 }
 
 impl ChildSpec {
     pub(crate) fn spawn(&self) -> anyhow::Result<Child> {
-        let socket: OwnedFd = self.listener.as_fd().try_clone_to_owned()?;
+        let mut mappings = Vec::new();
+        for (child_fd, listener) in (FIRST_PASSED_FD..)
+            .zip([Some(&self.listener), self.grpc_listener.as_ref()].into_iter().flatten())
+        {
+            let parent_fd: OwnedFd = listener.as_fd().try_clone_to_owned()?;
+            mappings.push(FdMapping { parent_fd, child_fd });
+        }
         let mut command = Command::new(&self.program);
         command
             .arg(self.role.name())
             .args(&self.arguments)
-            .env("LISTEN_FDS", "1")
+            .env("LISTEN_FDS", mappings.len().to_string())
             .env_remove("LISTEN_PID")
-            .env("LISTEN_FDNAMES", self.role.name())
+            .env("LISTEN_FDNAMES", self.socket_names())
             .env("LOMBARD_SUPERVISED", "1")
             .stdin(Stdio::null())
             .kill_on_drop(true)
             // A group of its own: Ctrl-C reaches the supervisor alone, which then drains the roles in order.
             .process_group(0);
-        command
-            .as_std_mut()
-            .fd_mappings(vec![FdMapping { parent_fd: socket, child_fd: FIRST_PASSED_FD }])
-            .map_err(|error| {
-                anyhow::anyhow!("failed to pass the socket of {}: {error}", self.role)
-            })?;
+        command.as_std_mut().fd_mappings(mappings).map_err(|error| {
+            anyhow::anyhow!("failed to pass the socket of {}: {error}", self.role)
+        })?;
         command.spawn().with_context(|| format!("failed to start {}", self.role))
+    }
+
+    fn socket_names(&self) -> String {
+        match self.grpc_listener {
+            Some(_) => format!("{}:grpc", self.role),
+            None => self.role.to_string(),
+        }
     }
 }
 

@@ -7,7 +7,7 @@ mod report;
 pub(crate) mod run_state;
 
 use std::{
-    net::TcpListener,
+    net::{SocketAddr, TcpListener},
     path::PathBuf,
     sync::Arc,
     time::{Duration, Instant},
@@ -60,7 +60,7 @@ pub(crate) async fn run(arguments: UpArguments) -> anyhow::Result<()> {
     let drain = drain::on_signal().context("failed to listen for signals")?;
 
     let sockets = bind_all(&arguments)?;
-    let bound: Vec<RoleAddress> = sockets.iter().map(|(bound, _)| *bound).collect();
+    let bound: Vec<RoleAddress> = sockets.iter().map(|sockets| sockets.bound).collect();
     let addresses = Addresses::with(&bound);
     let issuer = arguments.common.issuer.clone().unwrap_or_else(|| addresses.url(Role::Gateway));
     let administrator = first_start::prepare(&directory)?;
@@ -68,11 +68,12 @@ pub(crate) async fn run(arguments: UpArguments) -> anyhow::Result<()> {
     let state = RunState {
         supervisor_pid: std::process::id(),
         issuer: issuer.clone(),
-        roles: bound
+        roles: sockets
             .iter()
-            .map(|bound| RoleState {
+            .map(|Sockets { bound, grpc, .. }| RoleState {
                 role: bound.role,
                 address: bound.address,
+                grpc_address: grpc.as_ref().map(|(address, _)| *address),
                 pid: None,
                 ready_ms: None,
                 restart_count: 0,
@@ -87,12 +88,13 @@ pub(crate) async fn run(arguments: UpArguments) -> anyhow::Result<()> {
     let stop_others = CancellationToken::new();
     let mut gateway = JoinSet::new();
     let mut others = JoinSet::new();
-    for (RoleAddress { role, .. }, listener) in sockets {
+    for Sockets { bound: RoleAddress { role, .. }, listener, grpc } in sockets {
         let spec = ChildSpec {
             role,
             program: program.clone(),
             arguments: child_arguments.clone(),
             listener,
+            grpc_listener: grpc.map(|(_, listener)| listener),
         };
         let (tasks, stop) = match role {
             Role::Gateway => (&mut gateway, stop_gateway.clone()),
@@ -122,24 +124,42 @@ pub(crate) async fn run(arguments: UpArguments) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Binds every role's socket before anything starts, and reports all ports that are taken at once.
-fn bind_all(arguments: &UpArguments) -> anyhow::Result<Vec<(RoleAddress, TcpListener)>> {
+/// What one role listens on.
+struct Sockets {
+    bound: RoleAddress,
+    listener: TcpListener,
+    grpc: Option<(SocketAddr, TcpListener)>,
+}
+
+/// Binds every role's sockets before anything starts, and reports all ports that are taken at once.
+fn bind_all(arguments: &UpArguments) -> anyhow::Result<Vec<Sockets>> {
     let wanted = Addresses::with(&arguments.common.listen);
     let mut sockets = Vec::new();
     let mut mistakes = Vec::new();
-    for role in Role::ALL {
-        let mut address = wanted.of(role);
+    let mut bind = |role: Role, mut address: SocketAddr, flag: &str| {
         if arguments.any_port {
             address.set_port(0);
         }
-        let setting = format!("--listen {role}={}:PORT", address.ip());
+        let setting = format!("{flag} {role}={}:PORT", address.ip());
         match listen::bind(address, &setting, arguments.common.insecure) {
-            Ok(listener) => {
-                let address = listener.local_addr()?;
-                sockets.push((RoleAddress { role, address }, listener));
+            Ok(listener) => Some(listener),
+            Err(error) => {
+                mistakes.push(format!("{role}: {:#}", anyhow::Error::new(error)));
+                None
             }
-            Err(error) => mistakes.push(format!("{role}: {:#}", anyhow::Error::new(error))),
         }
+    };
+    for role in Role::ALL {
+        let listener = bind(role, wanted.of(role), "--listen");
+        let grpc = role.grpc_address(&arguments.common.grpc_listen);
+        let grpc = grpc.map(|address| bind(role, address, "--grpc-listen"));
+        let (Some(listener), false) = (listener, matches!(grpc, Some(None))) else { continue };
+        let bound = RoleAddress { role, address: listener.local_addr()? };
+        let grpc = match grpc.flatten() {
+            Some(listener) => Some((listener.local_addr()?, listener)),
+            None => None,
+        };
+        sockets.push(Sockets { bound, listener, grpc });
     }
     anyhow::ensure!(mistakes.is_empty(), "{}", mistakes.join("\n"));
     Ok(sockets)

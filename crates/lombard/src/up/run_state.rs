@@ -22,6 +22,9 @@ pub(crate) struct RunState {
 pub(crate) struct RoleState {
     pub(crate) role: Role,
     pub(crate) address: SocketAddr,
+    /// Where it listens for gRPC, where it speaks it.
+    #[serde(default)]
+    pub(crate) grpc_address: Option<SocketAddr>,
     /// `None` between a death and the restart.
     pub(crate) pid: Option<u32>,
     /// From the process's start to its first ready answer.

@@ -10,13 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::{group_of, manage::unexpected};
-use crate::{
-    Config,
-    api::Api,
-    groups::ShownEvent,
-    problem,
-    rest::{authority::Caller, paging},
-};
+use crate::{Config, api::Api, authority::Caller, groups::ShownEvent, problem, rest::paging};
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]

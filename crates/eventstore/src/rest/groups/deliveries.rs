@@ -12,9 +12,9 @@ use super::{group_of, receipt, settings::within};
 use crate::{
     Config,
     api::Api,
+    authority::Caller,
     groups::{Delivered, Pull},
     problem,
-    rest::authority::Caller,
 };
 
 #[derive(Debug, Default, Deserialize)]

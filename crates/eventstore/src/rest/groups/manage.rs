@@ -18,11 +18,7 @@ use super::{
     settings::{SettingsForm, first_of},
     view::GroupView,
 };
-use crate::{
-    api::Api,
-    problem,
-    rest::{authority::Caller, paging},
-};
+use crate::{api::Api, authority::Caller, problem, rest::paging};
 
 /// Makes a group: 201, or 200 where it is there with the same settings, which are fixed. Needs `events:manage` for the
 /// group, and `events:read` for what its filter lets through.

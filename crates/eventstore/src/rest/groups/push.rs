@@ -22,9 +22,10 @@ use super::{
 };
 use crate::{
     api::Api,
+    authority::Caller,
     groups::Pull,
     problem,
-    rest::{authority::Caller, paging, subscribe},
+    rest::{paging, subscribe},
 };
 
 const KEEP_ALIVE: Duration = Duration::from_secs(15);

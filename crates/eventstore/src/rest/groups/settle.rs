@@ -11,9 +11,9 @@ use serde::{Deserialize, Serialize};
 use super::{deliveries::visibility_of, group_of, manage::unexpected, receipt, settings::within};
 use crate::{
     api::Api,
+    authority::Caller,
     groups::{Settlement, result_of},
     problem,
-    rest::authority::Caller,
 };
 
 /// Longest reason of a failure.

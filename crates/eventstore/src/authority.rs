@@ -9,12 +9,16 @@
 //! - `events:schema` puts the schema of any event type; `events:schema:com.example.*` of those whose name begins so.
 //! - `admin` permits everything.
 
-use std::time::{Duration, SystemTime};
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use axum::extract::FromRequestParts;
 use http::request::Parts;
 use lombard_chassis::{Authenticated, Problem, authenticate, problems};
 use lombard_eventstore_core::{EventType, Evidence};
+use lombard_token::Claims;
 use lombard_types::{ClientId, GroupName, StreamName, Timestamp};
 
 const FAMILY: &str = "events";
@@ -26,20 +30,25 @@ const SCHEMA: &str = "schema";
 
 /// Whose request it is. An extractor: without a good token the request ends with 401.
 #[derive(Clone, Debug)]
-pub(super) struct Caller(Authenticated);
+pub(crate) struct Caller(Authenticated);
 
 impl Caller {
+    /// Whose claims were verified elsewhere.
+    pub(crate) const fn new(claims: Arc<Claims>) -> Self {
+        Self(Authenticated(claims))
+    }
+
     /// Must be permitted to append to a stream.
-    pub(super) fn append(&self, stream: &StreamName) -> Result<(), Problem> {
+    pub(crate) fn append(&self, stream: &StreamName) -> Result<(), Problem> {
         self.0.require(FAMILY, APPEND, Some(stream.as_str())).map(drop)
     }
 
     /// Must be permitted to read a stream.
-    pub(super) fn read(&self, stream: &StreamName) -> Result<(), Problem> {
+    pub(crate) fn read(&self, stream: &StreamName) -> Result<(), Problem> {
         self.0.require(FAMILY, READ, Some(stream.as_str())).map(drop)
     }
 
-    pub(super) fn may_read(&self, stream: &StreamName) -> bool {
+    pub(crate) fn may_read(&self, stream: &StreamName) -> bool {
         self.0.0.scope.permits(FAMILY, READ, Some(stream.as_str()))
     }
 
@@ -49,7 +58,7 @@ impl Caller {
     }
 
     /// Must be permitted to read every stream whose name begins so, whatever else it is named.
-    pub(super) fn read_prefix(&self, prefix: Option<&str>) -> Result<(), Problem> {
+    pub(crate) fn read_prefix(&self, prefix: Option<&str>) -> Result<(), Problem> {
         match prefix {
             // A pattern that ends in a star permits a prefix where it permits every name that the prefix begins.
             Some(prefix) => {
@@ -61,7 +70,7 @@ impl Caller {
     }
 
     /// Must be permitted to read something, whatever it is.
-    pub(super) fn read_anything(&self) -> Result<(), Problem> {
+    pub(crate) fn read_anything(&self) -> Result<(), Problem> {
         let wanted = authenticate::required_scope(FAMILY, READ, None);
         let is_some = self.0.0.scope.iter().any(|scope| {
             let rest = scope.as_str().strip_prefix(wanted.as_str());
@@ -71,22 +80,22 @@ impl Caller {
     }
 
     /// Must be permitted to consume what a group delivers.
-    pub(super) fn consume(&self, group: &GroupName) -> Result<(), Problem> {
+    pub(crate) fn consume(&self, group: &GroupName) -> Result<(), Problem> {
         self.0.require(FAMILY, CONSUME, Some(group.as_str())).map(drop)
     }
 
     /// Must be permitted to make or delete a group.
-    pub(super) fn manage_group(&self, group: &GroupName) -> Result<(), Problem> {
+    pub(crate) fn manage_group(&self, group: &GroupName) -> Result<(), Problem> {
         self.0.require(FAMILY, MANAGE, Some(group.as_str())).map(drop)
     }
 
     /// Must be permitted to do either.
-    pub(super) fn see_group(&self, group: &GroupName) -> Result<(), Problem> {
+    pub(crate) fn see_group(&self, group: &GroupName) -> Result<(), Problem> {
         self.manage_group(group).or_else(|_| self.consume(group))
     }
 
     /// Whose token it is.
-    pub(super) fn client_id(&self) -> Result<ClientId, Problem> {
+    pub(crate) fn client_id(&self) -> Result<ClientId, Problem> {
         self.0.0.client_id.parse().map_err(|error| {
             tracing::error!(%error, "an accepted token has a malformed client id");
             Problem::new(&problems::INTERNAL)
@@ -94,12 +103,12 @@ impl Caller {
     }
 
     /// Must be permitted to say what the events of a type look like.
-    pub(super) fn write_schema(&self, event_type: &EventType) -> Result<(), Problem> {
+    pub(crate) fn write_schema(&self, event_type: &EventType) -> Result<(), Problem> {
         self.0.require(FAMILY, SCHEMA, Some(event_type.as_str())).map(drop)
     }
 
     /// Must be permitted to know what the events of a type look like: whoever reads anything is.
-    pub(super) fn read_schema(&self, event_type: &EventType) -> Result<(), Problem> {
+    pub(crate) fn read_schema(&self, event_type: &EventType) -> Result<(), Problem> {
         if self.0.0.scope.permits(FAMILY, SCHEMA, Some(event_type.as_str())) {
             return Ok(());
         }
@@ -107,13 +116,13 @@ impl Caller {
     }
 
     /// How long the token is still good.
-    pub(super) fn expires_in(&self) -> Duration {
+    pub(crate) fn expires_in(&self) -> Duration {
         let now = Timestamp::from_system_time(SystemTime::now());
         self.0.0.expires_at.since(now)
     }
 
     /// What is kept with every event that the request causes.
-    pub(super) fn evidence(&self, context: lombard_chassis::Context) -> Result<Evidence, Problem> {
+    pub(crate) fn evidence(&self, context: lombard_chassis::Context) -> Result<Evidence, Problem> {
         let claims = &self.0.0;
         let client_id = self.client_id()?;
         Ok(Evidence {

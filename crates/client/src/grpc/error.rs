@@ -1,0 +1,72 @@
+//! Why a call has no answer, or another than was hoped for.
+
+use lombard_proto::{Code, rpc::Status};
+
+use crate::Error;
+
+/// A call failed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum GrpcError {
+    /// There is no token to call with.
+    #[error("failed to get an access token")]
+    Token(#[from] Error),
+    /// The call did not leave this machine.
+    #[error("failed to connect to {address}: {cause}")]
+    NotSent {
+        /// Where to.
+        address: String,
+        /// What went wrong.
+        cause: String,
+    },
+    /// The connection was lost, or the time was over, before an answer came. An append may have happened: repeating it
+    /// with the same ids is harmless.
+    #[error("no answer from {address}, the outcome is unknown: {cause}")]
+    OutcomeUnknown {
+        /// Where to.
+        address: String,
+        /// What went wrong.
+        cause: String,
+    },
+    /// The server refused. [`Status::error_info`] has the reason, which `lombard explain-error` explains.
+    #[error("{}: {}", reason(.0), .0.message)]
+    Refused(Box<Status>),
+    /// What arrived is not an answer.
+    #[error("{address} does not answer as an event store: {what}")]
+    Unexpected {
+        /// Where from.
+        address: String,
+        /// What is wrong with it.
+        what: String,
+    },
+}
+
+impl GrpcError {
+    /// The last part of the problem's type, where the server refused.
+    pub fn slug(&self) -> Option<String> {
+        match self {
+            Self::Refused(status) => Some(status.error_info()?.reason),
+            _ => None,
+        }
+    }
+
+    /// Whether the same call may go better later.
+    pub fn is_temporary(&self) -> bool {
+        match self {
+            Self::NotSent { .. } | Self::OutcomeUnknown { .. } => true,
+            Self::Refused(status) => match status.grpc_code() {
+                Code::Unavailable | Code::DeadlineExceeded | Code::Unauthenticated => true,
+                Code::ResourceExhausted => status.retry_info().is_some(),
+                _ => false,
+            },
+            Self::Token(_) | Self::Unexpected { .. } => false,
+        }
+    }
+}
+
+fn reason(status: &Status) -> String {
+    match status.error_info() {
+        Some(info) => info.reason,
+        None => format!("{:?}", status.grpc_code()),
+    }
+}
