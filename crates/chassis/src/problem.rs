@@ -102,11 +102,6 @@ impl Problem {
         &self.0.kind
     }
 
-    /// What is wrong this time.
-    pub fn detail_text(&self) -> Option<&str> {
-        self.0.detail.as_deref()
-    }
-
     /// The extension members.
     pub fn members(&self) -> &Map<String, Value> {
         &self.0.members
