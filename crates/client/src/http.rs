@@ -24,6 +24,8 @@ pub struct Call {
     pub(crate) url: String,
     pub(crate) query: Vec<(&'static str, String)>,
     pub(crate) body: Option<Value>,
+    /// A body that is no JSON, and its media type.
+    pub(crate) text: Option<(&'static str, String)>,
     pub(crate) idempotency_key: Option<String>,
     pub(crate) headers: Vec<(&'static str, String)>,
     pub(crate) bearer: Option<String>,
@@ -38,6 +40,7 @@ impl Call {
             url: url.into(),
             query: Vec::new(),
             body: None,
+            text: None,
             idempotency_key: None,
             headers: Vec::new(),
             bearer: None,
@@ -56,6 +59,13 @@ impl Call {
     #[must_use]
     pub fn json(mut self, body: Value) -> Self {
         self.body = Some(body);
+        self
+    }
+
+    /// Sends this text, of this media type.
+    #[must_use]
+    pub fn text(mut self, media_type: &'static str, body: impl Into<String>) -> Self {
+        self.text = Some((media_type, body.into()));
         self
     }
 
@@ -232,6 +242,9 @@ impl Http {
         }
         if let Some(body) = &call.body {
             request = request.json(body);
+        }
+        if let Some((media_type, body)) = &call.text {
+            request = request.header(header::CONTENT_TYPE, *media_type).body(body.clone());
         }
         let tried = match request.send().await {
             Ok(response) => Tried::Answered(response),

@@ -170,6 +170,47 @@ pub struct Transfer {
     pub position: String,
 }
 
+/// How rows of history are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ImportFormat {
+    /// With a header.
+    Csv,
+    /// One JSON object a line.
+    JsonLines,
+}
+
+/// What became of imported rows.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+pub struct Imported {
+    /// Rows that were read.
+    pub rows: u64,
+    /// Rows that were recorded now.
+    pub created: u64,
+    /// Rows that had been recorded before.
+    pub replayed: u64,
+    /// Rows that were not.
+    pub refused: u64,
+    /// Why, of the first of them.
+    pub problems: Vec<ImportProblem>,
+}
+
+/// What is wrong with a row.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct ImportProblem {
+    /// The line that it begins in, from 1.
+    pub line: u64,
+    /// The place of the field that is wrong, or the place in a line that is no JSON.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub column: Option<u64>,
+    /// The row's id, where it could be read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
+    /// The error, as `lombard explain-error` knows it.
+    pub error: String,
+    /// What is said about it.
+    pub detail: String,
+}
+
 /// One line of an account.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Entry {
@@ -300,6 +341,17 @@ impl Ledger {
         let path = format!("/transfers/{id}/{what}");
         let call = |url| Call::new(Method::POST, url).json(body).idempotency_key(idempotency_key);
         Ok(self.platform.call(PREFIX, &path, call).await?.body)
+    }
+
+    /// Imports rows of history; each happens or not by itself. Rows that are there already are told by their ids, so that
+    /// sending them again is harmless.
+    pub async fn import(&self, format: ImportFormat, rows: String) -> Result<Imported, Error> {
+        let media_type = match format {
+            ImportFormat::Csv => "text/csv",
+            ImportFormat::JsonLines => "application/jsonl",
+        };
+        let call = |url| Call::new(Method::POST, url).text(media_type, rows).repeatable();
+        Ok(self.platform.call(PREFIX, "/import", call).await?.body)
     }
 
     /// The transfer with this id: what is not there did not happen.

@@ -46,7 +46,8 @@ pub fn status(problem: &Problem, request_id: Option<&RequestId>) -> Status {
             .chain(request_id)
             .collect(),
     };
-    let message = problem.detail_text().to_owned();
+    let detail = problem.detail_text();
+    let message = if detail.is_empty() { kind.title } else { detail }.to_owned();
     let status = Status { code: code(problem).number(), message, details: Vec::new() }.with(&info);
     match problem.retry_wait().map(TryInto::try_into) {
         Some(Ok(wait)) => status.with(&RetryInfo { retry_delay: Some(wait) }),

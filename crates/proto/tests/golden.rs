@@ -1,6 +1,8 @@
 //! The contracts as text, kept: a field that disappears, changes its number or its type breaks clients that are out
 //! there. After an addition, `UPDATE_GOLDEN=1 cargo test -p lombard-proto` writes the text anew.
 
+#![expect(clippy::unwrap_used, reason = "a test's helpers may panic")]
+
 use std::{fmt::Write as _, path::Path};
 
 use prost::Message as _;

@@ -50,7 +50,7 @@ pub struct GrpcEventStore {
 }
 
 impl Platform {
-    /// The event store over gRPC at `address` (`127.0.0.1:8093`), with this client's tokens.
+    /// The event store over gRPC at `address` (`127.0.0.1:9083`), with this client's tokens.
     pub fn grpc_eventstore(&self, address: impl Into<String>) -> GrpcEventStore {
         GrpcEventStore::new(address.into(), Tokens::Platform(self.clone(), "/v1/eventstore"))
     }
