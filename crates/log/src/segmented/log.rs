@@ -62,6 +62,9 @@ pub(super) struct Prepared {
 pub(super) struct State {
     pub(super) queue: VecDeque<Queued>,
     pub(super) queue_bytes: usize,
+    pub(super) queue_records: usize,
+    /// Records in the queue that the writer is woken for.
+    pub(super) wanted_records: usize,
     /// The position that the next queued record gets.
     pub(super) tail: Position,
     pub(super) plan: Plan,
@@ -170,11 +173,15 @@ impl Shared {
         state.plan.take(&batch)?;
         state.tail = state.tail.plus(u64::try_from(batch.len()).unwrap_or(u64::MAX));
         state.queue_bytes = queue_bytes;
+        state.queue_records += batch.len();
         let (answer, answered) = oneshot::channel();
         state.queue.push_back(Queued { batch, answer });
         let is_segment_wanted = state.plan.prepared_count() < super::prepare::PREPARED_SEGMENTS;
+        let is_work_wanted = state.queue_records >= state.wanted_records;
         drop(state);
-        self.work_is_there.notify_one();
+        if is_work_wanted {
+            self.work_is_there.notify_one();
+        }
         if is_segment_wanted {
             self.segment_is_wanted.notify_one();
         }

@@ -29,6 +29,7 @@
 //! What is left of the last group is written and synced again before anybody reads it: the process may have ended
 //! between the write and its sync, or after a sync that failed, and what was read once must not vanish later.
 
+mod gather;
 mod index;
 mod layout;
 mod log;

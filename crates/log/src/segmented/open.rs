@@ -325,6 +325,8 @@ impl Opening<'_> {
             state: Mutex::new(State {
                 queue: std::collections::VecDeque::new(),
                 queue_bytes: 0,
+                queue_records: 0,
+                wanted_records: 0,
                 tail,
                 plan,
                 prepared,

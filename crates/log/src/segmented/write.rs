@@ -1,14 +1,16 @@
 //! The writer: everything that is queued goes into one write and one sync.
 
-use std::{io, mem, sync::Arc};
+use std::{io, mem, sync::Arc, time::Instant};
 
 use lombard_types::Position;
+use parking_lot::MutexGuard;
 use tokio::sync::{oneshot, watch};
 
 use super::{
+    gather::Gather,
     index::{Place, SPARSE_EVERY_BYTES},
     layout::{SEGMENT_HEADER_BYTES, SegmentHeader, encode_record, framed_bytes},
-    log::{Prepared, Queued, Shared, queued_bytes},
+    log::{Prepared, Queued, Shared, State, queued_bytes},
 };
 use crate::{AppendError, Batch, disk::SharedFile};
 
@@ -34,6 +36,7 @@ pub(super) struct Writer {
     buffer: Vec<u8>,
     /// Some of the places that are in the buffer, for the index.
     places: Vec<Place>,
+    gather: Gather,
 }
 
 type Answer = oneshot::Sender<Result<Position, AppendError>>;
@@ -45,7 +48,15 @@ impl Writer {
         current: Current,
         next: Position,
     ) -> Self {
-        Self { shared, durable, current, next, buffer: Vec::new(), places: Vec::new() }
+        Self {
+            shared,
+            durable,
+            current,
+            next,
+            buffer: Vec::new(),
+            places: Vec::new(),
+            gather: Gather::default(),
+        }
     }
 
     /// Works until the log is closed and everything is written, or a write failed.
@@ -59,31 +70,54 @@ impl Writer {
     }
 
     /// Whether there is something to write; not when the log is closing and everything is written.
-    fn wait_for_work(&self) -> bool {
-        let mut state = self.shared.state.lock();
+    fn wait_for_work(&mut self) -> bool {
+        let shared = Arc::clone(&self.shared);
+        let mut state = shared.state.lock();
+        let queued = state.queue_records;
         while state.queue.is_empty() {
             if state.is_closing {
                 return false;
             }
-            self.shared.work_is_there.wait(&mut state);
+            shared.work_is_there.wait(&mut state);
         }
+        self.let_gather(queued, &mut state);
         true
+    }
+
+    /// `queued` records were in the queue when the last group was answered.
+    fn let_gather(&mut self, queued: usize, state: &mut MutexGuard<'_, State>) {
+        let Some(wait) = self.gather.wait(queued) else {
+            return;
+        };
+        let until = Instant::now() + wait.at_most;
+        state.wanted_records = wait.records;
+        while state.queue_records < wait.records && !state.is_closing {
+            if self.shared.work_is_there.wait_until(state, until).timed_out() {
+                break;
+            }
+        }
+        state.wanted_records = 0;
+        self.gather.waited(wait, state.queue_records);
     }
 
     /// Writes what is queued, syncs it and answers. The writer ends with the first failure.
     pub(super) fn write_group(mut self) -> Option<Self> {
         let group = self.take_group();
+        let (first, started) = (self.next, Instant::now());
         let (batches, answers) = self.split(group);
         let mut buffer = mem::take(&mut self.buffer);
         if let Err(error) = self.write(&batches, &mut buffer) {
             self.poison(&error, answers);
             return None;
         }
+        let took = started.elapsed();
         self.durable.send_replace(self.next);
         for (tail, answer) in answers {
             // Whoever appended may not wait for the answer.
             drop(answer.send(Ok(tail)));
         }
+        let records = usize::try_from(self.next.since(first)).unwrap_or(usize::MAX);
+        self.gather.written(records, took);
         buffer.clear();
         buffer.shrink_to(BUFFER_BYTES_KEPT);
         self.buffer = buffer;
@@ -102,6 +136,8 @@ impl Writer {
             }
         }
         state.queue_bytes = state.queue_bytes.saturating_sub(bytes);
+        let records: usize = group.iter().map(|queued| queued.batch.len()).sum();
+        state.queue_records = state.queue_records.saturating_sub(records);
         drop(state);
         self.shared.room_changed.send_replace(());
         group
