@@ -9,6 +9,7 @@
 
 mod appender;
 mod book;
+pub mod check;
 mod closed_loop;
 mod cpu;
 mod events;

@@ -1,6 +1,6 @@
 //! Contenders that take turns, and what came out.
 
-use crate::{Options, Sample};
+use crate::{Options, Sample, check};
 
 type Run<'a> = Box<dyn FnMut() -> anyhow::Result<Sample> + 'a>;
 
@@ -92,25 +92,18 @@ impl Outcome {
 
     /// Prints a claim, what was measured, and whether it holds.
     pub fn at_least(&self, what: &str, measured: f64, claimed: f64) {
-        print_claim(what, "at least", measured, claimed, measured >= claimed);
+        check::at_least(what, measured, claimed);
     }
 
     /// [`Outcome::at_least`] for what should be small.
     pub fn at_most(&self, what: &str, measured: f64, claimed: f64) {
-        print_claim(what, "at most", measured, claimed, measured <= claimed);
+        check::at_most(what, measured, claimed);
     }
 
     fn of(&self, contender: &str) -> &[Sample] {
         let found = self.samples.iter().find(|(name, _)| *name == contender);
         found.map_or(&[], |(_, samples)| samples)
     }
-}
-
-/// Prints a claim that is not about rounds.
-pub(crate) fn print_claim(what: &str, bound: &str, measured: f64, claimed: f64, holds: bool) {
-    let verdict = if holds { "holds" } else { "MISSED" };
-    let digits = if claimed >= 1000.0 { 0 } else { 2 };
-    println!("  {verdict:>6}: {what} {bound} {claimed:.digits$}: {measured:.digits$}");
 }
 
 struct Spread {
