@@ -8,7 +8,7 @@ use std::{
 use futures_util::future::BoxFuture;
 use lombard_chassis::{Health, Metrics};
 use lombard_engine::{Committed, Handle};
-use lombard_eventstore::{Config, Deps, EventStore, EventStoreMachine, Reply};
+use lombard_eventstore::{Config, Deps, EventStore, EventStoreMachine, GroupsLog, Reply};
 use lombard_eventstore_core::Append;
 use lombard_log::{SegmentedConfig, SegmentedLog, SharedLog, disk::Real, merkle::MerkleFollower};
 use lombard_token::{Jwks, KeySource, KeySourceError, Verifier};
@@ -46,6 +46,7 @@ impl Store {
         let deps = Deps {
             log: Arc::clone(&log),
             index_directory: directory.join("index"),
+            groups: GroupsLog::in_memory(),
             verifier: Verifier::new("http://bench", "http://bench", Arc::new(NoKeys)),
             health: Health::starting(),
             metrics: Metrics::new("eventstore"),
