@@ -66,8 +66,22 @@ impl<V: View> Follower<V> {
     where
         C: Codec<Event = V::Event>,
     {
+        Self::start_at(name, log, codec, view, Position::START)
+    }
+
+    /// Starts following `log` from a position: everything before it is in the view already.
+    pub fn start_at<C>(
+        name: &'static str,
+        log: SharedLog,
+        codec: C,
+        view: V,
+        from: Position,
+    ) -> Result<Self, StartError>
+    where
+        C: Codec<Event = V::Event>,
+    {
         let view = Arc::new(RwLock::new(view));
-        let (applied_tx, applied) = watch::channel(Position::START);
+        let (applied_tx, applied) = watch::channel(from);
         let (alive, gone) = watch::channel(());
         let follow = Follow { name, log, codec, view: Arc::clone(&view), applied: applied_tx };
         let runtime = tokio::runtime::Builder::new_current_thread()
@@ -129,7 +143,7 @@ where
 {
     async fn run(self, mut gone: watch::Receiver<()>) {
         let mut durable = self.log.durable();
-        let mut position = Position::START;
+        let mut position = *self.applied.borrow();
         loop {
             match self.catch_up(position).await {
                 Ok(reached) => position = reached,

@@ -229,6 +229,15 @@ impl Start {
     async fn ledger(self) -> anyhow::Result<()> {
         let (log, transparency) = self.log(SegmentedConfig::default(), "ledger")?;
         let verifier = self.verifier();
+        let deps = lombard_query::Deps {
+            log: Arc::clone(&log),
+            codec: lombard_ledger::EventCodec,
+            directory: self.directory.role(self.role).join("query"),
+            verifier: verifier.clone(),
+            metrics: self.metrics.clone(),
+        };
+        let limits = config::load("query", self.config_file.as_deref(), serde_json::json!({}))?;
+        let query = lombard_query::Query::start(limits, deps).await?;
         let deps = lombard_ledger::Deps {
             log,
             snapshot_directory: Some(self.snapshots()),
@@ -238,7 +247,7 @@ impl Start {
             metrics: self.metrics.clone(),
         };
         let ledger = lombard_ledger::Ledger::new(self.config()?, deps)?;
-        let router = self.with_proofs(ledger.router(), transparency, verifier);
+        let router = self.with_proofs(ledger.router().merge(query.router()), transparency, verifier);
         let drain = self.drain.clone();
         Self::serve(
             (self.listener, self.limits),

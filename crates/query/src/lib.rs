@@ -15,22 +15,32 @@
 //!
 //! What it is **not**: it decides nothing, and does not know how events are stored (it is given a codec).
 //!
+//! [`Query`] runs an index beside a log and serves `GET /v1/ledger/accounts/{id}/balance`, `.../reservations` and
+//! `/v1/ledger/totals`.
+//!
 //! Start reading at [`LedgerIndex`], then `store/mod.rs`.
 #![warn(missing_docs)]
 
 mod books;
 mod bytes;
+mod config;
 mod history;
 mod index;
+mod metrics;
 mod page;
 mod place;
+pub mod problem;
+mod rest;
+mod service;
 mod store;
 mod sum;
 
 pub use books::{AccountRow, AssetRow};
+pub use config::Config;
 pub use history::{DecodedRecord, History, HistoryError, TransferInRecord};
 pub use index::{Cut, EntryRow, HoldRow, LedgerIndex, OpenError, PrefixTotals, Standing, TooMany};
 pub use page::Page;
 pub use place::{AccountNumber, AssetNumber, ParsePlaceError, Place};
+pub use service::{Deps, NewError, Query};
 pub use store::{AssetSums, CodeSums, EntryKind};
 pub use sum::Sum;

@@ -1,0 +1,60 @@
+//! The read side's limits, each with its unit.
+
+use serde::{Deserialize, Serialize};
+
+/// How the read side is run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// Transfers after which what is in memory is handed to be written to disk.
+    pub freeze_transfers: u64,
+    /// Items of a page where the request does not say.
+    pub page_items_default: usize,
+    /// Items of a page, at most.
+    pub page_items_max: usize,
+    /// Accounts or transfers that one request may look at, where the answer is not kept ready.
+    pub examined_max: usize,
+    /// How long a read with `at_least` or `as_of` waits for the record that it names.
+    pub wait_ms_max: u64,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            freeze_transfers: 200_000,
+            page_items_default: 100,
+            page_items_max: 1000,
+            examined_max: 10_000,
+            wait_ms_max: 2000,
+        }
+    }
+}
+
+impl Config {
+    /// Every mistake in it, one line each.
+    pub fn mistakes(&self) -> Vec<String> {
+        let checks = [
+            (self.freeze_transfers > 0, "freeze_transfers is 0"),
+            (self.page_items_default > 0, "page_items_default is 0"),
+            (
+                self.page_items_default <= self.page_items_max,
+                "page_items_default is over page_items_max",
+            ),
+            (self.examined_max > 0, "examined_max is 0"),
+        ];
+        let wrong = checks.into_iter().filter(|(is_right, _)| !is_right);
+        wrong.map(|(_, mistake)| mistake.to_owned()).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_mistakes_are_named() {
+        assert_eq!(Config::default().mistakes(), Vec::<String>::new());
+        let config = Config { freeze_transfers: 0, page_items_max: 4, ..Config::default() };
+        assert_eq!(config.mistakes().len(), 2);
+    }
+}

@@ -1,0 +1,244 @@
+//! The read side over HTTP, beside a ledger on the same log, as the program runs them.
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test's helpers may panic")]
+
+use std::{
+    sync::{Arc, OnceLock},
+    time::{Duration, SystemTime},
+};
+
+use axum::{Router, body::Body, extract::Request, http::StatusCode, middleware};
+use futures_util::future::BoxFuture;
+use http_body_util::BodyExt as _;
+use lombard_chassis::{Health, Metrics, context};
+use lombard_ledger::{EventCodec, Ledger};
+use lombard_log::{MemoryLog, SharedLog};
+use lombard_query::{Config, Deps, Query};
+use lombard_token::{Claims, Jwks, KeySource, KeySourceError, SigningKey, Verifier};
+use lombard_types::Timestamp;
+use serde_json::{Value, json};
+use tower::ServiceExt as _;
+
+const ISSUER: &str = "http://127.0.0.1:8080";
+const AUDIENCE: &str = "http://127.0.0.1:8080/v1/ledger";
+
+struct Keys;
+
+fn key() -> &'static SigningKey {
+    static KEY: OnceLock<SigningKey> = OnceLock::new();
+    KEY.get_or_init(|| SigningKey::generate().unwrap())
+}
+
+impl KeySource for Keys {
+    fn fetch(&self) -> BoxFuture<'_, Result<Jwks, KeySourceError>> {
+        Box::pin(async { Ok(Jwks { keys: vec![key().public_jwk().clone()] }) })
+    }
+}
+
+fn token(scope: &str) -> String {
+    let now = Timestamp::from_system_time(SystemTime::now());
+    let claims = Claims {
+        issuer: ISSUER.into(),
+        subject: "tester".into(),
+        audience: AUDIENCE.into(),
+        client_id: "tester".into(),
+        scope: scope.parse().unwrap(),
+        authorization_details: Default::default(),
+        token_id: "token-1".into(),
+        issued_at: now,
+        expires_at: now.plus(Duration::from_secs(300)),
+    };
+    claims.sign(key()).unwrap()
+}
+
+struct Harness {
+    router: Router,
+    _directory: tempfile::TempDir,
+}
+
+struct Answer {
+    status: StatusCode,
+    position: String,
+    body: Value,
+}
+
+impl Answer {
+    fn text(&self, pointer: &str) -> &str {
+        let text = self.body.pointer(pointer).and_then(Value::as_str);
+        text.unwrap_or_else(|| panic!("{pointer}: {}", self.body))
+    }
+}
+
+impl Harness {
+    async fn new(config: Config) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let log: SharedLog = Arc::new(MemoryLog::new());
+        let verifier = Verifier::new(ISSUER, AUDIENCE, Arc::new(Keys));
+        verifier.refresh().await.unwrap();
+        let deps = Deps {
+            log: Arc::clone(&log),
+            codec: EventCodec,
+            directory: directory.path().join("query"),
+            verifier: verifier.clone(),
+            metrics: Metrics::new("query"),
+        };
+        let query = Query::start(config, deps).await.unwrap();
+        let deps = lombard_ledger::Deps {
+            log,
+            snapshot_directory: None,
+            index_directory: directory.path().join("index"),
+            verifier,
+            health: Health::starting(),
+            metrics: Metrics::new("ledger"),
+        };
+        let ledger = Ledger::new(lombard_ledger::Config::default(), deps).unwrap();
+        let router =
+            ledger.router().merge(query.router()).layer(middleware::from_fn(context::layer));
+        Self { router, _directory: directory }
+    }
+
+    async fn send(&self, request: Request) -> Answer {
+        let response = self.router.clone().oneshot(request).await.unwrap();
+        let (parts, body) = response.into_parts();
+        let bytes = body.collect().await.unwrap().to_bytes();
+        let position = parts.headers.get("lombard-position");
+        Answer {
+            status: parts.status,
+            position: position.map(|value| value.to_str().unwrap().to_owned()).unwrap_or_default(),
+            body: serde_json::from_slice(&bytes).unwrap(),
+        }
+    }
+
+    async fn get(&self, scope: &str, path: &str) -> Answer {
+        let request = Request::get(format!("/v1/ledger{path}"))
+            .header("authorization", format!("Bearer {}", token(scope)));
+        self.send(request.body(Body::empty()).unwrap()).await
+    }
+
+    async fn post(&self, path: &str, idempotency_key: &str, body: Value) -> Answer {
+        let request = Request::post(format!("/v1/ledger{path}"))
+            .header("authorization", format!("Bearer {}", token("ledger:read ledger:write")))
+            .header("content-type", "application/json")
+            .header("idempotency-key", idempotency_key);
+        let answer = self.send(request.body(Body::from(body.to_string())).unwrap()).await;
+        assert!(answer.status.is_success(), "{}", answer.body);
+        answer
+    }
+
+    async fn open(&self, path: &str) -> String {
+        let body = json!({ "path": path, "asset": "EUR", "floor": null });
+        self.post("/accounts", path, body).await.text("/id").to_owned()
+    }
+}
+
+fn payment(amount: &str) -> Value {
+    json!({ "debit_account": "world", "credit_account": "customers/42/wallet", "asset": "EUR", "amount": amount })
+}
+
+const READ: &str = "ledger:read";
+
+#[tokio::test]
+async fn what_was_true_at_a_position_and_at_an_effective_time_stays_so() {
+    let ledger = Harness::new(Config::default()).await;
+    ledger.open("world").await;
+    let wallet = ledger.open("customers/42/wallet").await;
+    let first = ledger.post("/transfers", "a", payment("100.00")).await;
+    let mut backdated = payment("7.00");
+    backdated["effective_at"] = "2020-03-31T12:00:00Z".into();
+    let second = ledger.post("/transfers", "b", backdated).await;
+
+    let balance = format!("/accounts/{wallet}/balance");
+    let now = ledger.get(READ, &format!("{balance}?at_least={}", second.position)).await;
+    assert_eq!(now.status, StatusCode::OK, "{}", now.body);
+    assert_eq!((now.text("/posted"), now.text("/version")), ("107.00", "2"));
+    assert_eq!(now.position, second.position);
+
+    let then = ledger.get(READ, &format!("{balance}?as_of={}", first.position)).await;
+    assert_eq!((then.text("/posted"), then.text("/version")), ("100.00", "1"));
+    assert_eq!(then.position, first.position);
+    let by_time = ledger.get(READ, &format!("{balance}?as_of={}", then.text("/time"))).await;
+    assert_eq!(by_time.body, then.body);
+
+    let effective = |at: &str| format!("{balance}?effective_at={at}");
+    let in_2021 = ledger.get(READ, &effective("2021-01-01T00:00:00Z")).await;
+    assert_eq!(in_2021.text("/posted"), "7.00");
+    let before = ledger.get(READ, &effective("2020-03-31T11:59:59Z")).await;
+    assert_eq!(before.text("/posted"), "0.00");
+    // Before the second transfer was known, nothing counted in 2021.
+    let as_known = format!("{}&as_of={}", effective("2021-01-01T00:00:00Z"), first.position);
+    assert_eq!(ledger.get(READ, &as_known).await.text("/posted"), "0.00");
+}
+
+#[tokio::test]
+async fn reservations_are_listed_as_they_were() {
+    let ledger = Harness::new(Config::default()).await;
+    ledger.open("world").await;
+    let wallet = ledger.open("customers/42/wallet").await;
+    let mut reserve = payment("30.00");
+    reserve["pending"] = json!({ "timeout_seconds": 3600 });
+    let reserved = ledger.post("/transfers", "r", reserve).await;
+    let id = reserved.text("/id");
+    let posted = ledger.post(&format!("/transfers/{id}/post"), "p", json!({})).await;
+
+    let list = format!("/accounts/{wallet}/reservations");
+    let after = ledger.get(READ, &format!("{list}?at_least={}", posted.position)).await;
+    assert_eq!(after.body, json!({ "items": [], "next": null }));
+    let then = ledger.get(READ, &format!("{list}?as_of={}", reserved.position)).await;
+    assert_eq!(then.text("/items/0/transfer_id"), id);
+    assert_eq!(then.text("/items/0/amount"), "30.00");
+    assert_eq!(then.text("/items/0/counterparty"), "world");
+    let balance = format!("/accounts/{wallet}/balance?as_of={}", reserved.position);
+    let balance = ledger.get(READ, &balance).await;
+    assert_eq!((balance.text("/posted"), balance.text("/pending")), ("0.00", "30.00"));
+}
+
+#[tokio::test]
+async fn sums_are_for_those_who_may_read_all_of_them() {
+    let ledger = Harness::new(Config { examined_max: 2, ..Config::default() }).await;
+    for path in ["world", "customers/42/wallet", "customers/42/savings", "customers/420"] {
+        ledger.open(path).await;
+    }
+    let paid = ledger.post("/transfers", "a", payment("5.00")).await;
+    let of = |prefix: &str| format!("/totals?prefix={prefix}&at_least={}", paid.position);
+    let below = ledger.get("ledger:read:customers/42/*", &of("customers/42/")).await;
+    assert_eq!(below.text("/assets/0/credits_posted"), "5.00", "{}", below.body);
+    assert_eq!(below.body.pointer("/assets/0/account_count"), Some(&json!(2)));
+    for scope in ["ledger:read:customers/42/*", "ledger:read:customers/42", "ledger:write"] {
+        let wider = ledger.get(scope, &of("customers/42")).await;
+        assert_eq!(wider.status, StatusCode::FORBIDDEN, "{scope}");
+    }
+    let many = ledger.get(READ, &of("customers/")).await;
+    assert_eq!(many.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert_eq!(many.text("/type"), "urn:lombard:error:too-much-to-examine");
+    let book = ledger.get(READ, &format!("/totals?as_of={}", paid.position)).await;
+    assert_eq!(book.text("/assets/0/debits_posted"), book.text("/assets/0/credits_posted"));
+}
+
+#[tokio::test]
+async fn what_cannot_be_answered_is_said() {
+    let config = Config { wait_ms_max: 10, ..Config::default() };
+    let ledger = Harness::new(config).await;
+    let world = ledger.open("world").await;
+    let balance = format!("/accounts/{world}/balance");
+    for (scope, path, status) in [
+        (READ, format!("{balance}?as_of=1000"), StatusCode::SERVICE_UNAVAILABLE),
+        (READ, format!("{balance}?as_of=yesterday"), StatusCode::BAD_REQUEST),
+        (READ, format!("{balance}?as_of=2200-01-01T00:00:00Z"), StatusCode::BAD_REQUEST),
+        (READ, format!("{balance}?effective_at=1"), StatusCode::BAD_REQUEST),
+        (READ, format!("/accounts/{world}/reservations?limit=0"), StatusCode::BAD_REQUEST),
+        (
+            READ,
+            "/accounts/018f0000-0000-7000-8000-000000000000/balance".to_owned(),
+            StatusCode::NOT_FOUND,
+        ),
+        ("ledger:read:customers/*", balance.clone(), StatusCode::FORBIDDEN),
+        (
+            "ledger:read:customers/*",
+            "/accounts/018f0000-0000-7000-8000-000000000000/balance".to_owned(),
+            StatusCode::FORBIDDEN,
+        ),
+    ] {
+        let answer = ledger.get(scope, &path).await;
+        assert_eq!(answer.status, status, "{path}: {}", answer.body);
+    }
+}
