@@ -247,7 +247,8 @@ impl Start {
             metrics: self.metrics.clone(),
         };
         let ledger = lombard_ledger::Ledger::new(self.config()?, deps)?;
-        let router = self.with_proofs(ledger.router().merge(query.router()), transparency, verifier);
+        let router =
+            self.with_proofs(ledger.router().merge(query.router()), transparency, verifier);
         let drain = self.drain.clone();
         Self::serve(
             (self.listener, self.limits),
