@@ -2,6 +2,7 @@
 
 use std::{collections::VecDeque, fmt, sync::Arc};
 
+use futures_util::future::BoxFuture;
 use lombard_engine::{Codec, DecodeError, decode_record};
 use lombard_ledger_core::{Ended, Event, Evidence, Note, RecordedTransfer};
 use lombard_log::{ReadError, SharedLog};
@@ -39,6 +40,9 @@ pub enum HistoryError {
     /// The log could not be read.
     #[error("failed to read the log")]
     Read(#[from] ReadError),
+    /// The index could not say where it is.
+    #[error("failed to read the index")]
+    Index(#[source] lombard_index::ReadError),
     /// It is not known to this version.
     #[error("failed to decode record {position}")]
     Decode {
@@ -103,6 +107,18 @@ impl<C: Codec<Event = Event>> History<C> {
         }
         kept.push_back(Arc::clone(&decoded));
         Ok(Some(decoded))
+    }
+}
+
+/// Reads records, however they are stored.
+pub(crate) trait Records: Send + Sync + fmt::Debug {
+    /// The record at a position; `None` at the end of the log.
+    fn get(&self, at: Position) -> BoxFuture<'_, Result<Option<Arc<DecodedRecord>>, HistoryError>>;
+}
+
+impl<C: Codec<Event = Event>> Records for History<C> {
+    fn get(&self, at: Position) -> BoxFuture<'_, Result<Option<Arc<DecodedRecord>>, HistoryError>> {
+        Box::pin(self.record(at))
     }
 }
 

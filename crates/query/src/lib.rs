@@ -15,8 +15,8 @@
 //!
 //! What it is **not**: it decides nothing, and does not know how events are stored (it is given a codec).
 //!
-//! [`Query`] runs an index beside a log and serves `GET /v1/ledger/accounts/{id}/balance`, `.../reservations` and
-//! `/v1/ledger/totals`.
+//! [`Query`] runs an index beside a log and serves `GET /v1/ledger/accounts/{id}/balance`, `.../reservations`,
+//! `/v1/ledger/totals` and `/v1/ledger/export/hledger`.
 //!
 //! Start reading at [`LedgerIndex`], then `store/mod.rs`.
 #![warn(missing_docs)]

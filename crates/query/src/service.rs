@@ -10,7 +10,7 @@ use lombard_log::SharedLog;
 use lombard_token::Verifier;
 
 use crate::{
-    Config, LedgerIndex, OpenError, metrics,
+    Config, History, LedgerIndex, OpenError, metrics,
     rest::{self, Api},
 };
 
@@ -71,9 +71,10 @@ impl Query {
         let Deps { log, codec, directory, verifier, metrics } = deps;
         let opened = LedgerIndex::open(&directory, &log, &codec, config.freeze_transfers).await;
         let (index, from) = opened?;
+        let records = Arc::new(History::new(Arc::clone(&log), codec.clone()));
         let follower = Follower::start_at("ledger-query", Arc::clone(&log), codec, index, from)?;
         metrics::register(&metrics, follower.clone(), Arc::clone(&log));
-        let api = Api { follower, log, config: Arc::new(config) };
+        let api = Api { follower, records, log, config: Arc::new(config) };
         Ok(Self { api, verifier })
     }
 

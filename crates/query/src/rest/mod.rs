@@ -3,6 +3,7 @@
 
 mod as_of;
 mod balance;
+mod journal;
 mod reservations;
 mod totals;
 
@@ -21,7 +22,7 @@ use lombard_log::SharedLog;
 use lombard_types::AccountId;
 use serde::Serialize;
 
-use crate::{AccountRow, Config, Cut, LedgerIndex, problem};
+use crate::{AccountRow, Config, Cut, LedgerIndex, history::Records, problem};
 
 const LOMBARD_POSITION: HeaderName = HeaderName::from_static("lombard-position");
 const FAMILY: &str = "ledger";
@@ -31,6 +32,7 @@ const READ: &str = "read";
 #[derive(Clone, Debug)]
 pub(crate) struct Api {
     pub(crate) follower: Follower<LedgerIndex>,
+    pub(crate) records: Arc<dyn Records>,
     pub(crate) log: SharedLog,
     pub(crate) config: Arc<Config>,
 }
@@ -39,6 +41,7 @@ pub(crate) fn router(api: Api) -> Router {
     let routes = Router::new()
         .route("/accounts/{id}/balance", get(balance::get))
         .route("/accounts/{id}/reservations", get(reservations::list))
+        .route("/export/hledger", get(journal::get))
         .route("/totals", get(totals::get))
         .with_state(api);
     Router::new().nest("/v1/ledger", routes)
@@ -75,7 +78,10 @@ impl Api {
 
 /// A body with the position that it is of.
 fn answer<T: Serialize>(cut: Cut, body: T) -> Response {
-    let mut response = Json(body).into_response();
+    with_position(cut, Json(body).into_response())
+}
+
+fn with_position(cut: Cut, mut response: Response) -> Response {
     if let Some(position) = cut.end.previous() {
         response.headers_mut().insert(LOMBARD_POSITION, HeaderValue::from(position.get()));
     }
