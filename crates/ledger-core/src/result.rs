@@ -140,9 +140,11 @@ results! {
     /// Why a posting set changed nothing and its id is still unspent, in order of precedence; of several transfers of a
     /// set the first that is wrong says it.
     ///
-    /// The `exists_with_...` group comes before all that needs the state: a spent id is answered from what it was spent
-    /// on, whatever else is wrong. A spent id with the same content is no rejection but the first answer again
-    /// (TigerBeetle's `exists`, and in place of its `id_already_failed` the original [`TransferRefusal`]).
+    /// Of a pending set that has ended only the fact is looked up, so how it ended is told before what else is wrong
+    /// (TigerBeetle: after that). The `exists_with_...` group comes before all that needs the state: a spent id is
+    /// answered from what it was spent on, whatever else is wrong. A spent id with the same content is no rejection but
+    /// the first answer again (TigerBeetle's `exists`, and in place of its `id_already_failed` the original
+    /// [`TransferRefusal`]).
     TransferRejection {
         /// The last transfer of a batch says that another of its set follows.
         LinkedEventChainOpen = "linked_event_chain_open", "the last transfer says that another of its set follows";
@@ -232,29 +234,22 @@ results! {
         CreditAccountNotFound = "credit_account_not_found", "the credit account does not exist";
         /// The accounts hold different assets (TigerBeetle: `accounts_must_have_the_same_ledger`).
         AccountsMustHaveTheSameAsset = "accounts_must_have_the_same_asset", "the accounts hold different assets";
-        /// The accounts hold another asset than the transfer says (TigerBeetle:
-        /// `transfer_must_have_the_same_ledger_as_accounts`).
-        TransferMustHaveTheSameAssetAsAccounts = "transfer_must_have_the_same_asset_as_accounts", "the accounts hold another asset than the transfer says";
         /// The transfer to post or void does not exist. The id stays unspent.
         PendingTransferNotFound = "pending_transfer_not_found", "the pending transfer does not exist";
         /// The transfer to post or void was never pending.
         PendingTransferNotPending = "pending_transfer_not_pending", "the transfer was never pending";
-        /// The set to post or void has another number of transfers.
-        PendingTransferHasDifferentTransferCount = "pending_transfer_has_different_transfer_count", "the pending set has another number of transfers";
-        /// The pending transfer debits another account.
-        PendingTransferHasDifferentDebitAccountId = "pending_transfer_has_different_debit_account_id", "the pending transfer debits another account";
-        /// The pending transfer credits another account.
-        PendingTransferHasDifferentCreditAccountId = "pending_transfer_has_different_credit_account_id", "the pending transfer credits another account";
-        /// More is to be posted than is pending and allowed on top.
-        ExceedsPendingTransferAmount = "exceeds_pending_transfer_amount", "the amount is over what is pending and its allowance";
-        /// A void must be of all that is pending.
-        PendingTransferHasDifferentAmount = "pending_transfer_has_different_amount", "a void must be of the whole amount";
         /// The pending transfer is posted already.
         PendingTransferAlreadyPosted = "pending_transfer_already_posted", "the pending transfer was already posted";
         /// The pending transfer is voided already.
         PendingTransferAlreadyVoided = "pending_transfer_already_voided", "the pending transfer was already voided";
         /// The pending transfer's time has passed.
         PendingTransferExpired = "pending_transfer_expired", "the pending transfer has expired";
+        /// The set to post or void has another number of transfers.
+        PendingTransferHasDifferentTransferCount = "pending_transfer_has_different_transfer_count", "the pending set has another number of transfers";
+        /// The pending transfer debits another account.
+        PendingTransferHasDifferentDebitAccountId = "pending_transfer_has_different_debit_account_id", "the pending transfer debits another account";
+        /// The pending transfer credits another account.
+        PendingTransferHasDifferentCreditAccountId = "pending_transfer_has_different_credit_account_id", "the pending transfer credits another account";
         /// The transfer to reverse does not exist. The id stays unspent.
         ReversedTransferNotFound = "reversed_transfer_not_found", "the transfer to reverse does not exist";
         /// The transfer to reverse has not moved anything: it was refused, is pending or has ended so, or is itself a
@@ -264,6 +259,13 @@ results! {
         ReversedTransferHasDifferentTransferCount = "reversed_transfer_has_different_transfer_count", "the set to reverse has another number of transfers";
         /// The transfer to reverse is between other accounts.
         ReversedTransferHasDifferentAccounts = "reversed_transfer_has_different_accounts", "the transfer to reverse is between other accounts";
+        /// The accounts hold another asset than the transfer says (TigerBeetle:
+        /// `transfer_must_have_the_same_ledger_as_accounts`).
+        TransferMustHaveTheSameAssetAsAccounts = "transfer_must_have_the_same_asset_as_accounts", "the accounts hold another asset than the transfer says";
+        /// More is to be posted than is pending and allowed on top.
+        ExceedsPendingTransferAmount = "exceeds_pending_transfer_amount", "the amount is over what is pending and its allowance";
+        /// A void must be of all that is pending.
+        PendingTransferHasDifferentAmount = "pending_transfer_has_different_amount", "a void must be of the whole amount";
         /// The external id belongs to another set.
         ExternalIdTaken = "external_id_taken", "another set has this external id";
         /// The payment authority is for another asset.

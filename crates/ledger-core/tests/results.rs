@@ -19,6 +19,8 @@ Names are TigerBeetle's where the meaning is, and stand in its order. Where this
   with its original reason, rather than with `exists` or `id_already_failed`.
 - A transfer whose accounts, pending transfer or reversed transfer do not exist leaves its id unspent: open the account,
   and the same id may be used.
+- Of a pending transfer that has ended, only how it ended is looked up: `pending_transfer_already_posted`,
+  `..._already_voided` and `..._expired` come before what differs from it.
 - Of a packed record, what cannot be read at all (reserved flags, ids of zero) is told before its id is looked up.
 - What TigerBeetle calls a chain of linked transfers is one posting set with one id, and has one result: the reason. In
   lists of single transfers the others of a refused set show `linked_event_failed`.

@@ -3,8 +3,8 @@
 use lombard_types::{Amount, AssetCode, TransferId};
 
 use crate::{
-    NewNote, NewTransfer, Outcome, Past, RecordedTransfer, SpentStatus, TransferFlags as Flags,
-    TransferKind, TransferRejection as R, Unreadable,
+    NewNote, NewTransfer, Outcome, Past, RecordedTransfer, SpentStatus, Transfer,
+    TransferFlags as Flags, TransferKind, TransferRejection as R, Unreadable,
     account::AccountIndex,
     pending::{Pending, PendingTransfer},
 };
@@ -34,6 +34,13 @@ macro_rules! accepted {
 enum Other<'d> {
     Pending(&'d Pending),
     Posted(&'d [RecordedTransfer]),
+}
+
+/// One transfer of it.
+#[derive(Clone, Copy)]
+enum OtherTransfer<'d> {
+    Pending(&'d PendingTransfer),
+    Posted(&'d Transfer),
 }
 
 impl<P: Past> Draft<'_, P> {
@@ -98,7 +105,7 @@ impl<P: Past> Draft<'_, P> {
                 break;
             };
             let asset = note.and_then(|note| note.assets.get(asked + from));
-            let leg = self.resolve_about(transfer, *accounts, asset, &other, index)?;
+            let leg = self.resolve_about(transfer, *accounts, asset, &other, index, legs)?;
             match leg {
                 Ok(leg) => legs.push(Leg { asked: number(from), ..leg }),
                 Err(rejection) => return Ok(Err((number(from), rejection))),
@@ -139,8 +146,10 @@ impl<P: Past> Draft<'_, P> {
         note: Option<&'d NewNote>,
         legs: &[Leg],
     ) -> Resolved<Option<Other<'d>>> {
-        let is_again = legs.iter().find(|leg| leg.transfer.kind.about() == first.kind.about());
-        match (first.kind, is_again.map(|leg| leg.transfer.kind)) {
+        let ended_by = legs.iter().map(|leg| leg.transfer.kind).find(|kind| {
+            !matches!(kind, TransferKind::Reversal { .. }) && kind.about() == first.kind.about()
+        });
+        match (first.kind, ended_by) {
             (TransferKind::Single | TransferKind::Pending(_), _) => Ok(Ok(None)),
             (TransferKind::Post { .. } | TransferKind::Void { .. }, Some(before)) => {
                 Ok(Err(match before {
@@ -224,42 +233,43 @@ impl<P: Past> Draft<'_, P> {
         asset: Option<&AssetCode>,
         other: &Other<'_>,
         index: usize,
+        legs: &[Leg],
     ) -> Resolved<Leg> {
         let of_other = u16::try_from(index).unwrap_or(u16::MAX);
-        let (debit, credit, step) = match other {
-            Other::Pending(pending) => {
-                let Some(pending) = pending.transfers().nth(index) else {
-                    return Ok(Err(other.wrong_count()));
-                };
+        let Some(other_transfer) = other.transfer(index) else {
+            return Ok(Err(other.wrong_count()));
+        };
+        let (debit, credit) = match other_transfer {
+            OtherTransfer::Pending(pending) => {
                 accepted!(check_accounts(transfer, accounts, pending.debit, pending.credit, true));
-                (pending.debit, pending.credit, accepted!(settle(transfer, pending)))
+                (pending.debit, pending.credit)
             }
-            Other::Posted(facts) => {
-                let Some(RecordedTransfer { transfer: moved, .. }) = facts.get(index) else {
-                    return Ok(Err(other.wrong_count()));
-                };
+            OtherTransfer::Posted(moved) => {
                 let debit = self.book.find_id(moved.credit_account);
                 let credit = self.book.find_id(moved.debit_account);
                 let (Some(debit), Some(credit)) = (debit, credit) else {
                     return Ok(Err(R::ReversedTransferNotFound));
                 };
                 accepted!(check_accounts(transfer, accounts, debit, credit, false));
-                (
-                    debit,
-                    credit,
-                    Step::Reverse { left: self.left(moved.id, of_other, moved.amount)? },
-                )
+                (debit, credit)
             }
         };
         let (debited, credited) = (self.book.account_at(debit), self.book.account_at(credit));
         if asset.is_some_and(|asset| *asset != self.book.asset_of(debited).code) {
             return Ok(Err(R::TransferMustHaveTheSameAssetAsAccounts));
         }
+        let step = match other_transfer {
+            OtherTransfer::Pending(pending) => accepted!(settle(transfer, pending)),
+            OtherTransfer::Posted(moved) => {
+                let left = self.left(moved.id, of_other, moved.amount)?;
+                Step::Reverse { left: left_after(left, moved.id, of_other, legs) }
+            }
+        };
         let transfer = transfer.recorded(debited.id, credited.id);
         Ok(Ok(Leg { debit, credit, transfer, step, asked: 0, of_other }))
     }
 
-    /// How much of a transfer is not reversed yet.
+    /// How much of a transfer is not reversed by the sets before this one.
     fn left(&self, id: TransferId, transfer: u16, moved: Amount) -> Result<Amount, Unreadable> {
         let before = self.past.reversed(id, transfer)?;
         let here = self.reversed.get(&(id, transfer)).copied().unwrap_or_default();
@@ -309,12 +319,34 @@ impl Other<'_> {
         }
     }
 
+    fn transfer(&self, index: usize) -> Option<OtherTransfer<'_>> {
+        match self {
+            Self::Pending(pending) => pending.transfers().nth(index).map(OtherTransfer::Pending),
+            Self::Posted(facts) => {
+                facts.get(index).map(|recorded| OtherTransfer::Posted(&recorded.transfer))
+            }
+        }
+    }
+
     fn wrong_count(&self) -> R {
         match self {
             Self::Pending(_) => R::PendingTransferHasDifferentTransferCount,
             Self::Posted(_) => R::ReversedTransferHasDifferentTransferCount,
         }
     }
+}
+
+/// What is left to reverse of a transfer (from 0) after `legs`, which are those of the same set so far.
+fn left_after(left: Amount, of: TransferId, transfer: u16, legs: &[Leg]) -> Amount {
+    legs.iter().fold(left, |left, leg| {
+        let Step::Reverse { left: before } = leg.step else { return left };
+        if leg.transfer.kind.about() != Some(of) || leg.of_other != transfer {
+            return left;
+        }
+        let is_whole = leg.transfer.flags.has(Flags::WHOLE);
+        let reversed = if is_whole { before } else { leg.transfer.amount };
+        left.checked_sub(reversed).unwrap_or_default()
+    })
 }
 
 /// Accounts that are named must be the ones that follow from the other transfer.

@@ -203,7 +203,7 @@ impl<P: Past> Draft<'_, P> {
         if let Step::Reverse { left } = leg.step {
             let left = left.minor_units();
             let is_whole = flags.has(Flags::WHOLE);
-            if amount > left || is_whole && left == 0 && self.legs.len() == 1 {
+            if amount > left || is_whole && self.is_nothing_left() {
                 return Err(TransferRefusal::ExceedsReversibleAmount);
             }
             amount = if is_whole { left } else { amount };
@@ -228,6 +228,14 @@ impl<P: Past> Draft<'_, P> {
             Step::Settle { reserved, posted } => {
                 Change::Settle { reserved: reserved.minor_units(), posted: posted.minor_units() }
             }
+        })
+    }
+
+    /// Whether the set only reverses, and all of it is reversed already.
+    fn is_nothing_left(&self) -> bool {
+        self.legs.iter().all(|leg| match leg.step {
+            Step::Reverse { left } => left.is_zero(),
+            _ => false,
         })
     }
 

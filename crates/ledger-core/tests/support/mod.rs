@@ -255,6 +255,12 @@ impl Bench {
         self.named(vec![transfer], Some(note))
     }
 
+    /// A set that reverses another among other things.
+    pub fn reverse_by(&mut self, set: Vec<NewTransfer>, of: u32) -> &'static str {
+        let reversed = self.recorded(id(of)).unwrap_or_default();
+        self.named(set, Some(NewNote { reversed: reversed.into(), ..NewNote::default() }))
+    }
+
     /// Several sets of one transfer each.
     pub fn batch(&mut self, transfers: Vec<NewTransfer>) -> Vec<&'static str> {
         let command = CreateTransfers {
