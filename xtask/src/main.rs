@@ -25,6 +25,8 @@ cargo xtask fuzz-input TARGET FILE
                             one input again
 cargo xtask simulate --seeds N
                             the event store on failing disks, from the seeds 0 to N - 1
+cargo xtask model --operations N
+                            the ledger beside its reference model for so many random operations, optimized
 cargo xtask fixture         write the data directory that later versions must open again
 cargo xtask payments-csv    write examples/data/payments.csv again";
 
@@ -43,6 +45,7 @@ fn main() -> anyhow::Result<()> {
         ["fuzz", seconds, target] => fuzz::run(seconds.parse()?, Some(target)),
         ["fuzz-input", target, file] => fuzz::run_input(target, file),
         ["simulate", "--seeds", seeds] => steps::simulate(seeds),
+        ["model", "--operations", operations] => steps::model(operations),
         ["fixture"] => steps::fixture(),
         ["payments-csv"] => {
             std::fs::write("examples/data/payments.csv", payments::csv())?;

@@ -87,6 +87,24 @@ pub(crate) fn simulate(seeds: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// The ledger beside its reference model.
+pub(crate) fn model(operations: &str) -> anyhow::Result<()> {
+    let _: u64 = operations.parse().context("--operations takes a number")?;
+    let arguments =
+        ["test", "--release", "-p", "lombard-ledger-core", "--test", "scale", "--locked", "--"];
+    println!("    LOMBARD_OPERATIONS={operations} cargo {}", arguments.join(" "));
+    let status = Command::new("cargo")
+        .args(arguments)
+        .arg("--nocapture")
+        .env("LOMBARD_OPERATIONS", operations)
+        .status()
+        .context("failed to run cargo")?;
+    if !status.success() {
+        bail!("the comparison with the model ended with {status}");
+    }
+    Ok(())
+}
+
 fn cargo(arguments: &[&str]) -> anyhow::Result<()> {
     println!("    cargo {}", arguments.join(" "));
     let status = Command::new("cargo").args(arguments).status().context("failed to run cargo")?;
