@@ -27,7 +27,10 @@ const MAY_DEPEND_ON: &[(&str, &[&str])] = &[
     ("lombard-registry-core", &["types"]),
     ("lombard-eventstore-core", &["types"]),
     ("lombard-gateway-core", &["types", "token"]),
-    ("lombard-ledger", &["types", "log", "index", "engine", "token", "chassis", "ledger-core"]),
+    (
+        "lombard-ledger",
+        &["types", "log", "index", "engine", "token", "chassis", "proto", "grpc", "ledger-core"],
+    ),
     ("lombard-query", &["types", "log", "index", "engine", "token", "chassis", "ledger-core"]),
     ("lombard-auth", &["types", "log", "engine", "token", "chassis", "auth-core"]),
     ("lombard-registry", &["types", "log", "engine", "token", "chassis", "registry-core"]),

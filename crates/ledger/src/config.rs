@@ -39,6 +39,12 @@ pub struct Config {
     pub snapshot_records: u64,
     /// or after this many bytes of records, whichever comes first.
     pub snapshot_bytes: u64,
+    /// Frames of a gRPC session that wait for their answers; no further one is received meanwhile.
+    pub session_frames_max: usize,
+    /// Transfers of a frame, at most.
+    pub frame_transfers_max: usize,
+    /// What the gRPC server takes on at once.
+    pub grpc: lombard_grpc::Limits,
 }
 
 impl Default for Config {
@@ -58,6 +64,9 @@ impl Default for Config {
             index_memory_ids: 512 << 10,
             snapshot_records: SnapshotPolicy::default().records,
             snapshot_bytes: SnapshotPolicy::default().bytes,
+            session_frames_max: 32,
+            frame_transfers_max: 8190,
+            grpc: lombard_grpc::Limits::default(),
         }
     }
 }
@@ -89,6 +98,9 @@ impl Config {
         expect(self.index_memory_ids > 0, "index_memory_ids is 0");
         expect(self.snapshot_records > 0, "snapshot_records is 0");
         expect(self.snapshot_bytes > 0, "snapshot_bytes is 0");
+        expect(self.session_frames_max > 0, "session_frames_max is 0");
+        expect(self.frame_transfers_max > 0, "frame_transfers_max is 0");
+        mistakes.extend(self.grpc.mistakes().into_iter().map(|mistake| format!("grpc.{mistake}")));
         mistakes
     }
 
@@ -124,8 +136,10 @@ mod tests {
             batch_bytes_max: 0,
             batch_sets_max: 0,
             index_memory_ids: 0,
+            session_frames_max: 0,
+            frame_transfers_max: 0,
             ..Config::default()
         };
-        assert_eq!(config.mistakes().len(), 5);
+        assert_eq!(config.mistakes().len(), 7);
     }
 }

@@ -1,9 +1,9 @@
-//! The ledger role: double-entry books over HTTP.
+//! The ledger role: double-entry books over HTTP and gRPC.
 //!
 //! - `machine.rs` runs the rules of `lombard-ledger-core` on the engine: the write side. `codec/` is how its events are
 //!   stored.
 //! - [`query`] is the read side: it follows the log on a thread of its own and knows nothing of the write side's state.
-//! - `rest/` is the HTTP interface; [`problem`] its table of problems.
+//! - `rest/` is the HTTP interface, `grpc/` the one for gRPC; [`problem`] is their table of problems.
 //!
 //! **Invariants**
 //! - A transfer is answered after it is durable, and happens once per id however often it is asked for.
@@ -18,6 +18,9 @@
 
 mod codec;
 mod config;
+#[cfg(fuzzing)]
+pub mod fuzzing;
+mod grpc;
 mod machine;
 mod metrics;
 pub mod problem;

@@ -18,6 +18,7 @@ use uuid::Uuid;
 use crate::{
     Config,
     codec::EventCodec,
+    grpc,
     machine::LedgerMachine,
     metrics::LedgerMetrics,
     query::LedgerView,
@@ -108,6 +109,16 @@ impl Ledger {
     /// The HTTP interface.
     pub fn router(&self) -> Router {
         rest::router(self.api.clone()).layer(Extension(self.verifier.clone()))
+    }
+
+    /// The methods over gRPC.
+    pub fn grpc_routes(&self) -> lombard_grpc::Routes {
+        grpc::routes(self.api.clone())
+    }
+
+    /// What a gRPC server for them takes on at once.
+    pub fn grpc_limits(&self) -> lombard_grpc::Limits {
+        self.api.config.grpc.clone()
     }
 
     /// The writer, for callers in the same process.

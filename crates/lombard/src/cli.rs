@@ -38,7 +38,7 @@ pub(crate) struct CommonArguments {
     /// Where a role listens, such as gateway=127.0.0.1:9080; may be said for several roles
     #[arg(long, global = true, value_name = "ROLE=ADDRESS:PORT")]
     pub(crate) listen: Vec<RoleAddress>,
-    /// Where a role listens for gRPC, such as eventstore=127.0.0.1:9183 [default: 127.0.0.1:9083]
+    /// Where a role listens for gRPC, such as eventstore=127.0.0.1:9183 [default: 127.0.0.1:9083; the ledger 127.0.0.1:9084]
     #[arg(long, global = true, value_name = "ROLE=ADDRESS:PORT")]
     pub(crate) grpc_listen: Vec<GrpcAddress>,
     /// The public URL of the gateway, which is also the issuer of tokens [default: the gateway's address]

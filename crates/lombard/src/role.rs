@@ -54,9 +54,8 @@ impl Role {
     pub(crate) const fn default_grpc_address(self) -> Option<SocketAddr> {
         let port = match self {
             Self::Eventstore => 9083,
-            Self::Gateway | Self::Registry | Self::Auth | Self::Ledger | Self::Console => {
-                return None;
-            }
+            Self::Ledger => 9084,
+            Self::Gateway | Self::Registry | Self::Auth | Self::Console => return None,
         };
         Some(SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), port))
     }

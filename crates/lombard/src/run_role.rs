@@ -171,6 +171,19 @@ impl Start {
         router
     }
 
+    /// Serves methods over gRPC until the drain, where the role listens for it.
+    fn spawn_grpc(
+        &mut self,
+        routes: lombard_grpc::Routes,
+        limits: lombard_grpc::Limits,
+        verifier: Verifier,
+    ) -> Option<tokio::task::JoinHandle<std::io::Result<()>>> {
+        let (health, metrics) = (self.health.clone(), self.metrics.clone());
+        let server = lombard_grpc::Server { routes, verifier, health, metrics, limits };
+        let listener = self.grpc_listener.take()?;
+        Some(tokio::spawn(lombard_grpc::serve(listener, server, self.drain.clone())))
+    }
+
     /// Serves the role's routes until the drain, and watches over what runs behind them.
     async fn serve<E>(
         (listener, limits): (TcpListener, ServerLimits),
@@ -226,7 +239,7 @@ impl Start {
         .await
     }
 
-    async fn ledger(self) -> anyhow::Result<()> {
+    async fn ledger(mut self) -> anyhow::Result<()> {
         let (log, transparency) = self.log(SegmentedConfig::default(), "ledger")?;
         let verifier = self.verifier();
         let deps = lombard_query::Deps {
@@ -248,7 +261,8 @@ impl Start {
         };
         let ledger = lombard_ledger::Ledger::new(self.config()?, deps)?;
         let router =
-            self.with_proofs(ledger.router().merge(query.router()), transparency, verifier);
+            self.with_proofs(ledger.router().merge(query.router()), transparency, verifier.clone());
+        let grpc = self.spawn_grpc(ledger.grpc_routes(), ledger.grpc_limits(), verifier);
         let drain = self.drain.clone();
         Self::serve(
             (self.listener, self.limits),
@@ -258,7 +272,12 @@ impl Start {
             self.drain,
             ledger.run(drain),
         )
-        .await
+        .await?;
+        // Both drain at the same time; the process ends with the last.
+        if let Some(grpc) = grpc {
+            grpc.await??;
+        }
+        Ok(())
     }
 
     async fn registry(self) -> anyhow::Result<()> {
@@ -285,7 +304,7 @@ impl Start {
         .await
     }
 
-    async fn eventstore(self) -> anyhow::Result<()> {
+    async fn eventstore(mut self) -> anyhow::Result<()> {
         let (log, transparency) = self.log(SegmentedConfig::default(), "events")?;
         let verifier = self.verifier();
         let deps = lombard_eventstore::Deps {
@@ -298,17 +317,9 @@ impl Start {
         };
         let eventstore = lombard_eventstore::EventStore::new(self.config()?, deps)?;
         let router = self.with_proofs(eventstore.router(), transparency, verifier.clone());
-        let grpc = lombard_grpc::Server {
-            routes: eventstore.grpc_routes(),
-            verifier,
-            health: self.health.clone(),
-            metrics: self.metrics.clone(),
-            limits: eventstore.grpc_limits(),
-        };
+        let (routes, limits) = (eventstore.grpc_routes(), eventstore.grpc_limits());
+        let grpc = self.spawn_grpc(routes, limits, verifier);
         let drain = self.drain.clone();
-        let grpc = self
-            .grpc_listener
-            .map(|listener| tokio::spawn(lombard_grpc::serve(listener, grpc, drain.clone())));
         Self::serve(
             (self.listener, self.limits),
             router,

@@ -8,6 +8,12 @@ pub mod lombard {
             include!(concat!(env!("OUT_DIR"), "/lombard.eventstore.v1.rs"));
         }
     }
+    pub mod ledger {
+        /// Version 1: `lombard.ledger.v1`.
+        pub mod v1 {
+            include!(concat!(env!("OUT_DIR"), "/lombard.ledger.v1.rs"));
+        }
+    }
 }
 
 pub mod google {

@@ -16,7 +16,11 @@ pub use status::{Code, status_from_trailers, trailers};
 
 mod generated;
 
-pub use generated::{google::rpc, grpc::health, lombard::eventstore};
+pub use generated::{
+    google::rpc,
+    grpc::health,
+    lombard::{eventstore, ledger},
+};
 
 /// All contracts as a serialized `google.protobuf.FileDescriptorSet`, for tools.
 pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));

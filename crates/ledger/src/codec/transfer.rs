@@ -45,12 +45,12 @@ const POST: u16 = 1 << 2;
 const VOID: u16 = 1 << 3;
 const REVERSAL: u16 = 1 << 9;
 const SCHEDULED: u16 = 1 << 10;
-const EFFECTIVE_AT: u16 = 1 << 15;
-const KINDS: u16 = PENDING | POST | VOID | REVERSAL | SCHEDULED;
+pub(crate) const EFFECTIVE_AT: u16 = 1 << 15;
+pub(crate) const KINDS: u16 = PENDING | POST | VOID | REVERSAL | SCHEDULED;
 
 const CREATED: u8 = 0;
 
-pub(super) fn put(writer: &mut Writer<'_>, recorded: &RecordedTransfer) {
+pub(crate) fn put(writer: &mut Writer<'_>, recorded: &RecordedTransfer) {
     let RecordedTransfer { transfer, outcome } = recorded;
     let Transfer {
         id,
@@ -107,7 +107,12 @@ fn kind_fields(kind: TransferKind) -> (u16, u128, u32) {
     }
 }
 
-fn kind(flags: u16, other: u128, timeout_seconds: u32) -> Result<TransferKind, DecodeError> {
+/// What a transfer is to do, by its packed fields.
+pub(crate) fn kind(
+    flags: u16,
+    other: u128,
+    timeout_seconds: u32,
+) -> Result<TransferKind, DecodeError> {
     let id = || TransferId::from_u128(other).map_err(|_| DecodeError("another transfer's id"));
     let kind = match flags & KINDS {
         0 if other == 0 => TransferKind::Single,

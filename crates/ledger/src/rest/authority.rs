@@ -27,7 +27,7 @@ const WRITE: &str = "write";
 
 /// What a scope of its own permits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Right {
+pub(crate) enum Right {
     Post,
     Void,
     Reverse,
@@ -60,50 +60,58 @@ impl Right {
 
 /// Whose request it is. An extractor: without a good token the request ends with 401.
 #[derive(Clone, Debug)]
-pub(super) struct Caller {
+pub(crate) struct Caller {
     token: Authenticated,
     client_id: ClientId,
 }
 
 impl Caller {
-    pub(super) fn client_id(&self) -> &ClientId {
+    /// Who has a good token.
+    pub(crate) fn new(token: Authenticated) -> Result<Self, Problem> {
+        let client_id = token.0.client_id.parse().map_err(|error| {
+            authenticate::unauthenticated(format!("the token's client_id: {error}"), true)
+        })?;
+        Ok(Self { token, client_id })
+    }
+
+    pub(crate) fn client_id(&self) -> &ClientId {
         &self.client_id
     }
 
-    pub(super) fn subject(&self) -> &str {
+    pub(crate) fn subject(&self) -> &str {
         &self.token.0.subject
     }
 
-    pub(super) fn token_id(&self) -> &str {
+    pub(crate) fn token_id(&self) -> &str {
         &self.token.0.token_id
     }
 
     /// Must be permitted to read something, whatever it is.
-    pub(super) fn read_anything(&self) -> Result<(), Problem> {
+    pub(crate) fn read_anything(&self) -> Result<(), Problem> {
         self.anything(READ)
     }
 
     /// Must be permitted to read everything.
-    pub(super) fn read_book(&self) -> Result<(), Problem> {
+    pub(crate) fn read_book(&self) -> Result<(), Problem> {
         self.require(READ, None)
     }
 
     /// Must be permitted to read an account.
-    pub(super) fn read(&self, path: &AccountPath) -> Result<(), Problem> {
+    pub(crate) fn read(&self, path: &AccountPath) -> Result<(), Problem> {
         self.require(READ, Some(path))
     }
 
-    pub(super) fn may_read(&self, path: &AccountPath) -> bool {
+    pub(crate) fn may_read(&self, path: &AccountPath) -> bool {
         self.token.0.scope.permits(FAMILY, READ, Some(path.as_str()))
     }
 
     /// Must be permitted to write something, whatever it is, be it by a payment.
-    pub(super) fn write_anything(&self) -> Result<(), Problem> {
+    pub(crate) fn write_anything(&self) -> Result<(), Problem> {
         if self.has_payment() { Ok(()) } else { self.anything(WRITE) }
     }
 
     /// Must have a right somewhere, whatever it is for.
-    pub(super) fn may_anywhere(&self, right: Right) -> Result<(), Problem> {
+    pub(crate) fn may_anywhere(&self, right: Right) -> Result<(), Problem> {
         self.no_payment()?;
         if right.is_part_of_write() && self.anything(WRITE).is_ok() {
             return Ok(());
@@ -112,12 +120,12 @@ impl Caller {
     }
 
     /// Must have a right for an account.
-    pub(super) fn may(&self, right: Right, path: &AccountPath) -> Result<(), Problem> {
+    pub(crate) fn may(&self, right: Right, path: &AccountPath) -> Result<(), Problem> {
         self.has_right(right, Some(path))
     }
 
     /// Must have a right for everything.
-    pub(super) fn may_book(&self, right: Right) -> Result<(), Problem> {
+    pub(crate) fn may_book(&self, right: Right) -> Result<(), Problem> {
         self.has_right(right, None)
     }
 
@@ -144,7 +152,7 @@ impl Caller {
 
     /// Must be permitted to debit an account: by scope, or by one of the token's payments, which is then answered and
     /// limits what the set may be. `paid` is what the set would pay.
-    pub(super) async fn debit(
+    pub(crate) async fn debit(
         &self,
         api: &Api,
         debtor: Option<&AccountPath>,
@@ -169,12 +177,12 @@ impl Caller {
     }
 
     /// Must be permitted to write everything.
-    pub(super) fn write_book(&self) -> Result<(), Problem> {
+    pub(crate) fn write_book(&self) -> Result<(), Problem> {
         self.require_write(None)
     }
 
     /// Must be permitted to open an account.
-    pub(super) fn write(&self, path: &AccountPath) -> Result<(), Problem> {
+    pub(crate) fn write(&self, path: &AccountPath) -> Result<(), Problem> {
         self.require_write(Some(path))
     }
 
@@ -203,11 +211,7 @@ impl<S: Sync> FromRequestParts<S> for Caller {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        let token = Authenticated::from_request_parts(parts, state).await?;
-        let client_id = token.0.client_id.parse().map_err(|error| {
-            authenticate::unauthenticated(format!("the token's client_id: {error}"), true)
-        })?;
-        Ok(Self { token, client_id })
+        Self::new(Authenticated::from_request_parts(parts, state).await?)
     }
 }
 

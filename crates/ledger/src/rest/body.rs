@@ -12,13 +12,13 @@ use crate::problem;
 /// A decimal number, which must be a string: as a JSON number, many programs would round it on the way.
 #[derive(Debug, Deserialize)]
 #[serde(untagged, expecting = "a decimal string such as \"12.50\"")]
-pub(super) enum Decimal {
+pub(crate) enum Decimal {
     Text(String),
     Number(f64),
 }
 
 impl Decimal {
-    pub(super) fn text(&self, field: &'static str) -> Result<&str, Problem> {
+    pub(crate) fn text(&self, field: &'static str) -> Result<&str, Problem> {
         match self {
             Self::Text(text) => Ok(text),
             Self::Number(number) => Err(Problem::new(&problem::AMOUNT_NOT_A_STRING)
@@ -33,19 +33,19 @@ impl Decimal {
 /// An account by its path, or by its id as an object.
 #[derive(Debug, Deserialize)]
 #[serde(untagged, expecting = "an account's path, or its id as {\"id\": \"...\"}")]
-pub(super) enum AccountName {
+pub(crate) enum AccountName {
     Path(String),
     Id(ById),
 }
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct ById {
-    id: String,
+pub(crate) struct ById {
+    pub(crate) id: String,
 }
 
 impl AccountName {
-    pub(super) fn parse(&self, field: &'static str) -> Result<AccountRef, Problem> {
+    pub(crate) fn parse(&self, field: &'static str) -> Result<AccountRef, Problem> {
         match self {
             Self::Path(path) => path
                 .parse()
@@ -60,7 +60,7 @@ impl AccountName {
 
 #[derive(Clone, Copy, Debug, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub(super) enum SideBody {
+pub(crate) enum SideBody {
     Debit,
     Credit,
 }
@@ -87,7 +87,7 @@ impl From<NormalSide> for SideBody {
 
 /// An account with its balances. Amounts are decimal strings in units of the asset.
 #[derive(Debug, Serialize)]
-pub(super) struct AccountBody {
+pub(crate) struct AccountBody {
     id: String,
     path: String,
     asset: String,
@@ -118,16 +118,16 @@ struct TotalsBody {
 }
 
 /// What makes an account's JSON, from the writer's reply or from the view.
-pub(super) struct AccountParts<'a> {
-    pub(super) id: AccountId,
-    pub(super) path: &'a AccountPath,
-    pub(super) asset: &'a Asset,
-    pub(super) normal_side: NormalSide,
-    pub(super) floor: Option<Balance>,
-    pub(super) ceiling: Option<Balance>,
-    pub(super) is_closed: bool,
-    pub(super) version: u64,
-    pub(super) totals: &'a Totals,
+pub(crate) struct AccountParts<'a> {
+    pub(crate) id: AccountId,
+    pub(crate) path: &'a AccountPath,
+    pub(crate) asset: &'a Asset,
+    pub(crate) normal_side: NormalSide,
+    pub(crate) floor: Option<Balance>,
+    pub(crate) ceiling: Option<Balance>,
+    pub(crate) is_closed: bool,
+    pub(crate) version: u64,
+    pub(crate) totals: &'a Totals,
 }
 
 impl From<AccountParts<'_>> for AccountBody {
@@ -170,15 +170,15 @@ impl From<AccountParts<'_>> for AccountBody {
 }
 
 /// When a transfer counts.
-pub(super) fn effective_at(transfer: &Transfer, recorded_at: Timestamp) -> Timestamp {
+pub(crate) fn effective_at(transfer: &Transfer, recorded_at: Timestamp) -> Timestamp {
     transfer.effective_at.unwrap_or(recorded_at)
 }
 
-pub(super) fn amount_text(amount: Amount, scale: Scale) -> String {
+pub(crate) fn amount_text(amount: Amount, scale: Scale) -> String {
     amount.display(scale).to_string()
 }
 
 /// A string, since programs that read JSON numbers as floats would round large ones.
-pub(super) fn position_text(position: Position) -> String {
+pub(crate) fn position_text(position: Position) -> String {
     position.to_string()
 }

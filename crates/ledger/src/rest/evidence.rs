@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::{authority::Caller, idempotency::IdempotencyKey};
 
 /// What is kept with every event that a request causes.
-pub(super) fn of(caller: &Caller, context: Context, key: Option<IdempotencyKey>) -> Arc<Evidence> {
+pub(crate) fn of(caller: &Caller, context: Context, key: Option<IdempotencyKey>) -> Arc<Evidence> {
     Arc::new(Evidence {
         command_id: Uuid::now_v7().as_u128(),
         client_id: caller.client_id().clone(),

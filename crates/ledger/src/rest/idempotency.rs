@@ -21,7 +21,7 @@ use crate::problem;
 
 /// A key of 1 to 255 visible ASCII characters. The extractor refuses requests without one.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct IdempotencyKey(Box<str>);
+pub(crate) struct IdempotencyKey(Box<str>);
 
 /// A key where there is one.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,7 +45,7 @@ impl IdempotencyKey {
         Self(format!("{} {number}", self.0).into())
     }
 
-    pub(super) fn into_text(self) -> Box<str> {
+    pub(crate) fn into_text(self) -> Box<str> {
         self.0
     }
 

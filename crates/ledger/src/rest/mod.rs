@@ -6,18 +6,18 @@
 mod accounts;
 mod answer;
 mod assets;
-mod authority;
-mod body;
+pub(crate) mod authority;
+pub(crate) mod body;
 mod chart;
 mod entries;
-mod evidence;
+pub(crate) mod evidence;
 mod explain;
 mod idempotency;
 mod import;
 mod locks;
 mod metadata;
 mod paging;
-mod sets;
+pub(crate) mod sets;
 mod transfers;
 mod trial_balance;
 
@@ -119,7 +119,7 @@ impl Api {
 
     /// An account's id and path, which never change: the read side answers where it can, and the writer knows the
     /// accounts that the read side has not seen yet.
-    async fn account_named(
+    pub(crate) async fn account_named(
         &self,
         name: &AccountRef,
     ) -> Result<Option<(AccountId, AccountPath)>, Problem> {
@@ -156,7 +156,7 @@ impl Api {
 }
 
 /// The writer replied to another command than it was asked: a defect of ours.
-fn unexpected_reply() -> Problem {
+pub(crate) fn unexpected_reply() -> Problem {
     tracing::error!("the ledger's writer gave a reply of another kind than its command");
     Problem::new(&problems::INTERNAL)
 }

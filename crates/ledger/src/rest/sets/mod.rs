@@ -27,9 +27,13 @@ use crate::problem;
 
 pub(super) use answer::{SetBody, TransferBody, TransferParts};
 pub(super) use batch::create_batch;
-pub(super) use request::{Asked, ImportedRow, NewSet};
+pub(crate) use request::{
+    Asked, Balancing, ConditionBody, ConditionSide, ImportedRow, NewLeg, NewSet, PendingBody,
+    UserDataBody,
+};
+pub(crate) use resolve::permitted;
 pub(super) use resolve::{post_pending, reverse, void_pending};
-pub(super) use submit::{Ended, Stored, outcome};
+pub(crate) use submit::{Ended, Stored, outcome};
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -96,7 +100,7 @@ impl Request<'_> {
 }
 
 /// A set that left no trace; of several transfers, which is wrong.
-fn rejected(transfer: u16, rejection: TransferRejection, is_one: bool) -> Problem {
+pub(crate) fn rejected(transfer: u16, rejection: TransferRejection, is_one: bool) -> Problem {
     let problem = problem::from_transfer_rejection(rejection);
     if is_one { problem } else { problem.with("transfer", transfer) }
 }
@@ -132,7 +136,7 @@ async fn refused(
     Ok(response)
 }
 
-async fn refusal_problem(
+pub(crate) async fn refusal_problem(
     api: &Api,
     caller: &Caller,
     stored: &Stored,

@@ -21,46 +21,46 @@ use crate::problem;
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct NewSet {
-    pub(super) id: Option<String>,
-    transfers: Option<Vec<NewLeg>>,
-    debit_account: Option<AccountName>,
-    credit_account: Option<AccountName>,
-    asset: Option<String>,
-    amount: Option<Decimal>,
-    user_data: Option<UserDataBody>,
-    balancing: Option<Balancing>,
+    pub(crate) id: Option<String>,
+    pub(crate) transfers: Option<Vec<NewLeg>>,
+    pub(crate) debit_account: Option<AccountName>,
+    pub(crate) credit_account: Option<AccountName>,
+    pub(crate) asset: Option<String>,
+    pub(crate) amount: Option<Decimal>,
+    pub(crate) user_data: Option<UserDataBody>,
+    pub(crate) balancing: Option<Balancing>,
     #[serde(default)]
-    conditions: Vec<ConditionBody>,
+    pub(crate) conditions: Vec<ConditionBody>,
     #[serde(default)]
-    code: u16,
-    effective_at: Option<String>,
-    pending: Option<PendingBody>,
+    pub(crate) code: u16,
+    pub(crate) effective_at: Option<String>,
+    pub(crate) pending: Option<PendingBody>,
     #[serde(default)]
-    imported: bool,
+    pub(crate) imported: bool,
     #[serde(default)]
-    override_lock: bool,
-    external_id: Option<String>,
-    metadata: Option<Box<RawValue>>,
+    pub(crate) override_lock: bool,
+    pub(crate) external_id: Option<String>,
+    pub(crate) metadata: Option<Box<RawValue>>,
 }
 
 /// One transfer of several.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct NewLeg {
-    debit_account: AccountName,
-    credit_account: AccountName,
-    asset: String,
-    amount: Decimal,
-    code: Option<u16>,
-    user_data: Option<UserDataBody>,
-    balancing: Option<Balancing>,
+pub(crate) struct NewLeg {
+    pub(crate) debit_account: AccountName,
+    pub(crate) credit_account: AccountName,
+    pub(crate) asset: String,
+    pub(crate) amount: Decimal,
+    pub(crate) code: Option<u16>,
+    pub(crate) user_data: Option<UserDataBody>,
+    pub(crate) balancing: Option<Balancing>,
     #[serde(default)]
-    conditions: Vec<ConditionBody>,
+    pub(crate) conditions: Vec<ConditionBody>,
 }
 
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(rename_all = "lowercase")]
-enum Balancing {
+pub(crate) enum Balancing {
     Debit,
     Credit,
     Both,
@@ -68,35 +68,35 @@ enum Balancing {
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-struct PendingBody {
-    timeout_seconds: u32,
-    allowance: Option<Decimal>,
-    scheduled: bool,
+pub(crate) struct PendingBody {
+    pub(crate) timeout_seconds: u32,
+    pub(crate) allowance: Option<Decimal>,
+    pub(crate) scheduled: bool,
 }
 
 /// Numbers beyond 53 bits do not survive JSON in many programs: decimal strings.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-struct UserDataBody {
-    data_128: Option<String>,
-    data_64: Option<String>,
-    data_32: Option<u32>,
+pub(crate) struct UserDataBody {
+    pub(crate) data_128: Option<String>,
+    pub(crate) data_64: Option<String>,
+    pub(crate) data_32: Option<u32>,
 }
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct ConditionBody {
-    account: ConditionSide,
-    available_at_least: Option<Decimal>,
-    available_at_most: Option<Decimal>,
-    posted_at_least: Option<Decimal>,
-    posted_at_most: Option<Decimal>,
-    version: Option<String>,
+pub(crate) struct ConditionBody {
+    pub(crate) account: ConditionSide,
+    pub(crate) available_at_least: Option<Decimal>,
+    pub(crate) available_at_most: Option<Decimal>,
+    pub(crate) posted_at_least: Option<Decimal>,
+    pub(crate) posted_at_most: Option<Decimal>,
+    pub(crate) version: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(rename_all = "lowercase")]
-enum ConditionSide {
+pub(crate) enum ConditionSide {
     Debit,
     Credit,
 }

@@ -89,9 +89,21 @@ pub(crate) async fn reverse(
 async fn other(api: &Api, caller: &Caller, id: &str, right: Right) -> Result<Stored, Problem> {
     caller.may_anywhere(right)?;
     let id: TransferId = id.parse().map_err(problem::invalid_path)?;
+    let stored = permitted(api, caller, id, right).await?;
+    stored.ok_or_else(|| Problem::new(&problem::TRANSFER_NOT_FOUND))
+}
+
+/// The set with an id, if the caller may do this with it; `None` where there is none and the caller may know.
+pub(crate) async fn permitted(
+    api: &Api,
+    caller: &Caller,
+    id: TransferId,
+    right: Right,
+) -> Result<Option<Stored>, Problem> {
+    caller.may_anywhere(right)?;
     let Some(stored) = api.find_stored(id).await? else {
         caller.may_book(right)?;
-        return Err(Problem::new(&problem::TRANSFER_NOT_FOUND));
+        return Ok(None);
     };
     for recorded in stored.set()?.recorded {
         let id = match right {
@@ -103,7 +115,7 @@ async fn other(api: &Api, caller: &Caller, id: &str, right: Right) -> Result<Sto
             None => caller.may_book(right)?,
         }
     }
-    Ok(stored)
+    Ok(Some(stored))
 }
 
 impl About {

@@ -1,0 +1,37 @@
+//! The edge for gRPC: `lombard.ledger.v1.Ledger`. What each call means is said in `proto/ledger/v1`.
+
+mod create;
+mod frame;
+mod lookup;
+pub(crate) mod packed;
+mod results;
+mod session;
+
+use lombard_chassis::{Authenticated, Problem, ProblemType, problems};
+use lombard_grpc::{Call, Method, Routes};
+
+use crate::rest::{Api, authority::Caller};
+
+const fn method(path: &'static str, when_late: &'static ProblemType) -> Method {
+    Method { path, when_late }
+}
+
+const CREATE: Method = method("/lombard.ledger.v1.Ledger/Create", &problems::OUTCOME_UNKNOWN);
+const SESSION: Method = method("/lombard.ledger.v1.Ledger/Session", &problems::OUTCOME_UNKNOWN);
+const LOOKUP: Method =
+    method("/lombard.ledger.v1.Ledger/Lookup", &lombard_grpc::problems::DEADLINE_EXCEEDED);
+
+/// All methods. Each needs a token for this role.
+pub(crate) fn routes(api: Api) -> Routes {
+    let (to_create, to_session) = (api.clone(), api.clone());
+    Routes::new()
+        .unary(CREATE, move |call, request| create::create(to_create.clone(), call, request))
+        .bidi(SESSION, move |call, incoming, outgoing| {
+            Box::pin(session::run(to_session.clone(), call, incoming, outgoing))
+        })
+        .unary(LOOKUP, move |call, request| lookup::lookup(api.clone(), call, request))
+}
+
+fn caller(call: &Call) -> Result<Caller, Problem> {
+    Caller::new(Authenticated(call.claims.clone()))
+}
