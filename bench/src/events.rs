@@ -8,9 +8,8 @@ use lombard_types::EventId;
 /// Data of one event.
 pub const EVENT_BYTES: usize = 256;
 
-/// The content of an event with so much data that no two events share: a JSON string.
-pub fn content(number: u64) -> Content {
-    const SOURCE: &str = "/payments";
+/// Data of one event, which no two events share: a JSON string.
+pub fn data(number: u64) -> String {
     let mut data = format!("\"{number:016x}");
     while data.len() < EVENT_BYTES - 1 {
         // A number that looks random: nothing can be saved by compression.
@@ -19,6 +18,13 @@ pub fn content(number: u64) -> Content {
     }
     data.truncate(EVENT_BYTES - 1);
     data.push('"');
+    data
+}
+
+/// The content of an event with [`data`].
+pub fn content(number: u64) -> Content {
+    const SOURCE: &str = "/payments";
+    let data = data(number);
     // As `crates/eventstore/src/codec/content.rs` draws it: version, then parts of a kind, a length and bytes.
     let mut bytes = vec![1, 1, SOURCE.len() as u8];
     bytes.extend_from_slice(SOURCE.as_bytes());
