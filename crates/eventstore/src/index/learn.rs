@@ -18,6 +18,8 @@ use super::{
 
 /// Records between two of which the first position is noted: what a reader goes through to find a position.
 const START_RECORDS: u64 = 64;
+/// A record of so many events is noted itself: it is long to go through, and its entry is little beside it.
+const START_EVENTS: u64 = 16;
 /// Types whose hashes are kept.
 const TYPES_KEPT: usize = 1024;
 
@@ -54,7 +56,8 @@ impl EventIndex {
         debug_assert!(appended.end().get() < POSITIONS_MAX, "positions fit in 48 bits");
         let record_six = six(record.get());
         let first = appended.first_position;
-        if record.get().is_multiple_of(START_RECORDS) || first.get() == 0 {
+        let is_long = appended.event_count() >= START_EVENTS;
+        if record.get().is_multiple_of(START_RECORDS) || first.get() == 0 || is_long {
             self.maps.starts.insert(six(first.get()), record_six);
         }
         let mut position = first.get();
