@@ -7,6 +7,7 @@
 //!   `events:consume:mail-*` of those whose name begins so. It takes no `events:read`: whoever made the group had it.
 //! - `events:manage` makes and deletes consumer groups, or those whose name begins so.
 //! - `events:schema` puts the schema of any event type; `events:schema:com.example.*` of those whose name begins so.
+//! - `events:erase` erases any data subject; `events:erase:customer-*` those whose name begins so.
 //! - `admin` permits everything.
 
 use std::{
@@ -27,6 +28,7 @@ const APPEND: &str = "append";
 const CONSUME: &str = "consume";
 const MANAGE: &str = "manage";
 const SCHEMA: &str = "schema";
+const ERASE: &str = "erase";
 
 /// Whose request it is. An extractor: without a good token the request ends with 401.
 #[derive(Clone, Debug)]
@@ -113,6 +115,11 @@ impl Caller {
             return Ok(());
         }
         self.read_anything()
+    }
+
+    /// Must be permitted to erase a data subject.
+    pub(crate) fn erase(&self, subject: &str) -> Result<(), Problem> {
+        self.0.require(FAMILY, ERASE, Some(subject)).map(drop)
     }
 
     /// How long the token is still good.

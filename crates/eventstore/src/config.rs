@@ -1,6 +1,6 @@
 //! The event store's limits, each with its unit.
 
-use std::time::Duration;
+use std::{path::PathBuf, time::Duration};
 
 use lombard_engine::Limits;
 use lombard_eventstore_core as core;
@@ -38,6 +38,12 @@ pub struct Config {
     pub upcast_steps_max: usize,
     /// Compiled schemas that are kept in memory.
     pub schema_validators_max: usize,
+    /// Data subjects that ever had a key: 128 bytes on disk and up to 21 bytes of memory each.
+    pub subjects_max: usize,
+    /// Keys of data subjects that are kept in memory, ready for use.
+    pub subject_keys_cached_max: usize,
+    /// The file of the 32 bytes that wrap the keys of data subjects; made beside them where it is not said.
+    pub subject_master_key_file: Option<PathBuf>,
     /// Extension attributes of one event.
     pub event_extensions_max: usize,
     /// Longest value of one attribute.
@@ -113,6 +119,9 @@ impl Default for Config {
             schema_nodes_max: 1000,
             upcast_steps_max: 64,
             schema_validators_max: 256,
+            subjects_max: 1_000_000,
+            subject_keys_cached_max: 10_000,
+            subject_master_key_file: None,
             event_extensions_max: 32,
             attribute_bytes_max: 2048,
             page_events_default: 100,
@@ -182,6 +191,9 @@ impl Config {
         );
         expect(self.schema_nodes_max > 0, "schema_nodes_max is 0");
         expect(self.schema_validators_max > 0, "schema_validators_max is 0");
+        expect(self.subjects_max > 0, "subjects_max is 0");
+        expect(u32::try_from(self.subjects_max).is_ok(), "subjects_max is over 4294967295");
+        expect(self.subject_keys_cached_max > 1, "subject_keys_cached_max is below 2");
         expect(self.index_memory_events > 0, "index_memory_events is 0");
         expect(self.append_streams_max > 0, "append_streams_max is 0");
         expect(

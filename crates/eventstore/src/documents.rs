@@ -8,6 +8,7 @@ use crate::{
     codec::{self, Recorded},
     index::{EventIndex, blocking},
     schema::Schemas,
+    subjects::SubjectKeys,
 };
 
 /// Documents read at once.
@@ -22,6 +23,12 @@ pub enum DocumentsError {
     /// The log that holds them.
     #[error("failed to read a document")]
     Log(#[from] ReadError),
+    /// The key of an erased subject could not be destroyed again.
+    #[error("failed to destroy the key of an erased data subject: {cause}")]
+    Erase {
+        /// Why.
+        cause: String,
+    },
     /// A record that is not what the index says.
     #[error("record {record} holds no document")]
     Malformed {
@@ -39,6 +46,23 @@ pub(crate) fn learn_schemas(
     each(index, log, DocumentKind::Schema, Position::START, |stored, recorded| {
         schemas.learn(&stored, recorded.position, recorded.time);
     })
+}
+
+/// Destroys the keys of all subjects that the log says are erased, as far as they are there: the file of keys may be
+/// older than the log.
+pub(crate) fn erase_subjects(
+    keys: &SubjectKeys,
+    index: &EventIndex,
+    log: &SharedLog,
+) -> Result<(), DocumentsError> {
+    let mut erased = Ok(());
+    let erase = |stored: DocumentStored, _| {
+        if erased.is_ok() {
+            erased = keys.erase(std::iter::once(&*stored.key.name));
+        }
+    };
+    each(index, log, DocumentKind::ErasedSubject, Position::START, erase)?;
+    erased.map_err(|error| DocumentsError::Erase { cause: error.to_string() })
 }
 
 /// Tells of each document of a kind from a record on, in their order. Blocks.

@@ -1,10 +1,14 @@
 //! What reads bytes from outside, for the fuzzer. There only when it builds the crate (`--cfg fuzzing`).
 #![allow(missing_docs, reason = "not part of the crate")]
 
+use std::{path::Path, sync::Arc};
+
 use lombard_chassis::Problem;
+use lombard_log::disk::Simulated;
 use lombard_types::Position;
 use tokio::sync::watch;
 
+use crate::subjects::{MasterKey, SubjectKeys};
 use crate::{
     Config,
     cloud_event::{self, CloudEvent, Members},
@@ -29,13 +33,20 @@ fn prepare(events: Vec<Members>) {
     let events: Result<Vec<CloudEvent<'_>>, _> =
         events.into_iter().map(cloud_event::read).collect();
     if let Ok(events) = events {
-        drop(preparing().prepare(events));
+        drop(preparing().prepare(&stream(), events));
     }
 }
 
 fn preparing() -> Preparing {
     let (_, durable) = watch::channel(Position::START);
-    Preparing::new(&Config::default(), Schemas::new(durable, 1))
+    let master = MasterKey::new(&[1; 32]).unwrap();
+    let disk = Arc::new(Simulated::new(1));
+    let keys = SubjectKeys::open(disk, Path::new("/keys"), master, (10, 10)).unwrap();
+    Preparing::new(&Config::default(), Schemas::new(durable, 1), keys)
+}
+
+fn stream() -> lombard_types::StreamName {
+    "s".parse().unwrap()
 }
 
 pub fn event_query(query: Option<String>, types: Option<String>, tags: Option<String>) {

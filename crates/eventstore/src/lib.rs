@@ -6,6 +6,7 @@
 //!   sent one that can be stored, `showing.rs` of a stored one what a reader may see: every edge goes through both.
 //! - `cloud_event/` checks CloudEvents 1.0, and reads and writes their JSON form; nothing else knows that form.
 //! - `schema/` knows what the data of a type must look like, and brings older data into the newest form.
+//! - `subjects/` has the keys of data subjects: sealing events, and forgetting them by destroying a key.
 //! - `query/` is the read side: it looks up in the index where events stand, and reads them from the log.
 //! - `rest/` and `grpc/` are the edges; [`problem`] is their table of problems, `authority.rs` what tokens permit.
 //!
@@ -47,6 +48,7 @@ mod service;
 mod showing;
 #[cfg(test)]
 mod simulation;
+mod subjects;
 
 pub use codec::EventCodec;
 pub use config::Config;
@@ -55,3 +57,4 @@ pub use groups::GroupsLog;
 pub use index::OpenError;
 pub use machine::{EventStoreMachine, Reply};
 pub use service::{Deps, EventStore, NewError};
+pub use subjects::{KeyFileError, MasterKeyError};

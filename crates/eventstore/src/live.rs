@@ -10,7 +10,7 @@ use parking_lot::Mutex;
 
 use crate::{
     cloud_event,
-    codec::{EventCodec, Recorded, StoredRecord},
+    codec::{self, EventCodec, Recorded, StoredRecord},
     query::Stored,
     showing::Showing,
 };
@@ -23,6 +23,8 @@ pub(crate) struct Live {
     /// Its events in JSON as most subscribers want them, when somebody has asked for it.
     json: Mutex<Option<Written>>,
     bytes: usize,
+    /// Whether it has events that an erasure would change: their text is not kept.
+    is_sealed: bool,
 }
 
 /// The events of a record in JSON.
@@ -52,7 +54,7 @@ impl Live {
 
     /// Its events in JSON.
     pub(crate) fn json(&self, showing: &Showing) -> Result<Json, DecodeError> {
-        let Some(epoch) = showing.epoch() else {
+        let Some(epoch) = showing.epoch().filter(|_| !self.is_sealed) else {
             return self.write(showing);
         };
         let mut written = self.json.lock();
@@ -102,7 +104,12 @@ pub(crate) fn item(record: &Record, time: Timestamp, events: Vec<Event>) -> Live
     let recorded = Recorded { position: record.position, time };
     let bytes = record.payload.len().saturating_mul(DECODED_FACTOR);
     let stored = events.into_iter().next().map(|event| StoredRecord { recorded, event });
-    Live { stored, json: Mutex::default(), bytes }
+    let mut live = Live { stored, json: Mutex::default(), bytes, is_sealed: false };
+    let is_sealed = live.placed().any(|placed| {
+        codec::decode_content(&placed.event.content).is_ok_and(|content| content.sealed.is_some())
+    });
+    live.is_sealed = is_sealed;
+    live
 }
 
 /// Starts the feed of the store.

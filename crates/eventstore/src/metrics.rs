@@ -9,7 +9,7 @@ use prometheus_client::{
     metrics::{counter::Counter, family::Family, gauge::ConstGauge},
 };
 
-use crate::{index::EventIndex, machine::EventStoreMachine};
+use crate::{index::EventIndex, machine::EventStoreMachine, subjects::SubjectKeys};
 
 /// The event store's counters. Cheap to clone.
 #[derive(Clone, Debug, Default)]
@@ -54,6 +54,7 @@ impl EventStoreMetrics {
         metrics: &Metrics,
         writer: Handle<EventStoreMachine>,
         index: EventIndex,
+        keys: SubjectKeys,
     ) -> Self {
         let counters = Self::default();
         // Made now, so that a scrape shows every result from the start, at zero.
@@ -65,7 +66,7 @@ impl EventStoreMetrics {
             registry.register("appends", "Appends asked for, by result", appends);
             registry.register("events_appended", "Events appended", appended);
             registry.register("events_read", "Events read", counters.events_read.clone());
-            registry.register_collector(Box::new(Gauges { writer, index }));
+            registry.register_collector(Box::new(Gauges { writer, index, keys }));
         });
         counters
     }
@@ -88,6 +89,7 @@ impl EventStoreMetrics {
 struct Gauges {
     writer: Handle<EventStoreMachine>,
     index: EventIndex,
+    keys: SubjectKeys,
 }
 
 impl Collector for Gauges {
@@ -95,6 +97,7 @@ impl Collector for Gauges {
         let durable = *self.writer.log().durable().borrow();
         let gauges = [
             ("events", "Events of all streams", signed(self.index.next_position().get())),
+            ("data_subjects", "Data subjects that have or had a key", signed(self.keys.count())),
             ("queue_commands", "Commands waiting", signed(self.writer.queue_length())),
             ("durable_records", "Records of the log that are durable", signed(durable.get())),
             (

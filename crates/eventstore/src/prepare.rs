@@ -3,12 +3,14 @@
 use std::collections::BTreeMap;
 
 use lombard_eventstore_core::{EventType, NewEvent};
+use lombard_types::StreamName;
 
 use crate::{
     Config,
     cloud_event::{self, CloudEvent, InvalidEvent, invalid},
     codec,
     schema::{DataSchema, Mismatch, SchemaVersion, Schemas, Snapshot, is_own_dataschema},
+    subjects::{self, Bound, SubjectKey, SubjectKeys, SubjectKeysError, Wanted},
 };
 
 /// An event cannot be appended.
@@ -29,6 +31,13 @@ pub(crate) enum Reason {
     TooLarge { bytes: usize, bytes_max: usize },
     #[error("the data is not as version {version} of its schema wants it")]
     Mismatch { version: SchemaVersion, source: Mismatch },
+    #[error("the data subject is erased")]
+    SubjectErased,
+    #[error("the limit of {subjects_max} data subjects is reached")]
+    TooManySubjects { subjects_max: usize },
+    /// For the log of the role, where it is told already.
+    #[error("the event cannot be sealed")]
+    Seal,
 }
 
 /// The events of one stream, as they are to be stored.
@@ -46,32 +55,68 @@ pub(crate) struct Preparing {
     limits: cloud_event::Limits,
     event_bytes_max: usize,
     schemas: Schemas,
+    keys: SubjectKeys,
 }
 
 impl Preparing {
-    pub(crate) const fn new(config: &Config, schemas: Schemas) -> Self {
+    pub(crate) const fn new(config: &Config, schemas: Schemas, keys: SubjectKeys) -> Self {
         let limits = cloud_event::Limits {
             extensions_max: config.event_extensions_max,
             attribute_bytes_max: config.attribute_bytes_max,
             tags_max: config.event_tags_max,
         };
-        Self { limits, event_bytes_max: config.event_bytes_max, schemas }
+        Self { limits, event_bytes_max: config.event_bytes_max, schemas, keys }
     }
 
     /// The events of one stream, as they are to be stored.
-    pub(crate) fn prepare(&self, events: Vec<CloudEvent<'_>>) -> Result<Prepared, Refused> {
+    pub(crate) fn prepare(
+        &self,
+        stream: &StreamName,
+        mut events: Vec<CloudEvent<'_>>,
+    ) -> Result<Prepared, Refused> {
         let mut prepared = Prepared::default();
         prepared.events.reserve_exact(events.len());
         let schemas = self.schemas.snapshot();
+        for (index, event) in events.iter_mut().enumerate() {
+            let refused = |source| Refused { index, source };
+            cloud_event::check(event, self.limits).map_err(|error| refused(error.into()))?;
+            if let Err(reason) = self.check_schema(schemas.as_ref(), event) {
+                prepared.refused.get_or_insert(refused(reason));
+            }
+        }
+        let wanted = if prepared.refused.is_some() { Wanted::Found } else { Wanted::Made };
+        let subjects =
+            |event: &CloudEvent<'_>| event.content.data_subject.as_deref().map(Box::from);
+        let subjects: Vec<Box<str>> = events.iter().filter_map(subjects).collect();
+        let keys = self.keys(&subjects, wanted)?;
         for (index, mut event) in events.into_iter().enumerate() {
             let refused = |source| Refused { index, source };
-            cloud_event::check(&mut event, self.limits).map_err(|error| refused(error.into()))?;
-            if let Err(reason) = self.check_schema(schemas.as_ref(), &mut event) {
+            if let Err(reason) = seal(&keys, stream, &mut event) {
                 prepared.refused.get_or_insert(refused(reason));
             }
             prepared.events.push(self.finish(event).map_err(refused)?);
         }
         Ok(prepared)
+    }
+
+    /// The keys of the subjects. New ones are durable.
+    fn keys<'a>(&self, subjects: &'a [Box<str>], wanted: Wanted) -> Result<Keys<'a>, Refused> {
+        if subjects.is_empty() {
+            return Ok(Keys::new());
+        }
+        let keys = self.keys.keys(subjects.iter().map(|subject| &**subject), wanted);
+        keys.map_err(|error| {
+            let source = match error {
+                SubjectKeysError::TooMany { subjects_max } => {
+                    Reason::TooManySubjects { subjects_max }
+                }
+                error => {
+                    tracing::error!(%error, "no key for the data of a subject");
+                    Reason::Seal
+                }
+            };
+            Refused { index: 0, source }
+        })
     }
 
     /// Checks the data against its schema, where its type has one, and notes the version.
@@ -112,6 +157,31 @@ impl Preparing {
             return Err(Reason::TooLarge { bytes, bytes_max });
         }
         Ok(NewEvent { id, event_type, tags: tags.into(), content })
+    }
+}
+
+type Keys<'a> = BTreeMap<&'a str, SubjectKey>;
+
+/// Seals an event that has a data subject. Where that cannot be, nothing is left of what had to be sealed.
+fn seal(keys: &Keys<'_>, stream: &StreamName, event: &mut CloudEvent<'_>) -> Result<(), Reason> {
+    let CloudEvent { id, event_type, tags, content } = event;
+    let Some(subject) = content.data_subject.as_deref() else { return Ok(()) };
+    let key = keys.get(subject);
+    let bound = Bound { id: *id, stream, event_type, tags };
+    let whole = std::mem::take(content);
+    match key {
+        Some(SubjectKey::Live(key)) => {
+            *content = subjects::seal(key, bound, whole).map_err(|_| Reason::Seal)?;
+            Ok(())
+        }
+        Some(SubjectKey::Erased) => {
+            *content = whole.split().0;
+            Err(Reason::SubjectErased)
+        }
+        None => {
+            *content = whole.split().0;
+            Err(Reason::Seal)
+        }
     }
 }
 

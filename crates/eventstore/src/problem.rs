@@ -46,6 +46,15 @@ pub const INVALID_SCHEMA: ProblemType = ProblemType::new(422, "invalid-schema", 
 /// There are as many schemas, or versions of this one, as the limits allow.
 pub const TOO_MANY_SCHEMAS: ProblemType =
     ProblemType::new(409, "too-many-schemas", "Too many schemas");
+/// The data subject of an event, or of a request, is erased.
+pub const SUBJECT_ERASED: ProblemType =
+    ProblemType::new(409, "subject-erased", "Data subject erased");
+/// There are as many data subjects as the limit allows.
+pub const TOO_MANY_SUBJECTS: ProblemType =
+    ProblemType::new(409, "too-many-subjects", "Too many data subjects");
+/// No event was ever marked with this data subject, and it is not erased.
+pub const SUBJECT_NOT_FOUND: ProblemType =
+    ProblemType::new(404, "subject-not-found", "Data subject not found");
 /// One event is larger than the limit.
 pub const EVENT_TOO_LARGE: ProblemType =
     ProblemType::new(413, "event-too-large", "Event too large");
@@ -99,6 +108,9 @@ pub const ALL: &[ProblemType] = &[
     SCHEMA_MISMATCH,
     INVALID_SCHEMA,
     TOO_MANY_SCHEMAS,
+    SUBJECT_ERASED,
+    TOO_MANY_SUBJECTS,
+    SUBJECT_NOT_FOUND,
     STREAM_NOT_FOUND,
     DOCUMENT_NOT_FOUND,
     EVENT_ID_REUSED,
@@ -237,7 +249,26 @@ pub(crate) fn from_refused(refused: &Refused) -> Problem {
             .with("pointer", source.pointer.as_str())
             .with("keyword", source.keyword.as_deref())
             .with("version", version.0),
+        Reason::SubjectErased => Problem::new(&SUBJECT_ERASED)
+            .detail("nothing more is recorded of a data subject that is erased")
+            .with("index", index),
+        Reason::TooManySubjects { subjects_max } => Problem::new(&TOO_MANY_SUBJECTS)
+            .detail(refused.source.to_string())
+            .with("limit", *subjects_max),
+        Reason::Seal => Problem::new(&problems::INTERNAL),
     }
+}
+
+pub(crate) fn subject_not_found(subject: &str) -> Problem {
+    Problem::new(&SUBJECT_NOT_FOUND)
+        .detail("no event was marked with this data subject")
+        .with("subject", subject)
+}
+
+/// A key that was not destroyed, or not found: for the log of the role.
+pub(crate) fn from_subject_keys_error(error: &crate::subjects::SubjectKeysError) -> Problem {
+    tracing::error!(%error, "failed to use the keys of data subjects");
+    Problem::new(&problems::INTERNAL)
 }
 
 /// A definition that its owner has to change.

@@ -1,11 +1,18 @@
 //! The role as a component: made from a configuration and what it depends on, then run until it is told to drain.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use axum::{Extension, Router};
 use lombard_chassis::{CancellationToken, Health, Metrics};
 use lombard_engine::{Engine, Handle, StartError, StateAt, StoppedError};
-use lombard_log::SharedLog;
+use lombard_log::{
+    SharedLog,
+    disk::{Real, SharedDisk},
+};
 use lombard_token::Verifier;
 use tokio::sync::Semaphore;
 
@@ -25,6 +32,7 @@ use crate::{
     rest,
     schema::Schemas,
     showing::Showing,
+    subjects::{KeyFileError, MasterKey, MasterKeyError, SubjectKeys},
 };
 
 /// What the role is given.
@@ -33,6 +41,8 @@ pub struct Deps {
     pub log: SharedLog,
     /// Where the role keeps its index of the log. It can be deleted while the role does not run.
     pub index_directory: PathBuf,
+    /// Where the role keeps the keys of data subjects. What is sealed with them is lost without it.
+    pub subjects_directory: PathBuf,
     /// Where the role keeps its consumer groups.
     pub groups: GroupsLog,
     /// Verifies tokens that are issued for this role.
@@ -74,6 +84,12 @@ pub enum NewError {
     /// What is kept beside the events could not be read.
     #[error("failed to read the documents of the event store")]
     Documents(#[from] DocumentsError),
+    /// The keys of data subjects cannot be used.
+    #[error("failed to open the keys of data subjects")]
+    SubjectKeys(#[from] KeyFileError),
+    /// The key that wraps them cannot be used.
+    #[error("failed to open the master key of the event store")]
+    MasterKey(#[from] MasterKeyError),
     /// The log could not be replayed.
     #[error("failed to start the event store")]
     Start(#[from] StartError),
@@ -86,7 +102,8 @@ impl EventStore {
         if !mistakes.is_empty() {
             return Err(NewError::Config { mistakes });
         }
-        let Deps { log, index_directory, groups, verifier, health, metrics } = deps;
+        let Deps { log, index_directory, subjects_directory, groups, verifier, health, metrics } =
+            deps;
         let (index, position) =
             EventIndex::open(&index_directory, &log, config.index_memory_events)?;
         let schemas = Schemas::new(log.durable(), config.schema_validators_max);
@@ -100,14 +117,18 @@ impl EventStore {
             EventCodec,
             config.engine_limits(),
         )?;
+        // All of the log is in the index now.
+        let keys = open_keys(&config, &subjects_directory)?;
+        documents::erase_subjects(&keys, &index, &log)?;
         let registry = metrics;
-        let metrics = EventStoreMetrics::register(&registry, writer.clone(), index.clone());
+        let metrics =
+            EventStoreMetrics::register(&registry, writer.clone(), index.clone(), keys.clone());
         let feed = live::start(Arc::clone(&log))?;
         let reader = Reader { index, log };
         let subscriptions = Arc::new(Semaphore::new(config.subscriptions_max));
         let drain = CancellationToken::new();
-        let preparing = Preparing::new(&config, schemas.clone());
-        let showing = Showing::new(schemas.clone());
+        let preparing = Preparing::new(&config, schemas.clone(), keys.clone());
+        let showing = Showing::new(schemas.clone(), keys.clone());
         let config = Arc::new(config);
         let parts = Parts {
             writer: writer.clone(),
@@ -122,6 +143,7 @@ impl EventStore {
             writer,
             reader,
             schemas,
+            keys,
             preparing,
             showing,
             feed,
@@ -174,6 +196,18 @@ impl EventStore {
             () = drain.cancelled() => Ok(()),
         }
     }
+}
+
+/// Opens the keys of data subjects in a directory. Blocks.
+fn open_keys(config: &Config, directory: &Path) -> Result<SubjectKeys, NewError> {
+    let disk: SharedDisk = Arc::new(Real);
+    disk.create_directory(directory).map_err(KeyFileError::from)?;
+    let own = directory.join("master.key");
+    let path = config.subject_master_key_file.as_deref().unwrap_or(&own);
+    let may_make = !SubjectKeys::are_in(&disk, directory)?;
+    let master = MasterKey::read_or_create(path, may_make)?;
+    let limits = (config.subjects_max, config.subject_keys_cached_max);
+    Ok(SubjectKeys::open(disk, directory, master, limits)?)
 }
 
 /// Tells what is in the way of the index. Never ends: without it, the index grows in memory.

@@ -3,13 +3,14 @@
 use std::{borrow::Cow, collections::BTreeMap, str::FromStr};
 
 use lombard_engine::DecodeError;
-use lombard_eventstore_core::{EventType, Evidence, NewEvent, Placed};
+use lombard_eventstore_core::{Content, EventType, Evidence, NewEvent, Placed};
 
 use crate::{
-    cloud_event::{Data, EventContent},
+    cloud_event::{Data, EventContent, Extension},
     codec::{self, Recorded},
     query::Stored,
     schema::{DataSchema, SchemaVersion, Schemas},
+    subjects::{self, Bound, DATA_SUBJECT, Opened, REDACTED, SubjectKeys},
 };
 
 /// An event as a reader sees it.
@@ -60,13 +61,14 @@ pub(crate) struct ParseDataVersionError;
 #[derive(Clone, Debug)]
 pub(crate) struct Showing {
     schemas: Schemas,
+    keys: SubjectKeys,
     data_version: DataVersion,
 }
 
 impl Showing {
     /// Shows data in its newest form.
-    pub(crate) fn new(schemas: Schemas) -> Self {
-        Self { schemas, data_version: DataVersion::default() }
+    pub(crate) fn new(schemas: Schemas, keys: SubjectKeys) -> Self {
+        Self { schemas, keys, data_version: DataVersion::default() }
     }
 
     /// Shows data in another form.
@@ -75,7 +77,7 @@ impl Showing {
         Self { data_version, ..self.clone() }
     }
 
-    /// While this stays the same, an event is shown in the same way; `None` where only some readers see it so.
+    /// While this stays the same, an event that is not sealed is shown in the same way; `None` where only some readers see it so.
     pub(crate) fn epoch(&self) -> Option<u64> {
         (self.data_version == DataVersion::Newest).then(|| self.schemas.epoch())
     }
@@ -84,23 +86,40 @@ impl Showing {
     pub(crate) fn show<'a>(&self, stored: Stored<'a>) -> Result<Shown<'a>, DecodeError> {
         let Stored { placed, recorded, evidence } = stored;
         let mut content = codec::decode_content(&placed.event.content)?;
+        let opened = subjects::open(&self.keys, bound(&placed), &mut content)?;
+        if let Some(subject) = content.data_subject.take() {
+            content.extensions.insert(DATA_SUBJECT.into(), Extension::Text(subject));
+        }
+        if matches!(opened, Opened::Erased) {
+            content.extensions.insert(REDACTED.into(), Extension::Boolean(true));
+        }
         self.bring_forward(&placed.event.event_type, &mut content);
         Ok(Shown { placed, recorded, evidence, content })
     }
 
     /// Whether an event that is recorded and one that is appended again have the same content. What the store added
-    /// does not count: a retry may meet a newer schema than the first try.
-    #[expect(clippy::unused_self, reason = "what is stored may not be readable by itself")]
+    /// does not count: a retry may meet a newer schema than the first try. Of an event whose subject is erased only what is
+    /// not sealed can be compared.
     pub(crate) fn is_same(&self, recorded: &Placed<'_>, asked: &NewEvent) -> bool {
+        let bound = bound(recorded);
         let (recorded, asked) = (&recorded.event.content, &asked.content);
         recorded == asked
-            || match (codec::decode_content(recorded), codec::decode_content(asked)) {
-                (Ok(recorded), Ok(asked)) => {
-                    let plain = |content| EventContent { schema_version: None, ..content };
-                    plain(recorded) == plain(asked)
-                }
+            || match (self.comparable(recorded, bound), self.comparable(asked, bound)) {
+                (Some((recorded, Opened::Erased)), Some((asked, _))) => recorded == asked.split().0,
+                (Some((recorded, _)), Some((asked, _))) => recorded == asked,
                 _ => false,
             }
+    }
+
+    /// A content opened and without what the store added; both events that are compared stand in the same place.
+    fn comparable<'a>(
+        &self,
+        content: &'a Content,
+        bound: Bound<'_>,
+    ) -> Option<(EventContent<'a>, Opened)> {
+        let mut content = codec::decode_content(content).ok()?;
+        let opened = subjects::open(&self.keys, bound, &mut content).ok()?;
+        Some((EventContent { schema_version: None, ..content }, opened))
     }
 
     /// Brings data into the wanted version of its schema, and says which that is.
@@ -127,6 +146,12 @@ impl Showing {
             content.data_schema = Some(Cow::Owned(uri));
         }
     }
+}
+
+fn bound<'a>(placed: &Placed<'a>) -> Bound<'a> {
+    let event = placed.event;
+    let (event_type, tags) = (&event.event_type, &event.tags);
+    Bound { id: event.id, stream: placed.stream, event_type, tags }
 }
 
 #[cfg(test)]

@@ -310,6 +310,7 @@ impl Start {
         let deps = lombard_eventstore::Deps {
             log,
             index_directory: self.directory.role(self.role).join("index"),
+            subjects_directory: self.directory.role(self.role).join("subjects"),
             groups: self.groups()?,
             verifier: verifier.clone(),
             health: self.health.clone(),

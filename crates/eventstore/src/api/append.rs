@@ -99,7 +99,7 @@ impl Api {
         let mut parts = Vec::with_capacity(streams.len());
         let mut first_refused = None;
         for StreamDraft { stream, expected, events } in streams {
-            let prepared = self.preparing.prepare(events);
+            let prepared = self.preparing.prepare(&stream, events);
             let Prepared { events, refused } =
                 prepared.map_err(|refused| problem::from_refused(&refused))?;
             first_refused = first_refused.or(refused);

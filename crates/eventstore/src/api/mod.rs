@@ -8,6 +8,7 @@
 mod append;
 mod documents;
 mod schemas;
+mod subjects;
 
 use std::sync::Arc;
 
@@ -20,11 +21,12 @@ pub(crate) use self::{
     append::{Draft, Outcome, Ready, StreamDraft},
     documents::Stored,
     schemas::SchemaStored,
+    subjects::SubjectState,
 };
 use crate::{
     Config, groups::ConsumerGroups, index::Chunk, live::Live, machine::EventStoreMachine,
     metrics::EventStoreMetrics, prepare::Preparing, problem, query::Reader, schema::Schemas,
-    showing::Showing,
+    showing::Showing, subjects::SubjectKeys,
 };
 
 /// What the edges share. Cheap to clone.
@@ -33,6 +35,7 @@ pub(crate) struct Api {
     pub(crate) writer: Handle<EventStoreMachine>,
     pub(crate) reader: Reader,
     pub(crate) schemas: Schemas,
+    pub(crate) keys: SubjectKeys,
     pub(crate) preparing: Preparing,
     pub(crate) showing: Showing,
     pub(crate) feed: Feed<Live>,

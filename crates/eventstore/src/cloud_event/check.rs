@@ -1,6 +1,7 @@
 //! What an event must be like, in whatever form it came.
 
 use super::{CloudEvent, EventContent, Extension, TAGS, attribute, is_own_attribute};
+use crate::subjects::{DATA_SUBJECT, SUBJECT_BYTES_MAX, is_subject};
 
 /// What one event may hold.
 #[derive(Clone, Copy, Debug)]
@@ -23,10 +24,11 @@ pub(crate) fn invalid(attribute: &str, reason: impl Into<String>) -> InvalidEven
     InvalidEvent { attribute: attribute.to_owned(), reason: reason.into() }
 }
 
-/// Checks the values of an event, and puts its tags in order.
+/// Checks the values of an event, puts its tags in order, and finds its data subject among the extension attributes.
 pub(crate) fn check(event: &mut CloudEvent<'_>, limits: Limits) -> Result<(), InvalidEvent> {
     check_length("type", event.event_type.as_str(), limits)?;
     check_content(&event.content, limits)?;
+    find_subject(&mut event.content)?;
     let tags = &mut event.tags;
     let bytes = tags.iter().map(|tag| tag.as_str().len() + 1).sum::<usize>().saturating_sub(1);
     check_bytes(TAGS, bytes, limits)?;
@@ -36,6 +38,18 @@ pub(crate) fn check(event: &mut CloudEvent<'_>, limits: Limits) -> Result<(), In
     if count > count_max {
         return Err(invalid(TAGS, format!("{count} are over the limit of {count_max}")));
     }
+    Ok(())
+}
+
+fn find_subject(content: &mut EventContent<'_>) -> Result<(), InvalidEvent> {
+    content.data_subject = match content.extensions.remove(DATA_SUBJECT) {
+        None => None,
+        Some(Extension::Text(subject)) if is_subject(&subject) => Some(subject),
+        Some(_) => {
+            let reason = format!("must be a string of 1 to {SUBJECT_BYTES_MAX} bytes");
+            return Err(invalid(DATA_SUBJECT, reason));
+        }
+    };
     Ok(())
 }
 

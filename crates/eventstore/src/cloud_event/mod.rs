@@ -48,6 +48,31 @@ pub(crate) struct EventContent<'a> {
     pub(crate) data: Data<'a>,
     /// The version of the type's schema that the data was checked against.
     pub(crate) schema_version: Option<u32>,
+    /// Whose data it holds: it is [sealed](crate::subjects) with that subject's key.
+    pub(crate) data_subject: Option<Cow<'a, str>>,
+    /// The data, `subject` and the extension attributes, where they are sealed.
+    pub(crate) sealed: Option<Cow<'a, [u8]>>,
+}
+
+impl<'a> EventContent<'a> {
+    /// What stays readable, and what is sealed of an event with a data subject.
+    pub(crate) fn split(self) -> (Self, Self) {
+        let Self { subject, extensions, data, .. } = self;
+        let hidden = Self { subject, extensions, data, ..Self::default() };
+        let clear = Self {
+            subject: None,
+            extensions: BTreeMap::new(),
+            data: Data::None,
+            source: self.source,
+            time: self.time,
+            data_content_type: self.data_content_type,
+            data_schema: self.data_schema,
+            schema_version: self.schema_version,
+            data_subject: self.data_subject,
+            sealed: None,
+        };
+        (clear, hidden)
+    }
 }
 
 /// The value of an extension attribute.
@@ -56,6 +81,16 @@ pub(crate) enum Extension<'a> {
     Text(Cow<'a, str>),
     Integer(i32),
     Boolean(bool),
+}
+
+impl Extension<'_> {
+    pub(crate) fn into_owned(self) -> Extension<'static> {
+        match self {
+            Self::Text(text) => Extension::Text(text.into_owned().into()),
+            Self::Integer(number) => Extension::Integer(number),
+            Self::Boolean(is_true) => Extension::Boolean(is_true),
+        }
+    }
 }
 
 /// What the event carries.

@@ -9,9 +9,13 @@
 //!    4 text   datacontenttype     9 name, 4 bytes   extension attribute, a little endian integer
 //!    5 text   dataschema         10 name, 1 byte    extension attribute, a boolean
 //!   11 number the version of the type's schema that the data was checked against, from 1
+//!   12 text   datasubject: whose key the next is sealed with
+//!   13 slice  instead of 2 and 6 to 10, which it holds encrypted: 12 bytes nonce, the parts, 16 bytes tag (AES-256-GCM)
 //! ```
 //!
 //! Parts stand in the order of these numbers, extension attributes by name: equal events have equal bytes.
+
+use std::borrow::Cow;
 
 use lombard_engine::DecodeError;
 use lombard_eventstore_core::Content;
@@ -32,14 +36,48 @@ const EXTENSION_TEXT: u8 = 8;
 const EXTENSION_INTEGER: u8 = 9;
 const EXTENSION_BOOLEAN: u8 = 10;
 const SCHEMA_VERSION: u8 = 11;
+const DATA_SUBJECT: u8 = 12;
+const SEALED: u8 = 13;
 
 pub(crate) fn encode(content: &EventContent<'_>) -> Content {
-    let EventContent { source, subject, time, data_content_type, data_schema, .. } = content;
     let mut bytes = Vec::with_capacity(size_hint(content));
     let mut out = Writer(&mut bytes);
     out.byte(VERSION);
     out.byte(SOURCE);
-    out.text(source);
+    out.text(&content.source);
+    write_parts(content, &mut out);
+    Content(bytes.into())
+}
+
+/// The parts that are sealed, without the others.
+pub(crate) fn encode_hidden(hidden: &EventContent<'_>) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(size_hint(hidden));
+    write_parts(hidden, &mut Writer(&mut bytes));
+    bytes
+}
+
+/// Puts what was sealed back into a content.
+pub(crate) fn decode_hidden(
+    plain: &[u8],
+    content: &mut EventContent<'_>,
+) -> Result<(), DecodeError> {
+    let mut hidden = EventContent::default();
+    read_parts(Reader(plain), &mut hidden)?;
+    content.subject = hidden.subject.map(|text| text.into_owned().into());
+    let owned = |(name, value): (Cow<'_, str>, Extension<'_>)| {
+        (name.into_owned().into(), value.into_owned())
+    };
+    content.extensions = hidden.extensions.into_iter().map(owned).collect();
+    content.data = match hidden.data {
+        Data::None => Data::None,
+        Data::Json(text) => Data::Json(text.into_owned().into()),
+        Data::Binary(data) => Data::Binary(data.into_owned().into()),
+    };
+    Ok(())
+}
+
+fn write_parts(content: &EventContent<'_>, out: &mut Writer<'_>) {
+    let EventContent { subject, time, data_content_type, data_schema, .. } = content;
     for (part, text) in [
         (SUBJECT, subject),
         (TIME, time),
@@ -63,13 +101,20 @@ pub(crate) fn encode(content: &EventContent<'_>) -> Content {
         }
     }
     for (name, value) in &content.extensions {
-        write_extension(name, value, &mut out);
+        write_extension(name, value, out);
     }
     if let Some(version) = content.schema_version {
         out.byte(SCHEMA_VERSION);
         out.number(version.into());
     }
-    Content(bytes.into())
+    if let Some(subject) = &content.data_subject {
+        out.byte(DATA_SUBJECT);
+        out.text(subject);
+    }
+    if let Some(sealed) = &content.sealed {
+        out.byte(SEALED);
+        out.slice(sealed);
+    }
 }
 
 /// About as many bytes as it takes, so that the buffer seldom has to grow.
@@ -82,7 +127,12 @@ fn size_hint(content: &EventContent<'_>) -> usize {
         Data::Json(text) => text.len(),
         Data::Binary(data) => data.len(),
     };
-    source.len() + data + attributes.map(|text| text.len() + EACH).sum::<usize>() + 2 * EACH
+    let sealed = content.sealed.as_ref().map_or(0, |sealed| sealed.len());
+    source.len()
+        + sealed
+        + data
+        + attributes.map(|text| text.len() + EACH).sum::<usize>()
+        + 2 * EACH
 }
 
 fn write_extension(name: &str, value: &Extension<'_>, out: &mut Writer<'_>) {
@@ -111,6 +161,14 @@ pub(crate) fn decode(content: &Content) -> Result<EventContent<'_>, DecodeError>
         return Err(DecodeError("unknown version of an event's content"));
     }
     let mut content = EventContent::default();
+    read_parts(bytes, &mut content)?;
+    Ok(content)
+}
+
+fn read_parts<'a>(
+    mut bytes: Reader<'a>,
+    content: &mut EventContent<'a>,
+) -> Result<(), DecodeError> {
     while !bytes.0.is_empty() {
         match bytes.byte()? {
             SOURCE => content.source = bytes.text()?.into(),
@@ -138,8 +196,10 @@ pub(crate) fn decode(content: &Content) -> Result<EventContent<'_>, DecodeError>
                 let version = version.map_err(|_| DecodeError("a schema version is over 32 bits"));
                 content.schema_version = Some(version?);
             }
+            DATA_SUBJECT => content.data_subject = Some(bytes.text()?.into()),
+            SEALED => content.sealed = Some(bytes.slice()?.into()),
             _ => return Err(DecodeError("unknown part of an event's content")),
         }
     }
-    Ok(content)
+    Ok(())
 }

@@ -30,7 +30,9 @@ pub(crate) mod bytes;
 mod content;
 mod frame;
 
-pub(crate) use content::{decode as decode_content, encode as encode_content};
+pub(crate) use content::{
+    decode as decode_content, decode_hidden, encode as encode_content, encode_hidden,
+};
 pub(crate) use frame::{Recorded, StoredRecord, decode_record};
 
 use bytes::{Reader, Writer};

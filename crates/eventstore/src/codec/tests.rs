@@ -92,6 +92,8 @@ fn golden_bytes_of_content() {
         ]),
         data: Data::Json("{}".into()),
         schema_version: Some(300),
+        data_subject: Some("d".into()),
+        sealed: Some(vec![9, 8].into()),
     };
     let expected = [
         &[1][..],
@@ -106,6 +108,8 @@ fn golden_bytes_of_content() {
         &[9, 1, b'i', 0xfe, 0xff, 0xff, 0xff],
         &[10, 1, b't', 1],
         &[11, 0xac, 0x02],
+        &[12, 1, b'd'],
+        &[13, 2, 9, 8],
     ]
     .concat();
     let encoded = encode_content(&content);

@@ -96,6 +96,7 @@ fn event(sent: &proto::NewEvent, known: Option<EventType>) -> Result<CloudEvent<
         extensions: extensions(&sent.extensions)?,
         data: data(sent.data.as_ref())?,
         schema_version: sent.schema_version,
+        ..EventContent::default()
     };
     Ok(CloudEvent { id, event_type, tags, content })
 }

@@ -49,6 +49,8 @@ const APPEND: &[ProblemType] = &[
     problem::CONDITION_FAILED,
     problem::CONDITION_TOO_COSTLY,
     problem::SCHEMA_MISMATCH,
+    problem::SUBJECT_ERASED,
+    problem::TOO_MANY_SUBJECTS,
 ];
 /// What storing a document may answer.
 const PUT: &[ProblemType] = &[
@@ -275,5 +277,33 @@ pub(super) const ALL: &[Operation] = &[
             problem::DOCUMENT_TOO_LARGE,
             problem::WRONG_DOCUMENT_REVISION,
         ],
+    },
+    Operation {
+        method: "get",
+        path: "/subjects/{subject}",
+        id: "getSubject",
+        summary: "Whether a data subject is erased",
+        scope: "events:erase:SUBJECT",
+        query: &[],
+        headers: &[],
+        body: &[],
+        status: 200,
+        answer: "What is known of it",
+        content: &[(JSON, "Subject")],
+        problems: &[problem::SUBJECT_NOT_FOUND],
+    },
+    Operation {
+        method: "delete",
+        path: "/subjects/{subject}",
+        id: "eraseSubject",
+        summary: "Destroys the key that a data subject's events are sealed with",
+        scope: "events:erase:SUBJECT",
+        query: &[],
+        headers: &[],
+        body: &[],
+        status: 200,
+        answer: "It is erased, now or before",
+        content: &[(JSON, "Subject")],
+        problems: &[problems::DISK_FULL, problems::OUTCOME_UNKNOWN],
     },
 ];

@@ -73,6 +73,10 @@ pub(super) fn all() -> Value {
                 "log_position": decimal, "recorded_at": time, "schema": true, "upcast": { "type": "array" },
             })),
         ] },
+        "Subject": object(json!({
+            "subject": text, "state": { "enum": ["active", "erased"] },
+            "log_position": { "type": ["string", "null"] }, "erased_at": { "type": ["string", "null"] },
+        })),
         "SchemaPage": object(json!({ "items": list("SchemaSummary"), "next": next })),
         "GroupSettings": object(json!({
             "prefix?": { "type": ["string", "null"] },

@@ -16,6 +16,7 @@ mod precondition;
 mod schemas;
 mod selection;
 mod streams;
+mod subjects;
 mod subscribe;
 
 #[cfg(fuzzing)]
@@ -49,6 +50,7 @@ pub(crate) fn router(api: Api) -> Router {
         .merge(groups::router())
         .route("/schemas", get(schemas::list))
         .route("/schemas/{type}", get(schemas::read).put(schemas::put))
+        .route("/subjects/{subject}", get(subjects::read).delete(subjects::erase))
         .with_state(api);
     Router::new().nest("/v1/eventstore", routes).layer(Extension(body_limit))
 }

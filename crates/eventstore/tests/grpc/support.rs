@@ -53,6 +53,7 @@ impl TestServer {
         let deps = Deps {
             log: Arc::new(MemoryLog::new()),
             index_directory: index.path().join("index"),
+            subjects_directory: index.path().join("subjects"),
             groups: GroupsLog::in_memory(),
             verifier: verifier.clone(),
             health: health.clone(),

@@ -52,6 +52,7 @@ impl Server {
         let deps = Deps {
             log: Arc::new(MemoryLog::new()),
             index_directory: index.path().join("index"),
+            subjects_directory: index.path().join("subjects"),
             groups: GroupsLog::in_memory(),
             verifier: verifier.clone(),
             health: health.clone(),

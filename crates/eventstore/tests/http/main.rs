@@ -7,5 +7,6 @@ mod good_requests;
 mod groups;
 mod limits;
 mod schemas;
+mod subjects;
 mod subscriptions;
 mod support;

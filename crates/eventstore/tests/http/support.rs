@@ -27,7 +27,8 @@ pub(crate) struct TestStore {
     _store: EventStore,
     pub(crate) metrics: Metrics,
     key: Arc<SigningKey>,
-    _index: tempfile::TempDir,
+    /// Where the index and the keys are.
+    pub(crate) place: Arc<tempfile::TempDir>,
 }
 
 struct Keys(Arc<SigningKey>);
@@ -89,12 +90,21 @@ impl TestStore {
     }
 
     pub(crate) fn on(config: Config, log: SharedLog, memory: MemoryLog) -> Self {
+        Self::at(config, log, memory, Arc::new(tempfile::tempdir().unwrap()))
+    }
+
+    pub(crate) fn at(
+        config: Config,
+        log: SharedLog,
+        memory: MemoryLog,
+        index: Arc<tempfile::TempDir>,
+    ) -> Self {
         let key = Arc::new(SigningKey::generate().unwrap());
         let metrics = Metrics::new("eventstore");
-        let index = tempfile::tempdir().unwrap();
         let deps = Deps {
             log: Arc::clone(&log),
             index_directory: index.path().join("index"),
+            subjects_directory: index.path().join("subjects"),
             groups: GroupsLog::in_memory(),
             verifier: Verifier::new(ISSUER, AUDIENCE, Arc::new(Keys(Arc::clone(&key)))),
             health: Health::starting(),
@@ -106,7 +116,7 @@ impl TestStore {
             .fallback(extract::not_found)
             .method_not_allowed_fallback(extract::method_not_allowed)
             .layer(middleware::from_fn(context::layer));
-        Self { router, log, memory, metrics, key, _store: store, _index: index }
+        Self { router, log, memory, metrics, key, _store: store, place: index }
     }
 
     pub(crate) fn token(&self, scope: &str) -> String {
