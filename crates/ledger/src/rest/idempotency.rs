@@ -90,6 +90,15 @@ impl InProgress {
         Ok(Held { all: self.clone(), id })
     }
 
+    /// The same, where the id is made of a key: an id that the client has chosen is no key's.
+    pub(super) fn hold_unless(
+        &self,
+        is_chosen: bool,
+        id: TransferId,
+    ) -> Result<Option<Held>, Problem> {
+        if is_chosen { Ok(None) } else { self.hold(id).map(Some) }
+    }
+
     fn ids(&self) -> MutexGuard<'_, BTreeSet<TransferId>> {
         // Nothing that holds the lock can panic.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)

@@ -52,6 +52,7 @@ pub(crate) async fn create_batch(
         let expected = format!("must be 1 to {count_max} sets, and are {count}");
         return Err(problem::invalid_field("sets", expected));
     }
+    let _held = api.in_progress.hold(key.transfer_id(caller.client_id()))?;
     let mut asked = Vec::with_capacity(count);
     for (number, set) in body.sets.iter().enumerate() {
         let id = match set.chosen_id()? {
@@ -61,7 +62,6 @@ pub(crate) async fn create_batch(
         let set = set.ask(&api, &caller, id).await;
         asked.push(set.map_err(|problem| problem.with("set", number))?);
     }
-    let _held = api.in_progress.hold(key.transfer_id(caller.client_id()))?;
     let evidence = evidence::of(&caller, context, Some(key));
     let ended = api.submit_sets(&asked, evidence, trying.dry_run).await;
     let ended = ended.map_err(problem::from_submit_error)?;

@@ -20,7 +20,7 @@ use super::{
     answer::{self as answers, Answer},
     authority::Caller,
     evidence,
-    idempotency::IdempotencyKey,
+    idempotency::{Held, IdempotencyKey},
     metadata, unexpected_reply,
 };
 use crate::problem;
@@ -59,8 +59,10 @@ pub(super) async fn create(
     caller.write_anything()?;
     let chosen_id = body.chosen_id()?;
     let id = chosen_id.unwrap_or_else(|| key.transfer_id(caller.client_id()));
+    // Before anything is looked up: that waits for the writer, and who is told to wait must not be kept waiting.
+    let held = api.in_progress.hold_unless(chosen_id.is_some(), id)?;
     let asked = body.ask(&api, &caller, id).await?;
-    let request = Request { caller: &caller, context, key, is_id_from_key: chosen_id.is_none() };
+    let request = Request { caller: &caller, context, key, held };
     request.carry_out(&api, asked, trying.dry_run).await
 }
 
@@ -69,7 +71,8 @@ struct Request<'a> {
     caller: &'a Caller,
     context: Context,
     key: IdempotencyKey,
-    is_id_from_key: bool,
+    /// Where the set's id is made of the key.
+    held: Option<Held>,
 }
 
 impl Request<'_> {
@@ -79,15 +82,14 @@ impl Request<'_> {
         asked: Asked,
         is_dry_run: bool,
     ) -> Result<Response, Problem> {
-        let Self { caller, context, key, is_id_from_key } = self;
-        let _held = if is_id_from_key { Some(api.in_progress.hold(asked.id)?) } else { None };
+        let Self { caller, context, key, held } = self;
         let is_one = asked.transfers.len() == 1;
         let evidence = evidence::of(caller, context, Some(key));
         match api.submit_set(asked, evidence, is_dry_run).await? {
             Ended::Stored(stored) => answer(api, caller, &stored).await,
             Ended::Rejected { transfer, rejection, position } => {
                 let problem = rejected(transfer, rejection, is_one);
-                if is_id_from_key && problem.kind() == &problem::TRANSFER_EXISTS {
+                if held.is_some() && problem.kind() == &problem::TRANSFER_EXISTS {
                     let reused = Problem::new(&problem::IDEMPOTENCY_KEY_REUSED)
                         .detail("this Idempotency-Key was used for another transfer; a retry must repeat it unchanged")
                         .with("result", rejection.name());

@@ -138,6 +138,7 @@ impl About {
             .transpose()
             .map_err(|error| problem::invalid_field("id", error))?;
         let id = chosen_id.unwrap_or_else(|| key.transfer_id(caller.client_id()));
+        let held = api.in_progress.hold_unless(chosen_id.is_some(), id)?;
         let mut note = note(api, self.metadata.as_deref(), self.external_id.as_deref())?;
         let facts = other.set()?.recorded;
         let transfers = self.transfers(api, id, kind, facts).await?;
@@ -145,7 +146,7 @@ impl About {
             note.reversed = facts.into();
         }
         let asked = Asked { id, transfers, note };
-        let request = Request { caller, context, key, is_id_from_key: chosen_id.is_none() };
+        let request = Request { caller, context, key, held };
         request.carry_out(api, asked, is_dry_run).await
     }
 
