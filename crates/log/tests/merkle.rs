@@ -53,6 +53,25 @@ fn sync(disk: &SharedDisk) {
     }
 }
 
+/// Whoever waited for no record was told at once that the tree covers it, before there was a tree: the first checkpoint
+/// of an empty log then failed, and was tried again after a whole interval.
+#[test]
+fn no_size_is_told_before_there_is_a_tree() {
+    let disk: SharedDisk = Arc::new(Simulated::new(1));
+    disk.create_directory(Path::new("/log")).unwrap();
+    let log: SharedLog = Arc::new(MemoryLog::new());
+    let (follower, following) =
+        MerkleFollower::unthreaded(disk, Path::new("/log"), Arc::clone(&log));
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    runtime.block_on(async {
+        assert_eq!(poll_immediate(follower.wait_for(0)).await, None, "nobody has followed yet");
+        let mut following = std::pin::pin!(following);
+        assert_eq!(poll_immediate(following.as_mut()).await, None, "it follows for ever");
+        assert_eq!(poll_immediate(follower.wait_for(0)).await, Some(Ok(())));
+        assert_eq!(follower.root(0), Ok(TreeHash::empty()));
+    });
+}
+
 /// Found by the simulation of the event store: a full disk ended the tree until the next start, while the log itself took
 /// records again as soon as there was space.
 #[test]

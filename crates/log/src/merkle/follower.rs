@@ -75,7 +75,8 @@ struct Shared {
 /// A tree that follows a log. Dropping it ends its thread.
 pub struct MerkleFollower {
     shared: Arc<Shared>,
-    size: watch::Receiver<u64>,
+    /// None until the tree is loaded.
+    size: watch::Receiver<Option<u64>>,
     stop: watch::Sender<bool>,
     /// None where somebody else follows.
     thread: Option<JoinHandle<()>>,
@@ -115,7 +116,7 @@ impl MerkleFollower {
         directory: &Path,
         log: SharedLog,
     ) -> (Self, impl Future<Output = ()> + Send + 'static) {
-        let (size_sender, size) = watch::channel(0);
+        let (size_sender, size) = watch::channel(None);
         let (stop, stopped) = watch::channel(false);
         let shared = Arc::new(Shared { log, tree: RwLock::new(None), failure: RwLock::new(None) });
         let (following, directory) = (Arc::clone(&shared), directory.to_owned());
@@ -145,13 +146,13 @@ impl MerkleFollower {
 
     /// How many records the tree covers.
     pub fn size(&self) -> u64 {
-        *self.size.borrow()
+        self.size.borrow().unwrap_or_default()
     }
 
-    /// Waits until the tree covers this many records. Cancel safe.
+    /// Waits until the tree is loaded and covers this many records. Cancel safe.
     pub async fn wait_for(&self, asked: u64) -> Result<(), MerkleError> {
         let mut size = self.size.clone();
-        match size.wait_for(|&size| size >= asked).await {
+        match size.wait_for(|size| size.is_some_and(|size| size >= asked)).await {
             Ok(_) => Ok(()),
             Err(_) => Err(self.shared.failure.read().clone().unwrap_or(MerkleError::Closed)),
         }
@@ -209,7 +210,7 @@ impl Shared {
         &self,
         disk: &dyn Disk,
         directory: &Path,
-        size: &watch::Sender<u64>,
+        size: &watch::Sender<Option<u64>>,
         stopped: &watch::Receiver<bool>,
     ) -> Result<(), MerkleError> {
         let leaves = LeafFile::open(disk, directory)?;
@@ -219,30 +220,30 @@ impl Shared {
     async fn run(
         &self,
         leaves: LeafFile,
-        size: &watch::Sender<u64>,
+        size: &watch::Sender<Option<u64>>,
         mut stopped: watch::Receiver<bool>,
     ) -> Result<(), MerkleError> {
         let mut durable = self.log.durable();
         let tree = self.load(leaves).await?;
-        let tree_size = tree.size();
+        let mut tree_size = tree.size();
         // Who hears of the size finds the tree.
         *self.tree.write() = Some(tree);
-        size.send_replace(tree_size);
+        size.send_replace(Some(tree_size));
         loop {
-            while *size.borrow() < durable.borrow_and_update().get() {
+            while tree_size < durable.borrow_and_update().get() {
                 if *stopped.borrow() {
                     return Ok(());
                 }
-                let from = Position::new(*size.borrow());
+                let from = Position::new(tree_size);
                 let records = self.log.read(from, READ_BYTES).await?;
                 let hashes: Vec<_> = records.iter().map(leaf_of).collect();
-                let tree_size = {
+                tree_size = {
                     let mut tree = self.tree.write();
                     let Some(tree) = tree.as_mut() else { return Ok(()) };
                     tree.append(&hashes)?;
                     tree.size()
                 };
-                size.send_replace(tree_size);
+                size.send_replace(Some(tree_size));
             }
             tokio::select! {
                 biased;
