@@ -46,6 +46,7 @@ impl Store {
         let deps = Deps {
             log: Arc::clone(&log),
             index_directory: directory.join("index"),
+            subjects_directory: directory.join("subjects"),
             groups: GroupsLog::in_memory(),
             verifier: Verifier::new("http://bench", "http://bench", Arc::new(NoKeys)),
             health: Health::starting(),
