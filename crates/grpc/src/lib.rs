@@ -30,6 +30,7 @@ mod outgoing;
 pub mod problems;
 mod routes;
 mod server;
+pub mod session;
 pub mod status;
 
 pub use call::Call;

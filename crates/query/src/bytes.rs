@@ -1,6 +1,20 @@
 //! Fixed-size keys and values are joined from parts and taken apart again. Numbers are big endian, so that keys are in
 //! their order.
 
+use lombard_types::Sum;
+
+/// A sum's high part, then its low.
+pub(crate) const SUM_BYTES: usize = 24;
+
+pub(crate) fn sum_bytes(sum: Sum) -> [u8; SUM_BYTES] {
+    let (high, low) = sum.parts();
+    join(&[&high.to_be_bytes(), &low.to_be_bytes()])
+}
+
+pub(crate) fn sum_at(whole: &[u8], offset: usize) -> Sum {
+    Sum::from_parts(u64_at(whole, offset), u128_at(whole, offset + 8))
+}
+
 /// Joins parts that are as long as the whole.
 pub(crate) fn join<const N: usize>(parts: &[&[u8]]) -> [u8; N] {
     debug_assert_eq!(parts.iter().map(|part| part.len()).sum::<usize>(), N, "the length of a key");

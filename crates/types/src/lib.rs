@@ -12,6 +12,7 @@ mod asset;
 mod id;
 mod name;
 mod position;
+mod sum;
 mod timestamp;
 
 pub use amount::{Amount, ParseAmountError};
@@ -22,4 +23,5 @@ pub use name::{
     ServiceName, StreamName,
 };
 pub use position::{ParsePositionError, Position, Revision};
+pub use sum::Sum;
 pub use timestamp::{ParseTimestampError, Timestamp};

@@ -91,10 +91,10 @@ impl<A: Message + Default> Messages<A> {
     }
 
     fn unknown(&self, cause: impl fmt::Display) -> GrpcError {
-        GrpcError::OutcomeUnknown { address: self.address.clone(), cause: cause.to_string() }
+        GrpcError::unknown(&self.address, cause)
     }
 
     fn unexpected(&self, what: impl fmt::Display) -> GrpcError {
-        GrpcError::Unexpected { address: self.address.clone(), what: what.to_string() }
+        GrpcError::unexpected(&self.address, what)
     }
 }

@@ -191,16 +191,16 @@ impl Channel {
         }
     }
 
-    pub(super) fn not_sent(&self, cause: impl fmt::Display) -> GrpcError {
-        GrpcError::NotSent { address: self.address.clone(), cause: cause.to_string() }
+    fn not_sent(&self, cause: impl fmt::Display) -> GrpcError {
+        GrpcError::not_sent(&self.address, cause)
     }
 
     pub(super) fn unknown(&self, cause: impl fmt::Display) -> GrpcError {
-        GrpcError::OutcomeUnknown { address: self.address.clone(), cause: cause.to_string() }
+        GrpcError::unknown(&self.address, cause)
     }
 
-    pub(super) fn unexpected(&self, what: &str) -> GrpcError {
-        GrpcError::Unexpected { address: self.address.clone(), what: what.to_owned() }
+    fn unexpected(&self, what: &str) -> GrpcError {
+        GrpcError::unexpected(&self.address, what)
     }
 
     pub(super) fn address(&self) -> String {

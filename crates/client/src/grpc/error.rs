@@ -1,5 +1,7 @@
 //! Why a call has no answer, or another than was hoped for.
 
+use std::fmt;
+
 use lombard_proto::{Code, rpc::Status};
 
 use crate::Error;
@@ -42,6 +44,18 @@ pub enum GrpcError {
 }
 
 impl GrpcError {
+    pub(super) fn not_sent(address: &str, cause: impl fmt::Display) -> Self {
+        Self::NotSent { address: address.to_owned(), cause: cause.to_string() }
+    }
+
+    pub(super) fn unknown(address: &str, cause: impl fmt::Display) -> Self {
+        Self::OutcomeUnknown { address: address.to_owned(), cause: cause.to_string() }
+    }
+
+    pub(super) fn unexpected(address: &str, what: impl fmt::Display) -> Self {
+        Self::Unexpected { address: address.to_owned(), what: what.to_string() }
+    }
+
     /// The last part of the problem's type, where the server refused.
     pub fn slug(&self) -> Option<String> {
         match self {

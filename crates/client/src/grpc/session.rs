@@ -69,13 +69,9 @@ impl Future for Appending {
     type Output = Result<AppendResponse, GrpcError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let lost = |address: &Arc<str>| GrpcError::OutcomeUnknown {
-            address: address.to_string(),
-            cause: "the session ended".to_owned(),
-        };
-        Pin::new(&mut self.answer)
-            .poll(cx)
-            .map(|answer| answer.unwrap_or_else(|_| Err(lost(&self.address))))
+        let answer = Pin::new(&mut self.answer).poll(cx);
+        let lost = || GrpcError::unknown(&self.address, "the session ended");
+        answer.map(|answer| answer.unwrap_or_else(|_| Err(lost())))
     }
 }
 
@@ -93,10 +89,7 @@ impl AppendSession {
 
     /// Sends an append as soon as fewer are in flight than the limit, and answers what to await.
     pub async fn append(&self, append: AppendRequest) -> Result<Appending, GrpcError> {
-        let gone = || GrpcError::NotSent {
-            address: self.address.to_string(),
-            cause: "the session has ended".to_owned(),
-        };
+        let gone = || GrpcError::not_sent(&self.address, "the session has ended");
         let place = Arc::clone(&self.places).acquire_owned().await.map_err(|_| gone())?;
         let (answer, waited) = oneshot::channel();
         let asked = Asked { append, waiting: Waiting { answer, _place: place } };

@@ -2,7 +2,7 @@
 
 use axum::{extract::State, response::Response};
 use http::HeaderMap;
-use lombard_chassis::{Problem, Query};
+use lombard_chassis::{Problem, Query, event_stream};
 use lombard_eventstore_core::EventPosition;
 use serde::Deserialize;
 
@@ -57,7 +57,7 @@ pub(super) async fn list(
     let filter = selection.filter()?;
     let showing = selection.showing(&api)?;
     caller.read_prefix(filter.stream_prefix.as_deref())?;
-    if subscribe::is_wanted(&headers) {
+    if event_stream::is_wanted(&headers) {
         if limit.is_some() || direction == Direction::Backwards || !selection.is_open_ended() {
             return Err(problem::not_for_subscriptions());
         }

@@ -2,7 +2,7 @@
 
 use axum::{extract::State, response::Response};
 use http::HeaderMap;
-use lombard_chassis::{Path, Problem, Query};
+use lombard_chassis::{Path, Problem, Query, event_stream};
 use lombard_types::{Revision, StreamName};
 use serde::Deserialize;
 
@@ -57,7 +57,7 @@ pub(super) async fn list(
     let filter = selection.filter()?;
     let showing = selection.showing(&api)?;
     let from: Option<Revision> = paging::parameter("from", from.as_deref())?;
-    if subscribe::is_wanted(&headers) {
+    if event_stream::is_wanted(&headers) {
         if limit.is_some() || direction == Direction::Backwards || !selection.is_open_ended() {
             return Err(problem::not_for_subscriptions());
         }

@@ -9,11 +9,11 @@ use std::{convert::Infallible, ops::ControlFlow, time::Duration};
 
 use axum::{
     body::{Body, Bytes},
-    response::{IntoResponse as _, Response},
+    response::Response,
 };
 use futures_util::stream;
-use http::{HeaderMap, HeaderValue, header};
-use lombard_chassis::{CancellationToken, Problem, extract::single_header, problems};
+use http::HeaderMap;
+use lombard_chassis::{CancellationToken, Problem, event_stream, problems};
 use lombard_engine::Subscription;
 use lombard_eventstore_core::{EventPosition, Placed};
 use lombard_types::{Position, Revision, StreamName};
@@ -23,7 +23,6 @@ use crate::{
     api::Api,
     cloud_event,
     live::Live,
-    problem,
     query::{AllReading, Direction, Filter, Horizon, QueryError, Reader, Stored, StreamReading},
     showing::Showing,
 };
@@ -38,24 +37,9 @@ const CHUNK_RECORDS: usize = 256;
 /// How long a client waits before it connects again.
 const RETRY: &str = "retry: 1000\n\n";
 
-const EVENT_STREAM: &str = "text/event-stream";
-
-/// Whether a request asks for live events.
-pub(super) fn is_wanted(headers: &HeaderMap) -> bool {
-    headers
-        .get_all(header::ACCEPT)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','))
-        .any(|part| part.split(';').next().unwrap_or_default().trim() == EVENT_STREAM)
-}
-
 /// The id of the last event that a client has, after a lost connection.
 pub(super) fn last_event_id(headers: &HeaderMap) -> Result<Option<u64>, Problem> {
-    let id = single_header(headers, "last-event-id")?.filter(|id| !id.is_empty());
-    id.map(str::parse).transpose().map_err(|_| {
-        problem::invalid_header("last-event-id", "must be the id of an event of this subscription")
-    })
+    event_stream::last_event_id(headers, "must be the id of an event of this subscription")
 }
 
 /// Whose events, and from where on.
@@ -116,11 +100,7 @@ pub(super) fn respond(
     });
     let first = stream::iter([Ok(Bytes::from_static(RETRY.as_bytes()))]);
     let body = Body::from_stream(stream::StreamExt::chain(first, chunks));
-    let headers = [
-        (header::CONTENT_TYPE, HeaderValue::from_static(EVENT_STREAM)),
-        (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
-    ];
-    Ok((headers, body).into_response())
+    Ok(event_stream::respond(body))
 }
 
 struct Subscriber {

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 mod calls;
+mod client;
 mod protocol;
 mod sessions;
 mod support;

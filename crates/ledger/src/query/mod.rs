@@ -8,16 +8,13 @@
 
 mod accounts;
 mod entries;
-mod page;
-mod sum;
 mod transfers;
 mod trial_balance;
 mod view;
 
 pub use accounts::AccountRow;
 pub use entries::{EntryNumber, EntryRow, Side};
-pub use page::Page;
-pub use sum::Sum;
+pub use lombard_chassis::Page;
 pub use transfers::{PendingStatus, TransferNumber, TransferRow};
 pub use trial_balance::AssetTotals;
 pub use view::{AssetRow, LedgerView};

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use lombard_types::AssetCode;
+use lombard_types::{AssetCode, Sum};
 
-use super::{LedgerView, Sum};
+use super::LedgerView;
 
 /// One asset's line of the trial balance.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -17,6 +17,7 @@ use lombard_chassis::{Problem, extract::single_header};
 use lombard_types::{ClientId, TransferId};
 use uuid::Builder;
 
+use super::authority::Caller;
 use crate::problem;
 
 /// A key of 1 to 255 visible ASCII characters. The extractor refuses requests without one.
@@ -90,13 +91,19 @@ impl InProgress {
         Ok(Held { all: self.clone(), id })
     }
 
-    /// The same, where the id is made of a key: an id that the client has chosen is no key's.
-    pub(super) fn hold_unless(
+    /// The id of a set: the one that the client has chosen, or one made of its key, which is then held. To be asked before
+    /// anything is looked up: that waits for the writer, and who is told to wait must not be kept waiting.
+    pub(super) fn id_of(
         &self,
-        is_chosen: bool,
-        id: TransferId,
-    ) -> Result<Option<Held>, Problem> {
-        if is_chosen { Ok(None) } else { self.hold(id).map(Some) }
+        chosen: Option<TransferId>,
+        key: &IdempotencyKey,
+        caller: &Caller,
+    ) -> Result<(TransferId, Option<Held>), Problem> {
+        if let Some(id) = chosen {
+            return Ok((id, None));
+        }
+        let id = key.transfer_id(caller.client_id());
+        Ok((id, Some(self.hold(id)?)))
     }
 
     fn ids(&self) -> MutexGuard<'_, BTreeSet<TransferId>> {

@@ -4,9 +4,8 @@ use lombard_types::Position;
 
 use super::sums::position_bytes;
 use crate::{
-    bytes::{join, part, u32_at},
+    bytes::{SUM_BYTES, join, part, u32_at},
     place::AssetNumber,
-    sum::SUM_BYTES,
 };
 
 /// Code, asset, position.

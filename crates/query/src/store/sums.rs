@@ -6,9 +6,8 @@ use lombard_types::Position;
 use super::{Store, codes};
 use crate::{
     Sum,
-    bytes::{join, part, u32_at, u64_at},
+    bytes::{SUM_BYTES, join, part, sum_at, sum_bytes, u32_at, u64_at},
     place::{AssetNumber, Place},
-    sum::SUM_BYTES,
 };
 
 /// Asset, position.
@@ -69,10 +68,10 @@ impl Store {
         } = *sums;
         let value = join(&[
             &account_count.to_be_bytes(),
-            &debits_pending.to_bytes(),
-            &debits_posted.to_bytes(),
-            &credits_pending.to_bytes(),
-            &credits_posted.to_bytes(),
+            &sum_bytes(debits_pending),
+            &sum_bytes(debits_posted),
+            &sum_bytes(credits_pending),
+            &sum_bytes(credits_posted),
         ]);
         self.sums.insert(key(asset, position), value);
     }
@@ -83,7 +82,7 @@ impl Store {
         let Some((_, value)) = self.sums.last_in(&from, &to)? else {
             return Ok(AssetSums::default());
         };
-        let sum = |number: usize| Sum::from_bytes(part(&value, 4 + number * SUM_BYTES));
+        let sum = |number: usize| sum_at(&value, 4 + number * SUM_BYTES);
         Ok(AssetSums {
             account_count: u32_at(&value, 0),
             debits_pending: sum(0),
@@ -99,7 +98,7 @@ impl Store {
         position: Position,
         sums: &CodeSums,
     ) {
-        let value = join(&[&sums.transfer_count.to_be_bytes(), &sums.amount.to_bytes()]);
+        let value = join(&[&sums.transfer_count.to_be_bytes(), &sum_bytes(sums.amount)]);
         self.codes.insert(codes::key(code, asset, position), value);
     }
 
@@ -112,7 +111,7 @@ impl Store {
             let last = codes::key(code, asset, until);
             let from = codes::key(code, asset, Position::START);
             if let Some((_, value)) = self.codes.last_in(&from, &last)? {
-                let amount = Sum::from_bytes(part(&value, 8));
+                let amount = sum_at(&value, 8);
                 let sums = CodeSums { transfer_count: u64_at(&value, 0), amount };
                 found.push(((code, asset), sums));
             }

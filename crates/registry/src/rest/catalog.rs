@@ -5,7 +5,7 @@ use axum::{
     response::{IntoResponse as _, Response},
 };
 use http::HeaderMap;
-use lombard_chassis::{Problem, Query};
+use lombard_chassis::{Problem, Query, event_stream};
 
 use super::{
     Api,
@@ -23,7 +23,7 @@ pub(super) async fn get(
     headers: HeaderMap,
     Query(wait): Query<Wait>,
 ) -> Result<Response, Problem> {
-    if subscribe::is_wanted(&headers) {
+    if event_stream::is_wanted(&headers) {
         return subscribe::respond(api, Topic::Overall, &headers, expires_in).await;
     }
     api.wait(Topic::Overall, wait).await?;

@@ -5,7 +5,7 @@ use axum::{
     response::{IntoResponse as _, Response},
 };
 use http::HeaderMap;
-use lombard_chassis::{Problem, Query};
+use lombard_chassis::{Problem, Query, event_stream};
 
 use super::{
     Api,
@@ -32,7 +32,7 @@ pub(super) async fn get(
     Query(wait): Query<Wait>,
 ) -> Result<Response, Problem> {
     let topic = Topic::Service(service.clone());
-    if subscribe::is_wanted(&headers) {
+    if event_stream::is_wanted(&headers) {
         return subscribe::respond(api, topic, &headers, expires_in).await;
     }
     api.wait(topic, wait).await?;

@@ -8,11 +8,11 @@ use std::{convert::Infallible, time::Duration};
 
 use axum::{
     body::{Body, Bytes},
-    response::{IntoResponse as _, Response},
+    response::Response,
 };
 use futures_util::stream;
-use http::{HeaderMap, HeaderValue, header};
-use lombard_chassis::{Problem, extract::single_header, problems};
+use http::HeaderMap;
+use lombard_chassis::{Problem, event_stream};
 use tokio::time::Instant;
 
 use super::Api;
@@ -21,28 +21,8 @@ use crate::{
     watch::{Topic, Waiter},
 };
 
-const EVENT_STREAM: &str = "text/event-stream";
 /// Says that the connection lives, and keeps proxies from closing it.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
-
-/// Whether a request asks for a watch.
-pub(super) fn is_wanted(headers: &HeaderMap) -> bool {
-    headers
-        .get_all(header::ACCEPT)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','))
-        .any(|part| part.split(';').next().unwrap_or_default().trim() == EVENT_STREAM)
-}
-
-/// The index of what a watcher has seen before it lost its connection.
-fn last_event_id(headers: &HeaderMap) -> Result<Option<u64>, Problem> {
-    let id = single_header(headers, "last-event-id")?.filter(|id| !id.is_empty());
-    id.map(str::parse).transpose().map_err(|_| {
-        Problem::new(&problems::INVALID_HEADER)
-            .detail("last-event-id: must be the id of an event of this watch")
-    })
-}
 
 struct Watcher {
     api: Api,
@@ -60,7 +40,7 @@ pub(super) async fn respond(
     headers: &HeaderMap,
     expires_in: Duration,
 ) -> Result<Response, Problem> {
-    let seen = last_event_id(headers)?;
+    let seen = event_stream::last_event_id(headers, "must be the id of an event of this watch")?;
     api.reach_start().await?;
     let entered = api.watches.enter(topic.clone()).map_err(problem::from_too_many_waiters);
     api.count("watch", &entered);
@@ -70,11 +50,7 @@ pub(super) async fn respond(
         let event = watcher.next().await?;
         Some((Ok::<_, Infallible>(event), watcher))
     });
-    let headers = [
-        (header::CONTENT_TYPE, HeaderValue::from_static(EVENT_STREAM)),
-        (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
-    ];
-    Ok((headers, Body::from_stream(events)).into_response())
+    Ok(event_stream::respond(Body::from_stream(events)))
 }
 
 impl Watcher {
@@ -83,11 +59,11 @@ impl Watcher {
             let (topic, seen) = (&self.topic, self.seen);
             let changed = self.api.view.read(|view| {
                 let is_new = seen.is_none_or(|seen| view.has_changed_since(topic, seen));
-                is_new.then(|| view.body_of(topic))
+                is_new.then(|| view.event_of(topic))
             });
-            if let Some((index, body)) = changed {
+            if let Some((index, event)) = changed {
                 self.seen = Some(index);
-                return Some(event(index, &body));
+                return Some(event);
             }
             let draining = self.api.draining.clone();
             tokio::select! {
@@ -98,10 +74,4 @@ impl Watcher {
             }
         }
     }
-}
-
-/// Bodies are JSON without line breaks of its own, so each is one `data` line.
-fn event(index: u64, body: &[u8]) -> Bytes {
-    let head = format!("id: {index}\ndata: ");
-    [head.as_bytes(), body, b"\n\n"].concat().into()
 }

@@ -7,7 +7,10 @@ use lombard_registry_core::{Instance, Service, Services};
 use lombard_types::{InstanceId, ServiceName};
 use serde::Serialize;
 
-use super::history::{Change, History};
+use super::{
+    encoded::Encoded,
+    history::{Change, History},
+};
 
 #[derive(Serialize)]
 struct ServicesBody<'a> {
@@ -92,16 +95,18 @@ pub(super) fn services(services: &Services) -> Bytes {
     })
 }
 
-pub(super) fn service(name: &ServiceName, service: &Service) -> Bytes {
-    encode(&ServiceBody {
+pub(super) fn service(name: &ServiceName, service: &Service) -> Encoded {
+    let body = encode(&ServiceBody {
         service: name.as_str(),
         index: service.index(),
         instances: service.instances().map(|(id, instance)| instance_body(id, instance)).collect(),
-    })
+    });
+    Encoded::new(service.index(), &body)
 }
 
-pub(super) fn no_service(name: &ServiceName, index: u64) -> Bytes {
-    encode(&ServiceBody { service: name.as_str(), index, instances: Vec::new() })
+pub(super) fn no_service(name: &ServiceName, index: u64) -> Encoded {
+    let body = encode(&ServiceBody { service: name.as_str(), index, instances: Vec::new() });
+    Encoded::new(index, &body)
 }
 
 /// The instances that take traffic.
@@ -109,8 +114,8 @@ fn serving(service: &Service) -> impl Iterator<Item = (&InstanceId, &Instance)> 
     service.instances().filter(|(_, instance)| instance.standing.takes_traffic())
 }
 
-pub(super) fn catalog(services: &Services) -> Bytes {
-    encode(&CatalogBody {
+pub(super) fn catalog(services: &Services) -> Encoded {
+    let body = encode(&CatalogBody {
         index: services.index(),
         services: services
             .iter()
@@ -122,7 +127,8 @@ pub(super) fn catalog(services: &Services) -> Bytes {
                 (name.as_str(), endpoints.collect())
             })
             .collect(),
-    })
+    });
+    Encoded::new(services.index(), &body)
 }
 
 pub(super) fn history(name: &ServiceName, history: &History, limit: usize) -> Bytes {

@@ -2,6 +2,7 @@
 
 mod bodies;
 mod departed;
+mod encoded;
 mod history;
 
 use std::{collections::BTreeMap, sync::OnceLock};
@@ -11,7 +12,7 @@ use lombard_engine::{At, View};
 use lombard_registry_core::{Event, Recorded, Service, Services};
 use lombard_types::{Position, ServiceName};
 
-use self::{departed::Departed, history::History};
+use self::{departed::Departed, encoded::Encoded, history::History};
 use crate::{
     lessor::Lessor,
     watch::{Topic, Watches},
@@ -34,9 +35,9 @@ pub(crate) struct RegistryView {
 #[derive(Debug, Default)]
 struct Bodies {
     services: OnceLock<Bytes>,
-    catalog: OnceLock<Bytes>,
+    catalog: OnceLock<Encoded>,
     /// One for each service that exists.
-    by_service: BTreeMap<ServiceName, OnceLock<Bytes>>,
+    by_service: BTreeMap<ServiceName, OnceLock<Encoded>>,
 }
 
 impl RegistryView {
@@ -67,8 +68,12 @@ impl RegistryView {
         self.bodies.services.get_or_init(|| bodies::services(&self.services)).clone()
     }
 
-    /// All services with the addresses of their instances.
+    /// All services with the addresses of their instances that take traffic.
     pub(crate) fn catalog_body(&self) -> Bytes {
+        self.catalog().body()
+    }
+
+    fn catalog(&self) -> Encoded {
         self.bodies.catalog.get_or_init(|| bodies::catalog(&self.services)).clone()
     }
 
@@ -77,12 +82,13 @@ impl RegistryView {
         bodies::history(name, &self.history, limit)
     }
 
-    /// What a topic shows, and its index.
-    pub(crate) fn body_of(&self, topic: &Topic) -> (u64, Bytes) {
-        match topic {
-            Topic::Overall => (self.services.index(), self.catalog_body()),
-            Topic::Service(name) => (self.service_index(name), self.service_body(name)),
-        }
+    /// What a topic shows, as an event of a watch, and its index.
+    pub(crate) fn event_of(&self, topic: &Topic) -> (u64, Bytes) {
+        let encoded = match topic {
+            Topic::Overall => self.catalog(),
+            Topic::Service(name) => self.service(name),
+        };
+        (encoded.index, encoded.event())
     }
 
     /// The index of what [`Self::service_body`] shows.
@@ -92,6 +98,10 @@ impl RegistryView {
 
     /// One service with all about its instances. Empty, with the overall index, where it does not exist.
     pub(crate) fn service_body(&self, name: &ServiceName) -> Bytes {
+        self.service(name).body()
+    }
+
+    fn service(&self, name: &ServiceName) -> Encoded {
         match (self.services.get(name), self.bodies.by_service.get(name)) {
             (Some(service), Some(body)) => {
                 body.get_or_init(|| bodies::service(name, service)).clone()

@@ -8,11 +8,11 @@ use std::{convert::Infallible, time::Duration};
 use axum::{
     body::{Body, Bytes},
     extract::State,
-    response::{IntoResponse as _, Response},
+    response::Response,
 };
 use futures_util::stream;
-use http::{HeaderMap, HeaderValue, header};
-use lombard_chassis::{Path, Problem, Query, problems};
+use http::HeaderMap;
+use lombard_chassis::{Path, Problem, Query, event_stream, problems};
 use serde::Deserialize;
 use tokio::{sync::OwnedSemaphorePermit, time::Instant};
 
@@ -20,13 +20,7 @@ use super::{
     deliveries::{DeliveryView, consumer_of, visibility_of},
     group_of,
 };
-use crate::{
-    api::Api,
-    authority::Caller,
-    groups::Pull,
-    problem,
-    rest::{paging, subscribe},
-};
+use crate::{api::Api, authority::Caller, groups::Pull, problem, rest::paging};
 
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
@@ -56,7 +50,7 @@ pub(super) async fn subscribe(
 ) -> Result<Response, Problem> {
     let group = group_of(&group)?;
     caller.consume(&group)?;
-    if !subscribe::is_wanted(&headers) {
+    if !event_stream::is_wanted(&headers) {
         return Err(Problem::new(&problems::METHOD_NOT_ALLOWED)
             .detail("POST takes deliveries; GET pushes them, with Accept: text/event-stream"));
     }
@@ -93,11 +87,7 @@ pub(super) async fn subscribe(
     });
     let first = stream::iter([Ok(Bytes::from(first))]);
     let body = Body::from_stream(stream::StreamExt::chain(first, chunks));
-    let headers = [
-        (header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream")),
-        (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
-    ];
-    Ok((headers, body).into_response())
+    Ok(event_stream::respond(body))
 }
 
 impl Subscriber {

@@ -57,10 +57,7 @@ pub(super) async fn create(
     Json(body): Json<NewSet>,
 ) -> Result<Response, Problem> {
     caller.write_anything()?;
-    let chosen_id = body.chosen_id()?;
-    let id = chosen_id.unwrap_or_else(|| key.transfer_id(caller.client_id()));
-    // Before anything is looked up: that waits for the writer, and who is told to wait must not be kept waiting.
-    let held = api.in_progress.hold_unless(chosen_id.is_some(), id)?;
+    let (id, held) = api.in_progress.id_of(body.chosen_id()?, &key, &caller)?;
     let asked = body.ask(&api, &caller, id).await?;
     let request = Request { caller: &caller, context, key, held };
     request.carry_out(&api, asked, trying.dry_run).await

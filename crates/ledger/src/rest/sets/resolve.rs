@@ -137,8 +137,7 @@ impl About {
             .map(str::parse)
             .transpose()
             .map_err(|error| problem::invalid_field("id", error))?;
-        let id = chosen_id.unwrap_or_else(|| key.transfer_id(caller.client_id()));
-        let held = api.in_progress.hold_unless(chosen_id.is_some(), id)?;
+        let (id, held) = api.in_progress.id_of(chosen_id, &key, caller)?;
         let mut note = note(api, self.metadata.as_deref(), self.external_id.as_deref())?;
         let facts = other.set()?.recorded;
         let transfers = self.transfers(api, id, kind, facts).await?;

@@ -6,16 +6,17 @@ use lombard_client::grpc::{GrpcError, v1::SubscribeRequest};
 use lombard_eventstore::Config;
 use tokio::net::TcpStream;
 
-use crate::support::{Server, append};
+use super::append;
+use crate::support::TestServer;
 
-async fn connect(server: &Server) -> h2::client::SendRequest<Bytes> {
-    let stream = TcpStream::connect(&server.address).await.unwrap();
+async fn connect(server: &TestServer) -> h2::client::SendRequest<Bytes> {
+    let stream = TcpStream::connect(server.address).await.unwrap();
     let (sender, connection) = h2::client::handshake(stream).await.unwrap();
     tokio::spawn(connection);
     sender
 }
 
-fn request(server: &Server, path: &str) -> http::request::Builder {
+fn request(server: &TestServer, path: &str) -> http::request::Builder {
     Request::post(format!("http://{}{path}", server.address))
         .header("content-type", "application/grpc")
         .header("authorization", format!("Bearer {}", server.token("events:append")))
@@ -24,7 +25,7 @@ fn request(server: &Server, path: &str) -> http::request::Builder {
 const APPEND: &str = "/lombard.eventstore.v1.EventStore/Append";
 
 /// The status of a call, from its trailers or from its head.
-async fn status(server: &Server, request: Request<()>, body: &'static [u8]) -> (u16, String) {
+async fn status(server: &TestServer, request: Request<()>, body: &'static [u8]) -> (u16, String) {
     let sender = connect(server).await;
     let mut sender = sender.ready().await.unwrap();
     let (response, mut stream) = sender.send_request(request, false).unwrap();
@@ -43,7 +44,7 @@ async fn status(server: &Server, request: Request<()>, body: &'static [u8]) -> (
 
 #[tokio::test]
 async fn what_is_no_message_is_refused() {
-    let server = Server::start();
+    let server = TestServer::new();
     for (body, code) in [
         (&b"\x00\x00\x00\x00\x03\x01\x02"[..], "3"),
         (b"\x00\x00\x00\x00\x02\xff\xff", "3"),
@@ -68,8 +69,8 @@ async fn limits_are_said() {
     let mut config = Config::default();
     config.grpc.message_bytes_max = 1024;
     config.batch_events_max = 3;
-    let server = Server::with(config);
-    let client = server.client();
+    let server = TestServer::with(config);
+    let client = server.own_client();
     let refused = client.append(&append("payment-1", 0..4)).await.unwrap_err();
     assert_eq!(refused.slug().as_deref(), Some("too-many-events"), "{refused}");
     let refused = client.append(&append("payment-1", 0..50)).await.unwrap_err();
@@ -80,7 +81,7 @@ async fn limits_are_said() {
 /// CVE-2023-44487: calls that are begun and cancelled as fast as a client can.
 #[tokio::test]
 async fn a_client_that_resets_without_end_loses_its_connection() {
-    let server = Server::start();
+    let server = TestServer::new();
     let mut sender = connect(&server).await;
     let mut begun = 0;
     while begun < 100_000 {
@@ -95,18 +96,17 @@ async fn a_client_that_resets_without_end_loses_its_connection() {
         }
     }
     assert!(begun < 100_000, "the connection was never closed");
-    server.client().append(&append("payment-1", 0..1)).await.unwrap();
+    server.own_client().append(&append("payment-1", 0..1)).await.unwrap();
 }
 
 #[tokio::test]
 async fn the_drain_ends_what_has_no_end_and_finishes_the_rest() {
-    let server = Server::start();
-    let client = server.client();
+    let server = TestServer::new();
+    let client = server.own_client();
     client.append(&append("payment-1", 0..1)).await.unwrap();
     let mut subscription = client.subscribe(SubscribeRequest::default());
     subscription.next().await.unwrap();
-    server.drain.cancel();
-    server.serving.await.unwrap().unwrap();
+    server.stop().await;
     let client = client.deadline(std::time::Duration::ZERO);
     let refused = client.append(&append("payment-1", 1..2)).await.unwrap_err();
     assert!(
@@ -117,9 +117,9 @@ async fn the_drain_ends_what_has_no_end_and_finishes_the_rest() {
 
 #[tokio::test]
 async fn calls_are_counted_by_method_and_code() {
-    let server = Server::start();
-    server.client().append(&append("payment-1", 0..1)).await.unwrap();
-    server.client_with("events:read").append(&append("payment-1", 1..2)).await.unwrap_err();
+    let server = TestServer::new();
+    server.own_client().append(&append("payment-1", 0..1)).await.unwrap();
+    server.own_client_with("events:read").append(&append("payment-1", 1..2)).await.unwrap_err();
     let text = server.metrics.encode().unwrap();
     let lines: Vec<_> =
         text.lines().filter(|line| line.contains("grpc") && line.contains("Append")).collect();

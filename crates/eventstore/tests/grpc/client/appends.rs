@@ -2,12 +2,13 @@
 
 use lombard_client::grpc::v1::{Condition, Criterion, StreamAppend, stream_append};
 
-use crate::support::{Server, absent, append, event, of, read};
+use super::{absent, append, event, of, read};
+use crate::support::TestServer;
 
 #[tokio::test]
 async fn what_is_appended_is_read_back_as_it_was() {
-    let server = Server::start();
-    let client = server.client();
+    let server = TestServer::new();
+    let client = server.own_client();
     let appended = client.append(&append("payment-1", 0..3)).await.unwrap();
     let range = &appended.streams[0];
     assert_eq!(
@@ -30,8 +31,8 @@ async fn what_is_appended_is_read_back_as_it_was() {
 
 #[tokio::test]
 async fn a_repetition_is_answered_as_the_first_time_and_another_content_is_refused() {
-    let server = Server::start();
-    let client = server.client();
+    let server = TestServer::new();
+    let client = server.own_client();
     let first = client.append(&append("payment-1", 0..2)).await.unwrap();
     let again = client.append(&append("payment-1", 0..2)).await.unwrap();
     assert!(again.is_replayed);
@@ -45,8 +46,8 @@ async fn a_repetition_is_answered_as_the_first_time_and_another_content_is_refus
 
 #[tokio::test]
 async fn expectations_and_conditions_are_kept() {
-    let server = Server::start();
-    let client = server.client();
+    let server = TestServer::new();
+    let client = server.own_client();
     let mut first = append("payment-1", 0..1);
     first.streams[0].expected = absent();
     client.append(&first).await.unwrap();
@@ -73,8 +74,8 @@ async fn expectations_and_conditions_are_kept() {
 
 #[tokio::test]
 async fn several_streams_are_appended_to_together_or_not_at_all() {
-    let server = Server::start();
-    let client = server.client();
+    let server = TestServer::new();
+    let client = server.own_client();
     let mut both = append("payment-1", 0..1);
     both.streams.push(StreamAppend {
         stream: "payment-2".to_owned(),
@@ -100,7 +101,7 @@ async fn several_streams_are_appended_to_together_or_not_at_all() {
 async fn other_clients_are_understood() {
     use lombard_client::grpc::v1::{AppendRequest, AppendResponse, ReadRequest, ReadResponse};
 
-    let server = Server::start();
+    let server = TestServer::new();
     let channel = tonic::transport::Channel::from_shared(format!("http://{}", server.address));
     let channel = channel.unwrap().connect().await.unwrap();
     let mut client = tonic::client::Grpc::new(channel);

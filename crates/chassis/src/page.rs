@@ -12,7 +12,7 @@ pub struct Page<T, K> {
 impl<T, K> Page<T, K> {
     /// Takes up to `limit` wanted items; `each` answers `None` for an item that the caller may not see. Looks at no
     /// more than `examined_max` of them, so that a page can be short and still have a next one.
-    pub(crate) fn collect<S>(
+    pub fn collect<S>(
         source: impl Iterator<Item = S>,
         limit: usize,
         examined_max: usize,

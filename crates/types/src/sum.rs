@@ -1,6 +1,6 @@
 //! Sums of totals, which may be over 2^128.
 
-use lombard_types::Scale;
+use crate::Scale;
 
 /// A sum of up to 2^64 totals.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -15,6 +15,23 @@ impl Sum {
         let (low, carry) = self.low.overflowing_add(total);
         self.low = low;
         self.high += u64::from(carry);
+    }
+
+    /// Takes away a total that was added before.
+    pub fn subtract(&mut self, total: u128) {
+        let (low, borrow) = self.low.overflowing_sub(total);
+        self.low = low;
+        self.high -= u64::from(borrow);
+    }
+
+    /// How often 2^128 is in it, and the rest: to be stored.
+    pub const fn parts(self) -> (u64, u128) {
+        (self.high, self.low)
+    }
+
+    /// The sum with these [parts](Self::parts).
+    pub const fn from_parts(high: u64, low: u128) -> Self {
+        Self { high, low }
     }
 
     /// The sum as a decimal string with exactly the asset's number of fraction digits.
@@ -58,9 +75,8 @@ impl Sum {
 mod tests {
     use proptest::prelude::*;
 
-    use lombard_types::Amount;
-
     use super::*;
+    use crate::Amount;
 
     #[test]
     fn goes_beyond_128_bits() {
@@ -71,6 +87,11 @@ mod tests {
         assert_eq!(sum.display(Scale::new(0).unwrap()), "680564733841876926926749214863536422910");
         assert_eq!(sum.display(cents), "6805647338418769269267492148635364229.10");
         assert_eq!(Sum::default().display(cents), "0.00");
+        let (high, low) = sum.parts();
+        assert_eq!(Sum::from_parts(high, low), sum);
+        sum.subtract(u128::MAX);
+        sum.subtract(u128::MAX);
+        assert_eq!(sum, Sum::default());
     }
 
     proptest! {

@@ -2,12 +2,13 @@
 
 use lombard_client::grpc::{GrpcError, v1::ReadRequest};
 
-use crate::support::{Server, append, of, read};
+use super::{append, of, read};
+use crate::support::TestServer;
 
 #[tokio::test]
 async fn many_appends_are_under_way_and_answered_in_order() {
-    let server = Server::start();
-    let client = server.client();
+    let server = TestServer::new();
+    let client = server.own_client();
     let session = client.append_session(64).await.unwrap();
     let mut waiting = Vec::new();
     for number in 0..1000 {
@@ -21,8 +22,8 @@ async fn many_appends_are_under_way_and_answered_in_order() {
 
 #[tokio::test]
 async fn a_refused_append_does_not_end_the_session() {
-    let server = Server::start();
-    let session = server.client().append_session(8).await.unwrap();
+    let server = TestServer::new();
+    let session = server.own_client().append_session(8).await.unwrap();
     let good = session.append(append("payment-1", 0..1)).await.unwrap();
     let empty = session.append(append("payment-1", 0..0)).await.unwrap();
     let bad_name = session.append(append("", 1..2)).await.unwrap();
@@ -35,15 +36,14 @@ async fn a_refused_append_does_not_end_the_session() {
 
 #[tokio::test]
 async fn what_a_lost_session_left_open_is_repeated_without_harm() {
-    let server = Server::start();
-    let client = server.client();
+    let server = TestServer::new();
+    let client = server.own_client();
     let session = client.append_session(100).await.unwrap();
     let mut waiting = Vec::new();
     for number in 0..100 {
         waiting.push(session.append(append("payment-1", [number])).await.unwrap());
     }
-    server.drain.cancel();
-    server.serving.await.unwrap().unwrap();
+    server.stop().await;
     for appending in waiting {
         // Answered, refused because the server stops, or unknown: never anything else.
         match appending.await {
@@ -52,8 +52,8 @@ async fn what_a_lost_session_left_open_is_repeated_without_harm() {
         }
     }
 
-    let server = Server::start();
-    let client = server.client();
+    let server = TestServer::new();
+    let client = server.own_client();
     for _ in 0..2 {
         let session = client.append_session(100).await.unwrap();
         let mut waiting = Vec::new();

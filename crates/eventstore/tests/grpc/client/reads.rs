@@ -2,12 +2,13 @@
 
 use lombard_client::grpc::v1::{Criterion, Direction, Filter, ReadRequest, SubscribeRequest};
 
-use crate::support::{Server, append, of, read};
+use super::{append, of, read};
+use crate::support::TestServer;
 
 #[tokio::test]
 async fn selections_limits_and_directions() {
-    let server = Server::start();
-    let client = server.client();
+    let server = TestServer::new();
+    let client = server.own_client();
     for number in 0..40 {
         client.append(&append(&format!("payment-{}", number % 4), [number])).await.unwrap();
     }
@@ -34,8 +35,8 @@ async fn selections_limits_and_directions() {
 
 #[tokio::test]
 async fn a_subscription_has_neither_gap_nor_repetition_at_the_seam() {
-    let server = Server::start();
-    let client = server.client();
+    let server = TestServer::new();
+    let client = server.own_client();
     let writer = client.clone();
     client.append(&append("payment-0", 0..10)).await.unwrap();
     let mut subscription = client.subscribe(SubscribeRequest::default());
@@ -58,9 +59,9 @@ async fn a_subscription_has_neither_gap_nor_repetition_at_the_seam() {
 
 #[tokio::test]
 async fn what_a_token_does_not_permit_is_refused() {
-    let server = Server::start();
-    server.client().append(&append("payment-1", 0..1)).await.unwrap();
-    let narrow = server.client_with("events:append:order-* events:read:order-*");
+    let server = TestServer::new();
+    server.own_client().append(&append("payment-1", 0..1)).await.unwrap();
+    let narrow = server.own_client_with("events:append:order-* events:read:order-*");
     let refused = narrow.append(&append("payment-1", 1..2)).await.unwrap_err();
     assert_eq!(refused.slug().as_deref(), Some("insufficient-scope"), "{refused}");
     for request in [of("payment-1"), ReadRequest::default()] {
