@@ -44,6 +44,7 @@ mod machine;
 mod record;
 mod replay;
 mod snapshot;
+mod unanswered;
 mod writer;
 
 pub use codec::{Codec, DecodeError};

@@ -1,4 +1,4 @@
-//! The writer's loop: decides, applies and appends, and answers what has become durable.
+//! The writer's loop: decides, applies and appends. Who waits is answered by the log (`unanswered.rs`).
 
 use std::{
     mem,
@@ -8,19 +8,16 @@ use std::{
     },
 };
 
-use futures_util::{StreamExt, future::BoxFuture, stream::FuturesOrdered};
-use lombard_log::{AppendError, Batch, RECORD_OVERHEAD_BYTES, SharedLog};
+use lombard_log::{Batch, RECORD_OVERHEAD_BYTES, SharedLog, Then};
 use lombard_types::{Position, Timestamp};
-use tokio::{
-    sync::{mpsc, oneshot},
-    time::Instant,
-};
+use tokio::{sync::mpsc, time::Instant};
 
 use crate::{
     At, Clock, Codec, Committed, Decision, Limits, Machine, StoppedError, SubmitError,
     handle::{Answer, Request},
     record,
     replay::Replayed,
+    unanswered::{Unanswered, Waiting},
 };
 
 pub(crate) struct Writer<M: Machine, C> {
@@ -36,7 +33,9 @@ pub(crate) struct Writer<M: Machine, C> {
     /// Payload bytes of the records since the machine's first state, for whoever makes snapshots.
     recorded_bytes: Arc<AtomicU64>,
     group: Group<M>,
-    in_flight: FuturesOrdered<BoxFuture<'static, Finished<M>>>,
+    /// Nobody asks for anything else at the moment.
+    is_alone: bool,
+    unanswered: Arc<Unanswered<M>>,
 }
 
 /// What was decided since the last append: the records, and who waits for them.
@@ -49,16 +48,6 @@ impl<M: Machine> Default for Group<M> {
     fn default() -> Self {
         Self { batch: Batch::new(), waiting: Vec::new() }
     }
-}
-
-enum Waiting<M: Machine> {
-    Command { answer: oneshot::Sender<Answer<M>>, result: Answer<M> },
-    Query(Box<dyn FnOnce(bool) + Send>),
-}
-
-struct Finished<M: Machine> {
-    waiting: Vec<Waiting<M>>,
-    appended: Result<(), AppendError>,
 }
 
 impl<M, C> Writer<M, C>
@@ -87,7 +76,8 @@ where
             last_time,
             recorded_bytes,
             group: Group::default(),
-            in_flight: FuturesOrdered::new(),
+            is_alone: false,
+            unanswered: Arc::new(Unanswered::new()),
         }
     }
 
@@ -96,25 +86,37 @@ where
         mut queue: mpsc::Receiver<Request<M>>,
     ) -> Result<(), StoppedError> {
         let mut requests = Vec::with_capacity(self.limits.group_commands_max);
+        let unanswered = Arc::clone(&self.unanswered);
         loop {
-            let may_decide = self.in_flight.len() < self.limits.groups_in_flight_max;
+            let may_decide = unanswered.are_below(self.limits.groups_in_flight_max);
             tokio::select! {
                 biased;
-                Some(finished) = self.in_flight.next(), if !self.in_flight.is_empty() => {
-                    self.finish(finished)?;
-                }
+                () = unanswered.changed() => self.check_appends()?,
                 received = queue.recv_many(&mut requests, self.limits.group_commands_max), if may_decide => {
                     if received == 0 {
                         break;
                     }
+                    self.is_alone = received == 1 && queue.is_empty();
                     self.decide_all(&mut requests).await?;
                 }
             }
         }
-        while let Some(finished) = self.in_flight.next().await {
-            self.finish(finished)?;
+        while !unanswered.are_below(1) {
+            unanswered.changed().await;
         }
-        Ok(())
+        self.check_appends()
+    }
+
+    /// Stops where an append has failed.
+    fn check_appends(&self) -> Result<(), StoppedError> {
+        match self.unanswered.failure() {
+            None => Ok(()),
+            Some(source) => {
+                let name = self.name;
+                tracing::error!(engine = name, error = %source, "stopping: the log refused an append");
+                Err(StoppedError::Append { name, source })
+            }
+        }
     }
 
     /// Decides the requests in groups, as the log has room.
@@ -141,7 +143,7 @@ where
             .saturating_add(RECORD_OVERHEAD_BYTES)
     }
 
-    /// Waits until there is room for any record, or it is clear that there will be none, and answers what there is.
+    /// Waits until there is room for any record, or it is clear that there will be none; answers how much there is.
     async fn wait_for_room(&mut self) -> Result<u64, StoppedError> {
         let enough_bytes = self.enough_bytes();
         let room_bytes = self.log.room_bytes();
@@ -152,7 +154,7 @@ where
         loop {
             tokio::select! {
                 biased;
-                Some(finished) = self.in_flight.next(), if !self.in_flight.is_empty() => self.finish(finished)?,
+                () = self.unanswered.changed() => self.check_appends()?,
                 // Refused or made: what there is now says all.
                 _made = &mut making => return Ok(self.log.room_bytes()),
             }
@@ -243,35 +245,21 @@ where
     fn append_group(&mut self) {
         let Group { batch, waiting } = mem::take(&mut self.group);
         if batch.is_empty() {
-            self.in_flight.push_back(Box::pin(async { Finished { waiting, appended: Ok(()) } }));
+            self.unanswered.push(waiting);
             return;
         }
         let records = u64::try_from(batch.len()).unwrap_or(u64::MAX);
         let bytes = u64::try_from(batch.payload_bytes()).unwrap_or(u64::MAX);
         self.recorded_bytes.fetch_add(bytes, Ordering::Relaxed);
         let expected = Position::new(self.tail.get() - records);
-        let appending = self.log.append(expected, batch);
-        self.in_flight.push_back(Box::pin(async move {
-            Finished { waiting, appended: appending.await.map(drop) }
-        }));
-    }
-
-    fn finish(&self, finished: Finished<M>) -> Result<(), StoppedError> {
-        let is_durable = finished.appended.is_ok();
-        for waiting in finished.waiting {
-            match waiting {
-                Waiting::Query(answer) => answer(is_durable),
-                // A caller that went away does not need its answer.
-                Waiting::Command { answer, result } if is_durable => drop(answer.send(result)),
-                Waiting::Command { answer, .. } => {
-                    drop(answer.send(Err(SubmitError::OutcomeUnknown)));
-                }
-            }
+        let is_alone = self.is_alone && self.unanswered.is_idle();
+        self.unanswered.push_append(waiting);
+        let unanswered = Arc::clone(&self.unanswered);
+        let then = Then::new(move |outcome| unanswered.tell(outcome));
+        if is_alone {
+            self.log.append_alone(expected, batch, then);
+        } else {
+            self.log.append_then(expected, batch, then);
         }
-        finished.appended.map_err(|source| {
-            let name = self.name;
-            tracing::error!(engine = name, error = %source, "stopping: the log refused an append");
-            StoppedError::Append { name, source }
-        })
     }
 }

@@ -25,9 +25,11 @@ mod memory;
 pub mod merkle;
 mod record;
 pub mod segmented;
+mod then;
 
 pub use log::{AppendError, Log, RECORD_OVERHEAD_BYTES, ReadError, SharedLog, TrimError};
 pub use log_id::LogId;
 pub use memory::MemoryLog;
 pub use record::{Batch, Record};
 pub use segmented::{OpenError, SegmentedConfig, SegmentedLog, Steps};
+pub use then::Then;

@@ -2,11 +2,11 @@
 
 use std::{fmt, sync::Arc};
 
-use futures_util::future::BoxFuture;
+use futures_util::{FutureExt as _, future::BoxFuture};
 use lombard_types::Position;
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 
-use crate::{Batch, Record};
+use crate::{Batch, Record, Then};
 
 /// A durable, ordered, single-writer log.
 ///
@@ -29,13 +29,28 @@ pub trait Log: Send + Sync + fmt::Debug + 'static {
     /// disk has no space for it.
     fn make_room(&self, bytes: u64) -> BoxFuture<'static, Result<(), AppendError>>;
 
-    /// Appends iff the tail is `expected`; resolves once the batch and everything before it are durable, with the
-    /// tail it left. The append is under way when this returns, whether or not the future is polled.
+    /// Appends iff the tail is `expected`. `then` is told once the batch and everything before it are durable, or that
+    /// they are not; appends that succeed are told of in their order. The append is under way when this returns.
+    fn append_then(&self, expected: Position, batch: Batch, then: Then);
+
+    /// [`Log::append_then`] of a writer that has nothing else to do meanwhile. Where nobody else's records are worth
+    /// waiting for, the log may write on the caller's thread, which is spared a wake-up so: this may block.
+    fn append_alone(&self, expected: Position, batch: Batch, then: Then) {
+        self.append_then(expected, batch, then);
+    }
+
+    /// [`Log::append_then`] as a future, with the tail that the batch left. The append is under way when this returns,
+    /// whether or not the future is polled.
     fn append(
         &self,
         expected: Position,
         batch: Batch,
-    ) -> BoxFuture<'static, Result<Position, AppendError>>;
+    ) -> BoxFuture<'static, Result<Position, AppendError>> {
+        let (answer, answered) = oneshot::channel();
+        // Whoever appended may not wait for the answer.
+        self.append_then(expected, batch, Then::new(move |outcome| drop(answer.send(outcome))));
+        async move { answered.await.unwrap_or(Err(AppendError::Closed)) }.boxed()
+    }
 
     /// Reads durable records from `from` on: at least one where there is one, then as many as fit in `bytes_max`.
     /// Empty at the tail.

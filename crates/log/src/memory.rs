@@ -1,14 +1,14 @@
 //! A log in memory, for tests: durable at once, or when the test says so.
 
-use std::sync::Arc;
+use std::{mem, sync::Arc};
 
 use bytes::Bytes;
 use futures_util::{FutureExt as _, future::BoxFuture};
 use lombard_types::Position;
 use parking_lot::Mutex;
-use tokio::sync::{oneshot, watch};
+use tokio::sync::watch;
 
-use crate::{AppendError, Batch, Log, RECORD_OVERHEAD_BYTES, ReadError, Record, TrimError};
+use crate::{AppendError, Batch, Log, RECORD_OVERHEAD_BYTES, ReadError, Record, Then, TrimError};
 
 /// A log that forgets everything with its last clone.
 #[derive(Clone, Debug)]
@@ -23,7 +23,7 @@ struct Inner {
     trimmed: u64,
     records: Vec<Bytes>,
     durable: watch::Sender<Position>,
-    waiting: Vec<(Position, oneshot::Sender<Result<Position, AppendError>>)>,
+    waiting: Vec<(Position, Then)>,
     is_held: bool,
     room_bytes: u64,
     poison: Option<Arc<str>>,
@@ -58,19 +58,25 @@ impl MemoryLog {
 
     /// What waits becomes durable, and what follows does so at once.
     pub fn release(&self) {
-        let mut inner = self.inner.lock();
-        inner.is_held = false;
-        inner.flush();
+        let durable = {
+            let mut inner = self.inner.lock();
+            inner.is_held = false;
+            inner.flush()
+        };
+        tell(durable);
     }
 
     /// What waits fails, and so does everything that follows.
     pub fn poison(&self, cause: &str) {
-        let mut inner = self.inner.lock();
         let cause: Arc<str> = cause.into();
-        for (_, answer) in inner.waiting.drain(..) {
-            drop(answer.send(Err(AppendError::Poisoned { cause: Arc::clone(&cause) })));
+        let waiting = {
+            let mut inner = self.inner.lock();
+            inner.poison = Some(Arc::clone(&cause));
+            mem::take(&mut inner.waiting)
+        };
+        for (_, then) in waiting {
+            then.tell(Err(AppendError::Poisoned { cause: Arc::clone(&cause) }));
         }
-        inner.poison = Some(cause);
     }
 
     /// From now on there is room for this many bytes only.
@@ -89,7 +95,7 @@ impl MemoryLog {
             let mut other = log.inner.lock();
             other.trimmed = inner.trimmed;
             other.records = inner.records.iter().take(durable).cloned().collect();
-            other.flush();
+            tell(other.flush());
         }
         log
     }
@@ -104,20 +110,15 @@ impl Inner {
         self.first().plus(u64::try_from(self.records.len()).unwrap_or(u64::MAX))
     }
 
-    fn flush(&mut self) {
+    /// Makes everything durable; answers who has to be told.
+    fn flush(&mut self) -> Vec<(Position, Then)> {
         let tail = self.tail();
         self.durable.send_replace(tail);
-        for (position, answer) in self.waiting.drain(..) {
-            // Whoever appended may not wait for the answer.
-            drop(answer.send(Ok(position)));
-        }
+        mem::take(&mut self.waiting)
     }
 
-    fn append(
-        &mut self,
-        expected: Position,
-        batch: &Batch,
-    ) -> Result<oneshot::Receiver<Result<Position, AppendError>>, AppendError> {
+    /// The tail that the batch leaves.
+    fn append(&mut self, expected: Position, batch: &Batch) -> Result<Position, AppendError> {
         if let Some(cause) = &self.poison {
             return Err(AppendError::Poisoned { cause: Arc::clone(cause) });
         }
@@ -135,12 +136,14 @@ impl Inner {
             .fold(0, u64::saturating_add);
         self.room_bytes = self.room_bytes.checked_sub(bytes).ok_or(AppendError::Full { bytes })?;
         self.records.extend(batch.payloads().map(Bytes::copy_from_slice));
-        let (answer, answered) = oneshot::channel();
-        self.waiting.push((self.tail(), answer));
-        if !self.is_held {
-            self.flush();
-        }
-        Ok(answered)
+        Ok(self.tail())
+    }
+}
+
+/// Without the lock: whoever is told may append again.
+fn tell(durable: Vec<(Position, Then)>) {
+    for (position, then) in durable {
+        then.tell(Ok(position));
     }
 }
 
@@ -162,13 +165,20 @@ impl Log for MemoryLog {
         async move { if has_room { Ok(()) } else { Err(AppendError::Full { bytes }) } }.boxed()
     }
 
-    fn append(
-        &self,
-        expected: Position,
-        batch: Batch,
-    ) -> BoxFuture<'static, Result<Position, AppendError>> {
-        let queued = self.inner.lock().append(expected, &batch);
-        async move { queued?.await.unwrap_or(Err(AppendError::Closed)) }.boxed()
+    fn append_then(&self, expected: Position, batch: Batch, then: Then) {
+        let mut inner = self.inner.lock();
+        let durable = match inner.append(expected, &batch) {
+            Err(refused) => {
+                drop(inner);
+                return then.tell(Err(refused));
+            }
+            Ok(tail) => {
+                inner.waiting.push((tail, then));
+                if inner.is_held { Vec::new() } else { inner.flush() }
+            }
+        };
+        drop(inner);
+        tell(durable);
     }
 
     fn read(

@@ -8,7 +8,7 @@ use std::sync::{
 use lombard_log::{Record, SharedLog};
 use lombard_types::Position;
 use parking_lot::RwLock;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 use super::{Fed, FeedError, FeedItem, ring::Ring};
 use crate::DecodeError;
@@ -25,6 +25,9 @@ pub(super) struct Shared<T> {
     pub(super) make: MakeItem<T>,
     pub(super) ring: RwLock<Ring<T>>,
     pub(super) subscriptions: AtomicUsize,
+    /// There is a subscription, after there was none.
+    pub(super) is_heard: Notify,
+    pub(super) durable: watch::Receiver<Position>,
 }
 
 /// The feed's thread.
@@ -36,10 +39,22 @@ pub(super) struct Follow<T> {
 impl<T: FeedItem> Follow<T> {
     pub(super) async fn run(self, mut gone: watch::Receiver<()>) {
         let shared = &self.shared;
-        let mut durable = shared.log.durable();
+        let mut durable = shared.durable.clone();
         let mut position = *self.fed.borrow();
         loop {
-            if let Err(cause) = self.catch_up(&mut position, &durable).await {
+            if shared.subscriptions.load(Ordering::Acquire) == 0 {
+                // Nobody listens: it is not woken by what happens. Whoever comes finds it in the log.
+                shared.ring.write().skip_to(position);
+                tokio::select! {
+                    () = shared.is_heard.notified() => {}
+                    _ = gone.changed() => return,
+                }
+                position = *durable.borrow();
+                shared.ring.write().skip_to(position);
+                self.fed.send_replace(position);
+                continue;
+            }
+            if let Err(cause) = self.catch_up(&mut position).await {
                 let feed = shared.name;
                 tracing::error!(feed, %position, %cause, "stopped feeding from the log");
                 return;
@@ -56,20 +71,8 @@ impl<T: FeedItem> Follow<T> {
         }
     }
 
-    async fn catch_up(
-        &self,
-        position: &mut Position,
-        durable: &watch::Receiver<Position>,
-    ) -> Result<(), FeedError> {
+    async fn catch_up(&self, position: &mut Position) -> Result<(), FeedError> {
         loop {
-            let tail = *durable.borrow();
-            if self.shared.subscriptions.load(Ordering::Acquire) == 0 {
-                // Nobody listens: whoever comes finds it in the log.
-                self.shared.ring.write().skip_to(tail);
-                *position = tail;
-                self.fed.send_replace(tail);
-                return Ok(());
-            }
             let made = self.shared.history(*position, usize::MAX).await?;
             let Some(last) = made.last() else {
                 return Ok(());

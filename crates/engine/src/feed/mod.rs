@@ -31,7 +31,7 @@ use std::{
 use lombard_log::{ReadError, Record, SharedLog};
 use lombard_types::{Position, Timestamp};
 use parking_lot::RwLock;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 use self::{
     follow::{Follow, Shared},
@@ -137,7 +137,7 @@ impl<T> Clone for Feed<T> {
 
 impl<T> fmt::Debug for Feed<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Feed").field("tail", &*self.fed.borrow()).finish_non_exhaustive()
+        f.debug_struct("Feed").field("tail", &*self.shared.durable.borrow()).finish_non_exhaustive()
     }
 }
 
@@ -183,13 +183,16 @@ impl<T: FeedItem> Feed<T> {
             let item = Arc::new(make(record, time, events));
             Ok(Fed { position: record.position, time, item })
         };
-        let tail = *log.durable().borrow();
+        let durable = log.durable();
+        let tail = *durable.borrow();
         let shared = Arc::new(Shared {
             name,
             log,
             make: Box::new(make),
             ring: RwLock::new(Ring::new(limits, tail)),
             subscriptions: AtomicUsize::new(0),
+            is_heard: Notify::new(),
+            durable,
         });
         let (fed_sender, fed) = watch::channel(tail);
         let (alive, gone) = watch::channel(());
@@ -200,11 +203,6 @@ impl<T: FeedItem> Feed<T> {
     /// Gives every record from `from` on, once and in order; it may be beyond the tail, and then waits for it.
     pub fn subscribe(&self, from: Position) -> Subscription<T> {
         Subscription::new(self.clone(), from)
-    }
-
-    /// Everything before this position has been fed.
-    pub fn tail(&self) -> Position {
-        *self.fed.borrow()
     }
 
     /// Whether the feed still follows. It stops for good when the log stops, on damage in it, or at an unknown record.

@@ -29,7 +29,9 @@ impl<T> Drop for Subscription<T> {
 
 impl<T: FeedItem> Subscription<T> {
     pub(super) fn new(feed: Feed<T>, from: Position) -> Self {
-        feed.shared.subscriptions.fetch_add(1, Ordering::AcqRel);
+        if feed.shared.subscriptions.fetch_add(1, Ordering::AcqRel) == 0 {
+            feed.shared.is_heard.notify_one();
+        }
         let fed = feed.fed.clone();
         Self { feed, fed, next: from }
     }
@@ -78,9 +80,8 @@ impl<T: FeedItem> Subscription<T> {
         self.next
     }
 
-    /// Everything before this position is durable and fed; the subscription has caught up when it stands here
-    /// or beyond.
+    /// Everything before this position is durable; the subscription has caught up when it stands here or beyond.
     pub fn tail(&self) -> Position {
-        *self.fed.borrow()
+        *self.feed.shared.durable.borrow()
     }
 }

@@ -5,11 +5,11 @@ use std::{collections::VecDeque, fmt, path::PathBuf, sync::Arc, thread::JoinHand
 use futures_util::{FutureExt as _, future::BoxFuture};
 use lombard_types::Position;
 use parking_lot::{Condvar, Mutex, RwLock};
-use tokio::sync::{oneshot, watch};
+use tokio::sync::watch;
 
-use super::{index::Index, plan::Plan};
+use super::{gather::Gather, index::Index, plan::Plan, write::Writer};
 use crate::{
-    AppendError, Batch, Log, LogId, RECORD_OVERHEAD_BYTES, ReadError, Record, TrimError,
+    AppendError, Batch, Log, LogId, RECORD_OVERHEAD_BYTES, ReadError, Record, Then, TrimError,
     disk::{Lock, SharedDisk, SharedFile},
 };
 
@@ -48,7 +48,7 @@ impl SegmentedConfig {
 /// A batch that waits to be written.
 pub(super) struct Queued {
     pub(super) batch: Batch,
-    pub(super) answer: oneshot::Sender<Result<Position, AppendError>>,
+    pub(super) then: Then,
 }
 
 /// A segment of zeros that waits for its turn.
@@ -65,6 +65,7 @@ pub(super) struct State {
     pub(super) queue_records: usize,
     /// Records in the queue that the writer is woken for.
     pub(super) wanted_records: usize,
+    pub(super) gather: Gather,
     /// The position that the next queued record gets.
     pub(super) tail: Position,
     pub(super) plan: Plan,
@@ -104,8 +105,13 @@ impl fmt::Debug for Shared {
 /// A log in a directory. Dropping it writes out what is queued and ends its threads.
 pub struct SegmentedLog {
     pub(super) shared: Arc<Shared>,
+    pub(super) writer: SharedWriter,
     pub(super) threads: Vec<JoinHandle<()>>,
 }
+
+/// Whoever writes a group holds it: the log's thread most of the time. None after a write that failed, and where
+/// somebody else does the log's work.
+pub(super) type SharedWriter = Arc<Mutex<Option<Writer>>>;
 
 impl fmt::Debug for SegmentedLog {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -133,7 +139,45 @@ impl Drop for SegmentedLog {
     }
 }
 
+/// What became of a batch that was to be queued.
+enum Queueing {
+    Refused(AppendError, Then),
+    Queued {
+        /// The log's thread is to be woken.
+        is_work_wanted: bool,
+        /// Nobody else appends at the moment.
+        is_alone: bool,
+    },
+}
+
 impl State {
+    /// Takes room for a batch; answers the bytes that are in the queue with it.
+    fn admit(
+        &mut self,
+        expected: Position,
+        batch: &Batch,
+        config: &SegmentedConfig,
+    ) -> Result<usize, AppendError> {
+        if let Some(cause) = &self.poison {
+            return Err(AppendError::Poisoned { cause: Arc::clone(cause) });
+        }
+        if self.is_closing {
+            return Err(AppendError::Closed);
+        }
+        if self.tail != expected {
+            return Err(AppendError::Conflict { expected, tail: self.tail });
+        }
+        let queue_bytes =
+            self.queue_bytes.saturating_add(queued_bytes(batch.len(), batch.payload_bytes()));
+        if queue_bytes > config.queue_bytes_max {
+            return Err(AppendError::Full {
+                bytes: u64::try_from(batch.payload_bytes()).unwrap_or(u64::MAX),
+            });
+        }
+        self.plan.take(batch)?;
+        Ok(queue_bytes)
+    }
+
     /// What the segments and the queue both have room for.
     fn room_bytes(&self, config: &SegmentedConfig) -> u64 {
         let queue_room = config.queue_bytes_max.saturating_sub(self.queue_bytes);
@@ -148,44 +192,24 @@ pub(super) fn queued_bytes(records: usize, payload_bytes: usize) -> usize {
 }
 
 impl Shared {
-    fn queue(
-        &self,
-        expected: Position,
-        batch: Batch,
-    ) -> Result<oneshot::Receiver<Result<Position, AppendError>>, AppendError> {
+    fn queue(&self, expected: Position, batch: Batch, then: Then) -> Queueing {
         let mut state = self.state.lock();
-        if let Some(cause) = &state.poison {
-            return Err(AppendError::Poisoned { cause: Arc::clone(cause) });
-        }
-        if state.is_closing {
-            return Err(AppendError::Closed);
-        }
-        if state.tail != expected {
-            return Err(AppendError::Conflict { expected, tail: state.tail });
-        }
-        let queue_bytes =
-            state.queue_bytes.saturating_add(queued_bytes(batch.len(), batch.payload_bytes()));
-        if queue_bytes > self.config.queue_bytes_max {
-            return Err(AppendError::Full {
-                bytes: u64::try_from(batch.payload_bytes()).unwrap_or(u64::MAX),
-            });
-        }
-        state.plan.take(&batch)?;
+        let queue_bytes = match state.admit(expected, &batch, &self.config) {
+            Ok(queue_bytes) => queue_bytes,
+            Err(error) => return Queueing::Refused(error, then),
+        };
         state.tail = state.tail.plus(u64::try_from(batch.len()).unwrap_or(u64::MAX));
         state.queue_bytes = queue_bytes;
         state.queue_records += batch.len();
-        let (answer, answered) = oneshot::channel();
-        state.queue.push_back(Queued { batch, answer });
+        state.queue.push_back(Queued { batch, then });
         let is_segment_wanted = state.plan.prepared_count() < super::prepare::PREPARED_SEGMENTS;
         let is_work_wanted = state.queue_records >= state.wanted_records;
+        let is_alone = state.queue.len() == 1 && state.gather.is_alone();
         drop(state);
-        if is_work_wanted {
-            self.work_is_there.notify_one();
-        }
         if is_segment_wanted {
             self.segment_is_wanted.notify_one();
         }
-        Ok(answered)
+        Queueing::Queued { is_work_wanted, is_alone }
     }
 
     /// Room now, or the reason why there will be none.
@@ -246,13 +270,35 @@ impl Log for SegmentedLog {
         .boxed()
     }
 
-    fn append(
-        &self,
-        expected: Position,
-        batch: Batch,
-    ) -> BoxFuture<'static, Result<Position, AppendError>> {
-        let queued = self.shared.queue(expected, batch);
-        async move { queued?.await.unwrap_or(Err(AppendError::Closed)) }.boxed()
+    fn append_then(&self, expected: Position, batch: Batch, then: Then) {
+        match self.shared.queue(expected, batch, then) {
+            Queueing::Refused(error, then) => then.tell(Err(error)),
+            Queueing::Queued { is_work_wanted, .. } => {
+                if is_work_wanted {
+                    self.shared.work_is_there.notify_one();
+                }
+            }
+        }
+    }
+
+    /// A single record after a single record is written by the caller, while the log's thread sleeps.
+    fn append_alone(&self, expected: Position, batch: Batch, then: Then) {
+        let is_work_wanted = match self.shared.queue(expected, batch, then) {
+            Queueing::Refused(error, then) => return then.tell(Err(error)),
+            Queueing::Queued { is_work_wanted, is_alone } => {
+                if is_alone
+                    && let Some(mut held) = self.writer.try_lock()
+                    && let Some(writer) = held.take()
+                {
+                    *held = writer.write_group();
+                    return;
+                }
+                is_work_wanted
+            }
+        };
+        if is_work_wanted {
+            self.shared.work_is_there.notify_one();
+        }
     }
 
     /// Reads where it is called, with blocking positioned reads that are most often served from memory. Never waits

@@ -14,6 +14,7 @@ use tokio::sync::watch;
 
 use super::{
     SegmentedConfig, SegmentedLog,
+    gather::Gather,
     index::{Index, Place},
     layout::{
         Found, RECORD_HEADER_BYTES, RecordHeader, SEGMENT_HEADER_BYTES, SegmentHeader, framed_bytes,
@@ -24,7 +25,7 @@ use super::{
     read::{read_all, read_chunk},
     steps::Steps,
     trim,
-    write::{Current, Writer},
+    write::{self, Current, Writer},
 };
 use crate::disk::{Disk, File, Lock, Real, SharedDisk, SharedFile};
 
@@ -106,9 +107,11 @@ impl SegmentedLog {
     ) -> Result<Self, OpenError> {
         let (mut log, Steps { writer, preparer }) = Self::unthreaded(disk, directory, config)?;
         let io_error = |source| OpenError::Io { directory: directory.to_owned(), source };
-        let work = writer.map(|writer| spawn("log-writer", move || writer.run()));
+        *log.writer.lock() = writer;
+        let (shared, writer) = (Arc::clone(&log.shared), Arc::clone(&log.writer));
+        let writing = spawn("log-writer", move || write::run(&shared, &writer));
         let preparing = spawn("log-preparer", move || preparer.run());
-        for spawned in work.into_iter().chain([preparing]) {
+        for spawned in [writing, preparing] {
             log.threads.push(spawned.map_err(io_error)?);
         }
         Ok(log)
@@ -327,6 +330,7 @@ impl Opening<'_> {
                 queue_bytes: 0,
                 queue_records: 0,
                 wanted_records: 0,
+                gather: Gather::default(),
                 tail,
                 plan,
                 prepared,
@@ -346,7 +350,8 @@ impl Opening<'_> {
         let bytes = (largest * 2).clamp(config.segment_bytes_min, config.segment_bytes_max);
         let preparer = Preparer { shared: Arc::clone(&shared), number: next_number, bytes };
         let steps = Steps { writer: Some(writer), preparer };
-        Ok((SegmentedLog { shared, threads: Vec::new() }, steps))
+        let writer = Arc::new(Mutex::new(None));
+        Ok((SegmentedLog { shared, writer, threads: Vec::new() }, steps))
     }
 }
 

@@ -3,16 +3,14 @@
 use std::{io, mem, sync::Arc, time::Instant};
 
 use lombard_types::Position;
-use parking_lot::MutexGuard;
-use tokio::sync::{oneshot, watch};
+use tokio::sync::watch;
 
 use super::{
-    gather::Gather,
     index::{Place, SPARSE_EVERY_BYTES},
     layout::{SEGMENT_HEADER_BYTES, SegmentHeader, encode_record, framed_bytes},
-    log::{Prepared, Queued, Shared, State, queued_bytes},
+    log::{Prepared, Queued, Shared, SharedWriter, queued_bytes},
 };
-use crate::{AppendError, Batch, disk::SharedFile};
+use crate::{AppendError, Batch, Then, disk::SharedFile};
 
 /// Bytes taken from the queue for one sync: what a reader of the answers waits for at most.
 const GROUP_BYTES_MAX: usize = 8 << 20;
@@ -36,10 +34,43 @@ pub(super) struct Writer {
     buffer: Vec<u8>,
     /// Some of the places that are in the buffer, for the index.
     places: Vec<Place>,
-    gather: Gather,
 }
 
-type Answer = oneshot::Sender<Result<Position, AppendError>>;
+/// The log's thread: writes until the log is closed and everything is written, or a write failed.
+pub(super) fn run(shared: &Shared, writer: &SharedWriter) {
+    while shared.wait_for_work() {
+        let mut held = writer.lock();
+        let Some(writer) = held.take() else { return };
+        *held = writer.write_group();
+    }
+}
+
+impl Shared {
+    /// Whether there is something to write; not when the log is closing and everything is written.
+    fn wait_for_work(&self) -> bool {
+        let mut state = self.state.lock();
+        let queued = state.queue_records;
+        if let Some(wait) = state.gather.wait(queued) {
+            let until = Instant::now() + wait.at_most;
+            state.wanted_records = wait.records;
+            while state.queue_records < wait.records && !state.is_closing {
+                if self.work_is_there.wait_until(&mut state, until).timed_out() {
+                    break;
+                }
+            }
+            state.wanted_records = 0;
+            let queued = state.queue_records;
+            state.gather.waited(wait, queued);
+        }
+        while state.queue.is_empty() {
+            if state.is_closing {
+                return false;
+            }
+            self.work_is_there.wait(&mut state);
+        }
+        true
+    }
+}
 
 impl Writer {
     pub(super) fn new(
@@ -48,76 +79,36 @@ impl Writer {
         current: Current,
         next: Position,
     ) -> Self {
-        Self {
-            shared,
-            durable,
-            current,
-            next,
-            buffer: Vec::new(),
-            places: Vec::new(),
-            gather: Gather::default(),
-        }
-    }
-
-    /// Works until the log is closed and everything is written, or a write failed.
-    pub(super) fn run(mut self) {
-        while self.wait_for_work() {
-            match self.write_group() {
-                Some(writer) => self = writer,
-                None => return,
-            }
-        }
-    }
-
-    /// Whether there is something to write; not when the log is closing and everything is written.
-    fn wait_for_work(&mut self) -> bool {
-        let shared = Arc::clone(&self.shared);
-        let mut state = shared.state.lock();
-        let queued = state.queue_records;
-        while state.queue.is_empty() {
-            if state.is_closing {
-                return false;
-            }
-            shared.work_is_there.wait(&mut state);
-        }
-        self.let_gather(queued, &mut state);
-        true
-    }
-
-    /// `queued` records were in the queue when the last group was answered.
-    fn let_gather(&mut self, queued: usize, state: &mut MutexGuard<'_, State>) {
-        let Some(wait) = self.gather.wait(queued) else {
-            return;
-        };
-        let until = Instant::now() + wait.at_most;
-        state.wanted_records = wait.records;
-        while state.queue_records < wait.records && !state.is_closing {
-            if self.shared.work_is_there.wait_until(state, until).timed_out() {
-                break;
-            }
-        }
-        state.wanted_records = 0;
-        self.gather.waited(wait, state.queue_records);
+        Self { shared, durable, current, next, buffer: Vec::new(), places: Vec::new() }
     }
 
     /// Writes what is queued, syncs it and answers. The writer ends with the first failure.
     pub(super) fn write_group(mut self) -> Option<Self> {
         let group = self.take_group();
+        if group.is_empty() {
+            // Another thread has written it.
+            return Some(self);
+        }
         let (first, started) = (self.next, Instant::now());
-        let (batches, answers) = self.split(group);
+        let (batches, told) = self.split(group);
         let mut buffer = mem::take(&mut self.buffer);
         if let Err(error) = self.write(&batches, &mut buffer) {
-            self.poison(&error, answers);
+            self.poison(&error, told);
             return None;
         }
         let took = started.elapsed();
-        self.durable.send_replace(self.next);
-        for (tail, answer) in answers {
-            // Whoever appended may not wait for the answer.
-            drop(answer.send(Ok(tail)));
-        }
         let records = usize::try_from(self.next.since(first)).unwrap_or(usize::MAX);
-        self.gather.written(records, took);
+        self.shared.state.lock().gather.written(records, took);
+        // Who is answered may read at once; those who follow the log are woken after the answers.
+        let durable = self.next;
+        self.durable.send_if_modified(|position| {
+            *position = durable;
+            false
+        });
+        for (tail, then) in told {
+            then.tell(Ok(tail));
+        }
+        self.durable.send_modify(|_| {});
         buffer.clear();
         buffer.shrink_to(BUFFER_BYTES_KEPT);
         self.buffer = buffer;
@@ -143,14 +134,14 @@ impl Writer {
         group
     }
 
-    /// Batches, and what to answer once they are durable. Whatever happens to the batches, nobody is left unanswered.
-    fn split(&self, group: Vec<Queued>) -> (Vec<Batch>, Vec<(Position, Answer)>) {
+    /// Batches, and whom to tell of which tail once they are durable.
+    fn split(&self, group: Vec<Queued>) -> (Vec<Batch>, Vec<(Position, Then)>) {
         let mut tail = self.next;
         group
             .into_iter()
-            .map(|Queued { batch, answer }| {
+            .map(|Queued { batch, then }| {
                 tail = tail.plus(u64::try_from(batch.len()).unwrap_or(u64::MAX));
-                (batch, (tail, answer))
+                (batch, (tail, then))
             })
             .unzip()
     }
@@ -212,7 +203,7 @@ impl Writer {
     }
 
     /// Stops for good: what was written since the last sync may or may not be there.
-    fn poison(self, error: &io::Error, answers: Vec<(Position, Answer)>) {
+    fn poison(self, error: &io::Error, told: Vec<(Position, Then)>) {
         let cause: Arc<str> = error.to_string().into();
         tracing::error!(log = %self.shared.directory.display(), %error, "a write failed: the log takes no more");
         let queued = {
@@ -220,9 +211,9 @@ impl Writer {
             state.poison = Some(Arc::clone(&cause));
             mem::take(&mut state.queue)
         };
-        let waiting = answers.into_iter().map(|(_, answer)| answer);
-        for answer in waiting.chain(queued.into_iter().map(|queued| queued.answer)) {
-            drop(answer.send(Err(AppendError::Poisoned { cause: Arc::clone(&cause) })));
+        let waiting = told.into_iter().map(|(_, then)| then);
+        for then in waiting.chain(queued.into_iter().map(|queued| queued.then)) {
+            then.tell(Err(AppendError::Poisoned { cause: Arc::clone(&cause) }));
         }
         self.shared.room_changed.send_replace(());
     }
