@@ -122,7 +122,8 @@ impl<'a> Search<'a> {
         Ok(found.map(|(key, _)| part(&key, 16)))
     }
 
-    /// An event of the type with all the tags: leaps from each tag's next event to the others'.
+    /// An event of the type with all the tags: leaps from each tag's next event to the others'. Of events that are alike
+    /// the last one is noted, under each of its tags: where any of them is in the range, that one is.
     fn with_type(
         &mut self,
         event_type: TypeHash,

@@ -24,7 +24,7 @@ pub(super) type StreamValue = [u8; 16];
 /// The beginning of the name, hash.
 pub(super) type NameKey = [u8; 48];
 pub(super) type NameValue = [u8; 6];
-/// Tag, type, position.
+/// Tag, type, position: of events of a record that stand next to each other with equal types and tags, the last one's.
 pub(super) type TagKey = [u8; 30];
 pub(super) type TagValue = [u8; 6];
 /// Type, last position of that type in the record.

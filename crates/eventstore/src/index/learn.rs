@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use lombard_engine::At;
 use lombard_eventstore_core::{
-    Appended, DocumentKind, DocumentStored, Event, EventType, StreamAppended,
+    Appended, DocumentKind, DocumentStored, Event, EventType, NewEvent, StreamAppended,
 };
 use lombard_types::{Position, Revision};
 
@@ -67,8 +67,12 @@ impl EventIndex {
         for part in &appended.streams {
             self.extend(part, part_position, record_six);
             part_position += part.event_count();
-            for event in &part.events {
-                self.maps.ids.insert(id_key(event.id), record_six);
+        }
+        let mut events = appended.streams.iter().flat_map(|part| &part.events).peekable();
+        while let Some(event) = events.next() {
+            self.maps.ids.insert(id_key(event.id), record_six);
+            // Of events next to each other that are alike the last one says all.
+            if events.peek().is_none_or(|next| !are_alike(event, next)) {
                 let event_type = learning.hash_of(&event.event_type);
                 match types.iter_mut().find(|(known, _)| *known == event_type) {
                     Some((_, last)) => *last = position,
@@ -78,8 +82,8 @@ impl EventIndex {
                     let key = tag_key(hash(tag.as_str()), type_hash(event_type), position);
                     self.maps.tags.insert(key, record_six);
                 }
-                position += 1;
             }
+            position += 1;
         }
         for (event_type, last) in types {
             self.maps.types.insert(type_key(event_type, last), record_six);
@@ -105,6 +109,11 @@ impl EventIndex {
             self.maps.catalog.insert(catalog_key(stored.key.kind, record.get()), [0]);
         }
     }
+}
+
+/// Whether every criterion is met by both or by neither.
+fn are_alike(one: &NewEvent, other: &NewEvent) -> bool {
+    one.event_type == other.event_type && one.tags == other.tags
 }
 
 impl Learning {

@@ -11,7 +11,7 @@
 //! | streams   | stream, first revision                 | record, position, count     | 40 a stream's append  |
 //! | names     | the name's beginning, stream           | record of the first append  | 54 a stream           |
 //! | types     | type, last position of it in a record  | record                      | 28 a type in an append|
-//! | tags      | tag, type, position                    | record                      | 36 a tag of an event  |
+//! | tags      | tag, type, last position alike         | record                      | 36 a tag in an append |
 //! | starts    | first position of every 64th record    | record                      | next to nothing       |
 //! | documents | kind and name                          | record, revision            | 30 a document         |
 //! | catalog   | kind, record, of schemas and erasures  | nothing                     | 8 a document          |

@@ -142,18 +142,19 @@ impl EventIndex {
         let entry =
             |(key, value): ([u8; 30], [u8; 6])| (position(part(&key, 24)).get(), record(value));
         let at = tag_key(tag, event_type, from);
+        let last = tag_key(tag, event_type, POSITIONS_MAX - 1);
         let tags = &self.maps.tags;
         match direction {
-            Direction::Forwards => tags
-                .range(&at, &tag_key(tag, event_type, POSITIONS_MAX - 1))
-                .take(limit)
-                .map(|found| found.map(entry))
-                .collect(),
-            Direction::Backwards => tags
-                .range_back(&tag_key(tag, event_type, 0), &at)
-                .take(limit)
-                .map(|found| found.map(entry))
-                .collect(),
+            Direction::Forwards => {
+                tags.range(&at, &last).take(limit).map(|found| found.map(entry)).collect()
+            }
+            Direction::Backwards => {
+                // Only the last of events that are alike is noted, as it is of a type's.
+                let next = tag_key(tag, event_type, from.saturating_add(1));
+                let after = tags.range(&next, &last).take(1);
+                let before = tags.range_back(&tag_key(tag, event_type, 0), &at).take(limit);
+                after.chain(before).map(|found| found.map(entry)).collect()
+            }
         }
     }
 
