@@ -105,7 +105,14 @@ impl Attributes {
         // Null is a value here: the data is there, and is null.
         match (self.0.remove("data"), binary) {
             (Some(_), Some(_)) => Err(invalid("data_base64", "cannot stand beside data")),
-            (Some(json), None) => Ok(Data::Json(compact(json.get()).into())),
+            (Some(json), None) => {
+                let compacted = match compact(json.get()) {
+                    Cow::Owned(text) => Some(text),
+                    Cow::Borrowed(_) => None,
+                };
+                let text = compacted.unwrap_or_else(|| Box::<str>::from(json).into_string());
+                Ok(Data::Json(text.into()))
+            }
             (None, None) => Ok(Data::None),
             (None, Some(json)) => {
                 let not_base64 = || invalid("data_base64", "must be a string in base64");

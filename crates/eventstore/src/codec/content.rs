@@ -117,22 +117,28 @@ fn write_parts(content: &EventContent<'_>, out: &mut Writer<'_>) {
     }
 }
 
-/// About as many bytes as it takes, so that the buffer seldom has to grow.
+/// As many bytes as it takes, but for what is rare: then the buffer neither grows nor has to be made smaller.
 fn size_hint(content: &EventContent<'_>) -> usize {
-    const EACH: usize = 4;
+    let part = |bytes: usize| 1 + number_bytes(bytes) + bytes;
     let EventContent { source, subject, time, data_content_type, data_schema, .. } = content;
     let attributes = [subject, time, data_content_type, data_schema].into_iter().flatten();
     let data = match &content.data {
         Data::None => 0,
-        Data::Json(text) => text.len(),
-        Data::Binary(data) => data.len(),
+        Data::Json(text) => part(text.len()),
+        Data::Binary(data) => part(data.len()),
     };
-    let sealed = content.sealed.as_ref().map_or(0, |sealed| sealed.len());
-    source.len()
-        + sealed
-        + data
-        + attributes.map(|text| text.len() + EACH).sum::<usize>()
-        + 2 * EACH
+    let data_subject = content.data_subject.as_ref().map_or(0, |subject| part(subject.len()));
+    let sealed = content.sealed.as_ref().map_or(0, |sealed| part(sealed.len()));
+    let attributes: usize = attributes.map(|text| part(text.len())).sum();
+    1 + part(source.len()) + attributes + data + data_subject + sealed
+}
+
+/// Bytes of a number.
+const fn number_bytes(number: usize) -> usize {
+    match number.checked_ilog2() {
+        None => 1,
+        Some(highest) => highest as usize / 7 + 1,
+    }
 }
 
 fn write_extension(name: &str, value: &Extension<'_>, out: &mut Writer<'_>) {

@@ -127,7 +127,7 @@ fn data(sent: Option<&new_event::Data>) -> Result<Data<'_>, InvalidEvent> {
         Some(new_event::Data::Json(bytes)) => {
             let json: &RawValue = serde_json::from_slice(bytes)
                 .map_err(|error| invalid("data", format!("must be JSON: {error}")))?;
-            Data::Json(Cow::Owned(cloud_event::compact(json.get())))
+            Data::Json(cloud_event::compact(json.get()))
         }
     })
 }

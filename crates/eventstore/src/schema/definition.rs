@@ -84,7 +84,8 @@ impl Definition {
             Some(text) => upcast::read(text.get())?,
             None => Box::default(),
         };
-        let upcast = form.upcast.map_or_else(|| "[]".to_owned(), |raw| compact(raw.get()));
+        let upcast =
+            form.upcast.map_or_else(|| "[]".to_owned(), |raw| compact(raw.get()).into_owned());
         Ok(Self { schema: compact(form.schema.get()).into(), upcast: upcast.into(), steps })
     }
 
