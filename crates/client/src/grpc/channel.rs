@@ -9,7 +9,7 @@ use lombard_proto::{frame, timeout};
 use prost::Message;
 use tokio::{net::TcpStream, sync::Mutex, time::Instant};
 
-use super::{GrpcError, call::Messages};
+use super::{GrpcError, PAUSE_MAX, PAUSE_MIN, call::Messages};
 use crate::Platform;
 
 /// What the server may send before it is taken: enough for a read to keep the connection full.
@@ -80,6 +80,32 @@ impl Channel {
         };
         let answered = tokio::time::timeout_at(latest + GRACE, answering).await;
         answered.unwrap_or_else(|_| Err(self.unknown("the time is over")))
+    }
+
+    /// One request, one answer, and again until the deadline where that can help: for what is harmless to repeat.
+    pub(super) async fn repeated<A: Message + Default>(
+        &self,
+        path: &'static str,
+        request: &impl Message,
+        deadline: Duration,
+    ) -> Result<A, GrpcError> {
+        let latest = Instant::now() + deadline;
+        let mut pause = PAUSE_MIN;
+        loop {
+            let tried = self.unary(path, request, latest).await;
+            let error = match tried {
+                Err(error) if error.is_temporary() => error,
+                answer => return answer,
+            };
+            if error.is_unauthenticated() {
+                self.forget_token().await;
+            }
+            if Instant::now() + pause >= latest {
+                return Err(error);
+            }
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(PAUSE_MAX);
+        }
     }
 
     /// One request, any number of answers.
@@ -182,6 +208,11 @@ impl Channel {
         header.set_sensitive(true);
         *known = Some((token.into(), header.clone()));
         Ok(header)
+    }
+
+    /// The next call connects anew: nothing is heard on this connection any more.
+    pub(super) async fn forget_connection(&self) {
+        *self.connection.lock().await = None;
     }
 
     /// The token was refused: the next call asks for another.

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use lombard_proto::{Code, rpc::Status};
+use lombard_proto::{Code, ledger::v1::TransferResult, rpc::Status};
 
 use crate::Error;
 
@@ -21,8 +21,8 @@ pub enum GrpcError {
         /// What went wrong.
         cause: String,
     },
-    /// The connection was lost, or the time was over, before an answer came. An append may have happened: repeating it
-    /// with the same ids is harmless.
+    /// The connection was lost, or the time was over, before an answer came. What was asked for may have
+    /// happened: repeating it with the same ids is harmless, and asking by id tells.
     #[error("no answer from {address}, the outcome is unknown: {cause}")]
     OutcomeUnknown {
         /// Where to.
@@ -33,8 +33,14 @@ pub enum GrpcError {
     /// The server refused. [`Status::error_info`] has the reason, which `lombard explain-error` explains.
     #[error("{}: {}", reason(.0), .0.message)]
     Refused(Box<Status>),
+    /// It cannot be sent as it is.
+    #[error("cannot be sent: {what}")]
+    Invalid {
+        /// What is wrong with it.
+        what: String,
+    },
     /// What arrived is not an answer.
-    #[error("{address} does not answer as an event store: {what}")]
+    #[error("{address} does not answer as it should: {what}")]
     Unexpected {
         /// Where from.
         address: String,
@@ -44,6 +50,18 @@ pub enum GrpcError {
 }
 
 impl GrpcError {
+    /// What became of a transfer that the ledger refused; `None` where it was something else, or is of a newer server.
+    pub fn transfer_result(&self) -> Option<TransferResult> {
+        let Self::Refused(status) = self else { return None };
+        let info = status.error_info()?;
+        let name = info.metadata.get("result")?.to_ascii_uppercase();
+        TransferResult::from_str_name(&format!("TRANSFER_RESULT_{name}"))
+    }
+
+    pub(super) fn is_unauthenticated(&self) -> bool {
+        matches!(self, Self::Refused(status) if status.grpc_code() == Code::Unauthenticated)
+    }
+
     pub(super) fn not_sent(address: &str, cause: impl fmt::Display) -> Self {
         Self::NotSent { address: address.to_owned(), cause: cause.to_string() }
     }
@@ -73,7 +91,7 @@ impl GrpcError {
                 Code::ResourceExhausted => status.retry_info().is_some(),
                 _ => false,
             },
-            Self::Token(_) | Self::Unexpected { .. } => false,
+            Self::Token(_) | Self::Unexpected { .. } | Self::Invalid { .. } => false,
         }
     }
 }

@@ -1,20 +1,16 @@
-//! The event store over gRPC: for callers that append or read much.
+//! The event store and the [ledger] over gRPC: for callers that write or read much.
 //!
-//! It speaks the protocol on HTTP/2 directly, so that a call costs little. Messages are those of
-//! `proto/eventstore/v1`, as the build made them ([`v1`]).
+//! It speaks the protocol on HTTP/2 directly, so that a call costs little. Messages are those of `proto/eventstore/v1`
+//! ([`v1`]) and `proto/ledger/v1` ([`ledger::v1`]), as the build made them.
 
 mod call;
 mod channel;
 mod error;
+pub mod ledger;
 mod session;
 mod subscription;
 
 use std::{sync::Arc, time::Duration};
-
-use lombard_proto::eventstore::v1::{
-    AppendRequest, AppendResponse, ReadRequest, ReadResponse, SubscribeRequest,
-};
-use tokio::time::Instant;
 
 use self::{
     call::Messages,
@@ -26,6 +22,9 @@ pub use self::{
     subscription::GrpcSubscription,
 };
 use crate::Platform;
+use lombard_proto::eventstore::v1::{
+    AppendRequest, AppendResponse, ReadRequest, ReadResponse, SubscribeRequest,
+};
 
 /// The messages.
 pub use lombard_proto::eventstore::v1;
@@ -35,7 +34,7 @@ const APPEND_SESSION: &str = "/lombard.eventstore.v1.EventStore/AppendSession";
 const READ: &str = "/lombard.eventstore.v1.EventStore/Read";
 const SUBSCRIBE: &str = "/lombard.eventstore.v1.EventStore/Subscribe";
 
-/// How long an append is tried, unless it is told otherwise.
+/// How long a call is tried, unless it is told otherwise.
 const DEADLINE: Duration = Duration::from_secs(30);
 /// Before the first try after one that failed; doubled with each.
 const PAUSE_MIN: Duration = Duration::from_millis(20);
@@ -75,25 +74,7 @@ impl GrpcEventStore {
     /// Appends, and tries again until the deadline where that can help: the events' ids make a repetition harmless, and
     /// it is answered as the first time.
     pub async fn append(&self, request: &AppendRequest) -> Result<AppendResponse, GrpcError> {
-        let latest = Instant::now() + self.deadline;
-        let mut pause = PAUSE_MIN;
-        loop {
-            let tried = self.channel.unary(APPEND, request, latest).await;
-            let error = match tried {
-                Err(error) if error.is_temporary() => error,
-                answer => return answer,
-            };
-            if let GrpcError::Refused(status) = &error
-                && status.grpc_code() == lombard_proto::Code::Unauthenticated
-            {
-                self.channel.forget_token().await;
-            }
-            if Instant::now() + pause >= latest {
-                return Err(error);
-            }
-            tokio::time::sleep(pause).await;
-            pause = (pause * 2).min(PAUSE_MAX);
-        }
+        self.channel.repeated(APPEND, request, self.deadline).await
     }
 
     /// Begins a session of appends, of which up to `in_flight_max` are under way at once. It does not connect again: one

@@ -15,11 +15,12 @@ use crate::{
     problem,
     rest::{
         Api,
+        authority::Caller,
         body::{AccountName, ById, Decimal},
         evidence,
         sets::{
-            self, Balancing, ConditionBody, ConditionSide, Ended, NewLeg, NewSet, PendingBody,
-            UserDataBody,
+            self, Asked, Balancing, ConditionBody, ConditionSide, Ended, NewLeg, NewSet,
+            PendingBody, UserDataBody,
         },
     },
 };
@@ -36,8 +37,19 @@ pub(super) async fn create(
     let id = packed::transfer_id("id", &request.id)?;
     let set = set(request)?;
     let asked = set.ask(&api, &caller, id).await?;
+    carry_out(&api, &caller, call, asked, is_dry_run).await
+}
+
+/// Has the writer decide a set, whatever it does. A set that is refused is an error.
+pub(super) async fn carry_out(
+    api: &Api,
+    caller: &Caller,
+    call: Call,
+    asked: Asked,
+    is_dry_run: bool,
+) -> Result<CreateResponse, Problem> {
     let is_one = asked.transfers.len() == 1;
-    let evidence = evidence::of(&caller, call.context, None);
+    let evidence = evidence::of(caller, call.context, None);
     let stored = match api.submit_set(asked, evidence, is_dry_run).await? {
         Ended::Stored(stored) => stored,
         Ended::Rejected { transfer, rejection, position } => {
@@ -47,7 +59,7 @@ pub(super) async fn create(
     };
     let set = stored.set()?;
     if let Outcome::Refused(refusal) = sets::outcome(set) {
-        return Err(sets::refusal_problem(&api, &caller, &stored, refusal).await?);
+        return Err(sets::refusal_problem(api, caller, &stored, refusal).await?);
     }
     Ok(CreateResponse {
         transfers: packed::recorded(set.recorded),
@@ -60,7 +72,6 @@ pub(super) async fn create(
 /// The set as it would have been read from JSON.
 fn set(request: CreateRequest) -> Result<NewSet, Problem> {
     let effective_at = request.effective_at.map(Timestamp::from_unix_nanos);
-    let metadata = request.metadata.map(RawValue::from_string).transpose();
     Ok(NewSet {
         id: None,
         transfers: Some(request.transfers.into_iter().map(leg).collect::<Result<_, _>>()?),
@@ -77,20 +88,30 @@ fn set(request: CreateRequest) -> Result<NewSet, Problem> {
         imported: request.imported,
         override_lock: request.override_lock,
         external_id: request.external_id,
-        metadata: metadata.map_err(|error| problem::invalid_field("metadata", error))?,
+        metadata: json(request.metadata)?,
     })
+}
+
+/// The text of a JSON object.
+pub(super) fn json(metadata: Option<String>) -> Result<Option<Box<RawValue>>, Problem> {
+    let metadata = metadata.map(RawValue::from_string).transpose();
+    metadata.map_err(|error| problem::invalid_field("metadata", error))
+}
+
+/// A code of the caller's numbering.
+pub(super) fn code(number: u32) -> Result<u16, Problem> {
+    u16::try_from(number).map_err(|error| problem::invalid_field("code", error))
 }
 
 fn leg(transfer: NewTransfer) -> Result<NewLeg, Problem> {
     let NewTransfer { debit_account, credit_account, asset, amount, code, user_data, .. } =
         transfer;
-    let code = u16::try_from(code).map_err(|error| problem::invalid_field("code", error))?;
     Ok(NewLeg {
         debit_account: account("debit_account", debit_account)?,
         credit_account: account("credit_account", credit_account)?,
         asset,
         amount: Decimal::Text(amount),
-        code: Some(code),
+        code: Some(self::code(code)?),
         user_data: user_data.map(user_data_body).transpose()?,
         balancing: match (transfer.balancing_debit, transfer.balancing_credit) {
             (false, false) => None,
@@ -102,7 +123,11 @@ fn leg(transfer: NewTransfer) -> Result<NewLeg, Problem> {
     })
 }
 
-fn account(field: &'static str, account: Option<Account>) -> Result<AccountName, Problem> {
+/// An account by its path or its id.
+pub(super) fn account(
+    field: &'static str,
+    account: Option<Account>,
+) -> Result<AccountName, Problem> {
     match account.and_then(|account| account.name) {
         Some(Name::Path(path)) => Ok(AccountName::Path(path)),
         Some(Name::Id(bytes)) => {

@@ -31,7 +31,7 @@ pub(crate) use request::{
     Asked, Balancing, ConditionBody, ConditionSide, ImportedRow, NewLeg, NewSet, PendingBody,
     UserDataBody,
 };
-pub(crate) use resolve::permitted;
+pub(crate) use resolve::{About, Action, permitted};
 pub(super) use resolve::{post_pending, reverse, void_pending};
 pub(crate) use submit::{Ended, Stored, outcome};
 

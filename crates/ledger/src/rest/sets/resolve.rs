@@ -23,16 +23,16 @@ use crate::problem;
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct About {
-    id: Option<String>,
+    pub(crate) id: Option<String>,
     /// Of a set of one transfer.
-    amount: Option<Decimal>,
+    pub(crate) amount: Option<Decimal>,
     /// Of each transfer of a larger set.
-    amounts: Option<Vec<Decimal>>,
-    code: u16,
-    effective_at: Option<String>,
-    override_lock: bool,
-    external_id: Option<String>,
-    metadata: Option<Box<RawValue>>,
+    pub(crate) amounts: Option<Vec<Decimal>>,
+    pub(crate) code: u16,
+    pub(crate) effective_at: Option<String>,
+    pub(crate) override_lock: bool,
+    pub(crate) external_id: Option<String>,
+    pub(crate) metadata: Option<Box<RawValue>>,
 }
 
 /// Posts a pending set: all of it, or the amounts that are given. Needs `ledger:post` or `ledger:write` for its debit
@@ -46,9 +46,7 @@ pub(crate) async fn post_pending(
     Query(trying): Query<Trying>,
     Json(body): Json<About>,
 ) -> Result<Response, Problem> {
-    let other = other(&api, &caller, &id, Right::Post).await?;
-    let kind = TransferKind::Post { pending: other.id };
-    body.carry_out(&api, &caller, (context, key), other, kind, trying.dry_run).await
+    body.carry_out(&api, &caller, (context, key), Action::Post, &id, trying.dry_run).await
 }
 
 /// Voids a pending set. Needs `ledger:void` or `ledger:write` for its debit accounts.
@@ -61,12 +59,7 @@ pub(crate) async fn void_pending(
     Query(trying): Query<Trying>,
     Json(body): Json<About>,
 ) -> Result<Response, Problem> {
-    let other = other(&api, &caller, &id, Right::Void).await?;
-    if body.amount.is_some() || body.amounts.is_some() {
-        return Err(problem::invalid_field("amount", "a void is always of the whole"));
-    }
-    let kind = TransferKind::Void { pending: other.id };
-    body.carry_out(&api, &caller, (context, key), other, kind, trying.dry_run).await
+    body.carry_out(&api, &caller, (context, key), Action::Void, &id, trying.dry_run).await
 }
 
 /// Reverses a set that moved money: what is left of it, or the amounts that are given. Needs `ledger:reverse` or
@@ -80,17 +73,44 @@ pub(crate) async fn reverse(
     Query(trying): Query<Trying>,
     Json(body): Json<About>,
 ) -> Result<Response, Problem> {
-    let other = other(&api, &caller, &id, Right::Reverse).await?;
-    let kind = TransferKind::Reversal { of: other.id };
-    body.carry_out(&api, &caller, (context, key), other, kind, trying.dry_run).await
+    body.carry_out(&api, &caller, (context, key), Action::Reverse, &id, trying.dry_run).await
 }
 
-/// The set that a path names, after it was made sure that the caller may do this with it.
-async fn other(api: &Api, caller: &Caller, id: &str, right: Right) -> Result<Stored, Problem> {
-    caller.may_anywhere(right)?;
-    let id: TransferId = id.parse().map_err(problem::invalid_path)?;
-    let stored = permitted(api, caller, id, right).await?;
-    stored.ok_or_else(|| Problem::new(&problem::TRANSFER_NOT_FOUND))
+/// What is done with another set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Action {
+    Post,
+    Void,
+    Reverse,
+}
+
+impl Action {
+    const fn right(self) -> Right {
+        match self {
+            Self::Post => Right::Post,
+            Self::Void => Right::Void,
+            Self::Reverse => Right::Reverse,
+        }
+    }
+
+    const fn kind(self, other: TransferId) -> TransferKind {
+        match self {
+            Self::Post => TransferKind::Post { pending: other },
+            Self::Void => TransferKind::Void { pending: other },
+            Self::Reverse => TransferKind::Reversal { of: other },
+        }
+    }
+
+    /// The other set, after it was made sure that the caller may do this with it.
+    pub(crate) async fn permitted(
+        self,
+        api: &Api,
+        caller: &Caller,
+        other: TransferId,
+    ) -> Result<Stored, Problem> {
+        let stored = permitted(api, caller, other, self.right()).await?;
+        stored.ok_or_else(|| Problem::new(&problem::TRANSFER_NOT_FOUND))
+    }
 }
 
 /// The set with an id, if the caller may do this with it; `None` where there is none and the caller may know.
@@ -124,13 +144,13 @@ impl About {
         api: &Api,
         caller: &Caller,
         (context, key): (Context, IdempotencyKey),
-        other: Stored,
-        kind: TransferKind,
+        action: Action,
+        other: &str,
         is_dry_run: bool,
     ) -> Result<Response, Problem> {
-        if self.override_lock {
-            caller.may_book(Right::OverrideLock)?;
-        }
+        caller.may_anywhere(action.right())?;
+        let other = action.permitted(api, caller, other.parse().map_err(problem::invalid_path)?);
+        let other = other.await?;
         let chosen_id: Option<TransferId> = self
             .id
             .as_deref()
@@ -138,15 +158,33 @@ impl About {
             .transpose()
             .map_err(|error| problem::invalid_field("id", error))?;
         let (id, held) = api.in_progress.id_of(chosen_id, &key, caller)?;
-        let mut note = note(api, self.metadata.as_deref(), self.external_id.as_deref())?;
-        let facts = other.set()?.recorded;
-        let transfers = self.transfers(api, id, kind, facts).await?;
-        if matches!(kind, TransferKind::Reversal { .. }) {
-            note.reversed = facts.into();
-        }
-        let asked = Asked { id, transfers, note };
+        let asked = self.ask(api, caller, id, action, &other).await?;
         let request = Request { caller, context, key, held };
         request.carry_out(api, asked, is_dry_run).await
+    }
+
+    /// What is asked of the writer. `other` is the set that it is about.
+    pub(crate) async fn ask(
+        &self,
+        api: &Api,
+        caller: &Caller,
+        id: TransferId,
+        action: Action,
+        other: &Stored,
+    ) -> Result<Asked, Problem> {
+        if action == Action::Void && (self.amount.is_some() || self.amounts.is_some()) {
+            return Err(problem::invalid_field("amount", "a void is always of the whole"));
+        }
+        if self.override_lock {
+            caller.may_book(Right::OverrideLock)?;
+        }
+        let mut note = note(api, self.metadata.as_deref(), self.external_id.as_deref())?;
+        let facts = other.set()?.recorded;
+        let transfers = self.transfers(api, id, action.kind(other.id), facts).await?;
+        if action == Action::Reverse {
+            note.reversed = facts.into();
+        }
+        Ok(Asked { id, transfers, note })
     }
 
     async fn transfers(
