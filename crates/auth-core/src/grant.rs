@@ -82,7 +82,7 @@ pub enum GrantError {
 /// The path prefix that scopes of this family are about: a role's API, or the service of that name.
 pub fn resource_of_family(family: &str) -> String {
     match family {
-        "ledger" | "registry" | "auth" => format!("/v1/{family}"),
+        "ledger" | "registry" | "auth" | "gateway" => format!("/v1/{family}"),
         "events" => "/v1/eventstore".to_owned(),
         service => format!("/{service}"),
     }

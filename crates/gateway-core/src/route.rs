@@ -29,6 +29,8 @@ pub enum OwnEndpoint {
     Ready,
     /// `/metrics`
     Metrics,
+    /// `/v1/gateway`: for operators.
+    Admin,
 }
 
 /// Who answers a request.
@@ -140,6 +142,9 @@ impl Role {
     }
 }
 
+/// What operators ask the gateway itself.
+const ADMIN_PREFIX: &str = "/v1/gateway";
+
 /// Prefix, role, and the family of scopes where a token is asked for.
 const ROLE_ROUTES: [(&str, Role, Option<&str>); 7] = [
     ("/v1/ledger", Role::Ledger, Some("ledger")),
@@ -176,6 +181,16 @@ impl Route {
         if let Some(own) = own {
             let target = Target::Own(own);
             return Some(Self { target, access: Access::Public, path: path.as_str().into() });
+        }
+        if path.after(ADMIN_PREFIX).is_some() {
+            let required = Required::Family("gateway");
+            // The gateway's public key has nothing to protect.
+            let access = match path.as_str() {
+                "/v1/gateway/jwks" => Access::Public,
+                _ => Access::Token { resource: ADMIN_PREFIX.into(), required },
+            };
+            let target = Target::Own(OwnEndpoint::Admin);
+            return Some(Self { target, access, path: path.as_str().into() });
         }
         for (prefix, role, family) in ROLE_ROUTES {
             if path.after(prefix).is_none() {
@@ -242,6 +257,8 @@ mod tests {
             ("/livez", true, "Live | public | /livez"),
             ("/readyz", true, "Ready | public | /readyz"),
             ("/metrics", true, "Metrics | public | /metrics"),
+            ("/v1/gateway/routes", true, "Admin | /v1/gateway gateway:read | /v1/gateway/routes"),
+            ("/v1/gateway/jwks", true, "Admin | public | /v1/gateway/jwks"),
             ("/oauth/token", false, "auth | public | /oauth/token"),
             ("/.well-known/x", true, "auth | public | /.well-known/x"),
             ("/console", true, "console | public | /console"),

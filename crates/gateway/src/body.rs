@@ -5,15 +5,20 @@ use std::{
     pin::Pin,
     rc::Rc,
     task::{Context, Poll},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http_body::{Body, Frame, SizeHint};
-use http_body_util::Full;
+use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
 
-use crate::{endpoints::Busy, metrics::InFlight, pool::Returning};
+use crate::{
+    cluster::{Admitted, Busy},
+    limits::Running,
+    metrics::InFlight,
+    pool::Returning,
+};
 
 /// Why a request's body is not passed on to its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -24,6 +29,35 @@ pub(crate) enum RequestBodyError {
     /// The client broke off, or sent chunks that are not beyond doubt.
     #[error("the body did not arrive whole")]
     Incomplete,
+}
+
+/// Why a body that was to be read whole is not there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ReadError {
+    /// The client stopped sending.
+    Stalled,
+    Body(RequestBodyError),
+}
+
+/// Reads a body to its end. `timeout`: how long it may stand still.
+pub(crate) async fn read_whole(
+    mut body: RequestBody,
+    timeout: Duration,
+) -> Result<Bytes, ReadError> {
+    let mut whole = BytesMut::new();
+    loop {
+        match tokio::time::timeout(timeout, body.frame()).await {
+            Err(_) => return Err(ReadError::Stalled),
+            Ok(None) => return Ok(whole.freeze()),
+            Ok(Some(Err(error))) => return Err(ReadError::Body(error)),
+            Ok(Some(Ok(frame))) => {
+                // Trailers are left out already.
+                if let Ok(data) = frame.into_data() {
+                    whole.extend_from_slice(&data);
+                }
+            }
+        }
+    }
 }
 
 /// What the sender of a request knows of its body while the connection has it.
@@ -39,19 +73,39 @@ pub(crate) struct Progress {
 /// A request's body on its way to an upstream, at most as long as the limit. Trailers are left out.
 #[derive(Debug)]
 pub(crate) struct RequestBody {
-    inner: Option<Incoming>,
+    source: Source,
     bytes_left: u64,
     progress: Rc<Progress>,
 }
 
+/// Where a body comes from.
+#[derive(Debug)]
+enum Source {
+    /// The client, while it is sent.
+    Stream(Incoming),
+    /// It is here whole. `None` once it was taken; an empty one is taken from the start.
+    Whole(Option<Bytes>),
+}
+
 impl RequestBody {
     pub(crate) fn new(inner: Incoming, bytes_max: u64) -> Self {
-        Self { inner: Some(inner), bytes_left: bytes_max, progress: Rc::new(Progress::new()) }
+        let source =
+            if inner.is_end_stream() { Source::Whole(None) } else { Source::Stream(inner) };
+        Self { source, bytes_left: bytes_max, progress: Rc::new(Progress::new()) }
     }
 
-    /// No body.
-    pub(crate) fn empty() -> Self {
-        Self { inner: None, bytes_left: 0, progress: Rc::new(Progress::new()) }
+    /// A body that is here whole.
+    pub(crate) fn whole(bytes: Bytes) -> Self {
+        let source = Source::Whole(Some(bytes).filter(|bytes| !bytes.is_empty()));
+        Self { source, bytes_left: 0, progress: Rc::new(Progress::new()) }
+    }
+
+    /// The same once more, where it is here whole and nothing of it was taken.
+    pub(crate) fn copy(&self) -> Option<Self> {
+        match &self.source {
+            Source::Stream(_) => None,
+            Source::Whole(bytes) => Some(Self::whole(bytes.clone().unwrap_or_default())),
+        }
     }
 
     pub(crate) fn progress(&self) -> Rc<Progress> {
@@ -85,7 +139,12 @@ impl Body for RequestBody {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, RequestBodyError>>> {
-        let Some(inner) = &mut self.inner else { return Poll::Ready(None) };
+        let inner = match &mut self.source {
+            Source::Stream(inner) => inner,
+            Source::Whole(bytes) => {
+                return Poll::Ready(bytes.take().map(|all| Ok(Frame::data(all))));
+            }
+        };
         let polled = Pin::new(inner).poll_frame(cx);
         self.progress.is_waiting.set(polled.is_pending());
         if polled.is_ready() {
@@ -113,11 +172,17 @@ impl Body for RequestBody {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.inner.as_ref().is_none_or(Body::is_end_stream)
+        match &self.source {
+            Source::Stream(inner) => inner.is_end_stream(),
+            Source::Whole(bytes) => bytes.is_none(),
+        }
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.inner.as_ref().map_or_else(|| SizeHint::with_exact(0), Body::size_hint)
+        match &self.source {
+            Source::Stream(inner) => inner.size_hint(),
+            Source::Whole(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, length)),
+        }
     }
 }
 
@@ -134,6 +199,14 @@ pub(crate) enum ResponseBody {
     Upstream(UpstreamBody),
 }
 
+/// What counts a request as under way, until its response has ended.
+#[derive(Debug)]
+pub(crate) struct UnderWay {
+    pub(crate) _in_flight: InFlight,
+    pub(crate) _admitted: Admitted,
+    pub(crate) _running: Vec<Running>,
+}
+
 /// A body that, once it has ended, gives its connection back to the pool. Dropped before, the connection is closed.
 #[derive(Debug)]
 pub(crate) struct UpstreamBody {
@@ -141,7 +214,7 @@ pub(crate) struct UpstreamBody {
     returning: Option<Returning>,
     /// Counted as busy until the last byte.
     _busy: Busy,
-    _in_flight: InFlight,
+    _under_way: Option<UnderWay>,
 }
 
 impl UpstreamBody {
@@ -149,10 +222,10 @@ impl UpstreamBody {
         inner: Incoming,
         returning: Returning,
         busy: Busy,
-        in_flight: InFlight,
+        under_way: Option<UnderWay>,
     ) -> Self {
         let mut body =
-            Self { inner, returning: Some(returning), _busy: busy, _in_flight: in_flight };
+            Self { inner, returning: Some(returning), _busy: busy, _under_way: under_way };
         body.check_end();
         body
     }

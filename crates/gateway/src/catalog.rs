@@ -13,7 +13,7 @@ use lombard_chassis::{CancellationToken, Health};
 use lombard_types::ServiceName;
 use serde::Deserialize;
 
-use crate::worker::Shared;
+use crate::{cluster::Address, worker::Shared};
 
 /// Where the gateway gets the tokens that it shows to the registry.
 pub trait TokenSource: Send + Sync + 'static {
@@ -42,6 +42,8 @@ struct Catalog {
 #[derive(Debug, Deserialize)]
 struct Instance {
     url: String,
+    /// Where it is, if the registry says so.
+    zone: Option<String>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -139,7 +141,7 @@ async fn ask(
 }
 
 /// The authorities of the instances. What the gateway cannot connect to is left out, and logged.
-fn read(services: BTreeMap<String, Vec<Instance>>) -> HashMap<ServiceName, Vec<Box<str>>> {
+fn read(services: BTreeMap<String, Vec<Instance>>) -> HashMap<ServiceName, Vec<Address>> {
     let mut read = HashMap::with_capacity(services.len());
     for (name, instances) in services {
         let Ok(service) = name.parse::<ServiceName>() else {
@@ -151,7 +153,8 @@ fn read(services: BTreeMap<String, Vec<Instance>>) -> HashMap<ServiceName, Vec<B
             if authority.is_none() {
                 tracing::warn!(%service, url = instance.url, "an instance's URL is not http://host:port");
             }
-            authority
+            let zone = instance.zone.as_deref().map(Into::into);
+            authority.map(|authority| Address { authority, zone })
         });
         read.insert(service.clone(), authorities.collect());
     }

@@ -33,6 +33,24 @@ pub struct Config {
     pub services_max: usize,
     /// How long requests under way may take after the drain began.
     pub drain_timeout_ms: u64,
+    /// Requests of one worker under way at once.
+    pub in_flight_max: usize,
+    /// Callers and routes that limits remember.
+    pub limit_entries_max: usize,
+    /// The zone of this gateway.
+    pub zone: Option<String>,
+    /// Whether every registered service can be reached without a route.
+    pub expose_services: bool,
+    /// Networks whose word on the client's address is believed.
+    pub trusted_proxies: Vec<String>,
+    /// Whether answers get the usual security headers.
+    pub security_headers: bool,
+    /// Other authorization servers. This and the two below are read one by one, so that all mistakes are found.
+    pub issuer: Vec<serde_json::Value>,
+    /// Where requests can be sent.
+    pub upstream: Vec<serde_json::Value>,
+    /// Which requests, where to.
+    pub route: Vec<serde_json::Value>,
 }
 
 impl Default for Config {
@@ -50,6 +68,15 @@ impl Default for Config {
             pool_idle_ms_max: 20_000,
             services_max: 1024,
             drain_timeout_ms: 10_000,
+            in_flight_max: 8192,
+            limit_entries_max: 200_000,
+            zone: None,
+            expose_services: true,
+            trusted_proxies: Vec::new(),
+            security_headers: true,
+            issuer: Vec::new(),
+            upstream: Vec::new(),
+            route: Vec::new(),
         }
     }
 }
@@ -71,6 +98,9 @@ impl Config {
         expect(self.connect_timeout_ms > 0, "connect_timeout_ms is 0");
         expect(self.response_timeout_ms > 0, "response_timeout_ms is 0");
         expect(self.services_max > 0, "services_max is 0");
+        expect(self.in_flight_max > 0, "in_flight_max is 0");
+        expect(self.limit_entries_max >= 64, "limit_entries_max is below 64");
+        mistakes.append(&mut crate::table::mistakes(self));
         mistakes
     }
 

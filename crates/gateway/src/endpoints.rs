@@ -1,19 +1,14 @@
-//! Where requests can be sent: the roles, which never change, and the instances of services, which come and go.
+//! Where requests can be sent: the roles, which never change, the services of the registry, and the upstreams of the
+//! configuration.
 
-use std::{
-    collections::HashMap,
-    net::SocketAddr,
-    sync::{
-        Arc,
-        atomic::{AtomicU32, AtomicU64, Ordering::Relaxed},
-    },
-    time::{Duration, Instant},
-};
+use std::{collections::HashMap, net::SocketAddr, sync::Arc};
 
 use arc_swap::ArcSwap;
-use http::HeaderValue;
-use lombard_gateway_core::{Load, Role, choose, ejection};
+use lombard_gateway_core::Role;
 use lombard_types::ServiceName;
+use parking_lot::Mutex;
+
+use crate::cluster::{Address, Clock, Cluster, ClusterRules, Source};
 
 /// Where the roles listen.
 #[derive(Clone, Copy, Debug)]
@@ -30,58 +25,31 @@ pub struct RoleAddresses {
     pub console: SocketAddr,
 }
 
-/// One instance. Workers share what is counted.
-#[derive(Debug)]
-pub(crate) struct Endpoint {
-    /// `host:port`
-    pub(crate) authority: Box<str>,
-    /// The same, as the Host header.
-    pub(crate) host: HeaderValue,
-    in_flight: AtomicU32,
-    failures: AtomicU32,
-    /// In milliseconds since the gateway started.
-    ejected_until_ms: AtomicU64,
-}
+/// More failures than there can be.
+const NEVER: u32 = 101;
 
-impl Endpoint {
-    /// `None` where the authority cannot be a Host header.
-    pub(crate) fn new(authority: &str) -> Option<Self> {
-        Some(Self {
-            authority: authority.into(),
-            host: HeaderValue::from_str(authority).ok()?,
-            in_flight: AtomicU32::new(0),
-            failures: AtomicU32::new(0),
-            ejected_until_ms: AtomicU64::new(0),
-        })
-    }
-
-    fn load(&self) -> Load {
-        Load {
-            in_flight: self.in_flight.load(Relaxed),
-            ejected_until: Duration::from_millis(self.ejected_until_ms.load(Relaxed)),
-            is_tried: false,
-        }
-    }
-}
-
-/// A role, or the instances of a service at one moment.
-#[derive(Debug)]
-pub(crate) struct Upstream {
-    pub(crate) name: Box<str>,
-    pub(crate) is_role: bool,
-    pub(crate) endpoints: Vec<Arc<Endpoint>>,
-}
+/// The instances of all services, as the registry last said.
+type Catalog = HashMap<ServiceName, Vec<Address>>;
 
 /// All of them.
 #[derive(Debug)]
 pub(crate) struct Endpoints {
-    start: Instant,
-    roles: HashMap<Role, Arc<Upstream>>,
-    services: ArcSwap<HashMap<ServiceName, Arc<Upstream>>>,
+    pub(crate) clock: Clock,
+    own_zone: Option<Box<str>>,
+    roles: HashMap<Role, Arc<Cluster>>,
+    services: ArcSwap<HashMap<ServiceName, Arc<Cluster>>>,
+    /// Held while the catalog or the configured upstreams change, so that none misses the other's change.
+    known: Mutex<Known>,
+}
+
+#[derive(Debug, Default)]
+struct Known {
+    catalog: Catalog,
+    configured: HashMap<Box<str>, Arc<Cluster>>,
 }
 
 impl Endpoints {
-    pub(crate) fn new(addresses: RoleAddresses) -> Self {
+    pub(crate) fn new(addresses: RoleAddresses, own_zone: Option<&str>) -> Self {
         let roles = [
             (Role::Ledger, addresses.ledger),
             (Role::Registry, addresses.registry),
@@ -89,126 +57,121 @@ impl Endpoints {
             (Role::Eventstore, addresses.eventstore),
             (Role::Console, addresses.console),
         ];
-        let upstream = |(role, address): (Role, SocketAddr)| {
-            let endpoints = Endpoint::new(&address.to_string()).map(Arc::new).into_iter().collect();
-            (role, Arc::new(Upstream { name: role.name().into(), is_role: true, endpoints }))
+        let clock = Clock::start();
+        let cluster = |(role, address): (Role, SocketAddr)| {
+            // The supervisor holds a role's socket while it starts again: waiting there is better than a refusal.
+            let mut rules = ClusterRules::default();
+            rules.breaker.failure_percent = NEVER;
+            let cluster = Cluster::new(role.name(), Source::Role, rules);
+            let address = Address { authority: address.to_string().into(), zone: None };
+            cluster.set_members(&[address], None, clock.now());
+            (role, Arc::new(cluster))
         };
         Self {
-            start: Instant::now(),
-            roles: roles.into_iter().map(upstream).collect(),
+            clock,
+            own_zone: own_zone.map(Into::into),
+            roles: roles.into_iter().map(cluster).collect(),
             services: ArcSwap::default(),
+            known: Mutex::default(),
         }
     }
 
-    pub(crate) fn role(&self, role: Role) -> Option<Arc<Upstream>> {
+    pub(crate) fn role(&self, role: Role) -> Option<Arc<Cluster>> {
         self.roles.get(&role).cloned()
     }
 
-    /// `None` where no instance is known.
-    pub(crate) fn service(&self, service: &ServiceName) -> Option<Arc<Upstream>> {
-        let services = self.services.load();
-        services.get(service).filter(|upstream| !upstream.endpoints.is_empty()).cloned()
+    pub(crate) fn role_by_name(&self, name: &str) -> Option<Arc<Cluster>> {
+        self.roles.values().find(|cluster| *cluster.name == *name).cloned()
     }
 
-    /// Replaces the instances of all services. Instances that stay keep their counts.
-    pub(crate) fn replace(&self, services: HashMap<ServiceName, Vec<Box<str>>>) {
-        let known = self.services.load();
-        let services = services.into_iter().map(|(service, authorities)| {
-            let before = known.get(&service).map(|upstream| upstream.endpoints.as_slice());
-            let endpoint = |authority: &str| {
-                let before = before.unwrap_or_default();
-                let kept = before.iter().find(|endpoint| &*endpoint.authority == authority);
-                kept.cloned().or_else(|| Endpoint::new(authority).map(Arc::new))
-            };
-            let endpoints =
-                authorities.iter().filter_map(|authority| endpoint(authority)).collect();
-            let name = service.as_str().into();
-            (service, Arc::new(Upstream { name, is_role: false, endpoints }))
+    /// `None` where the registry knows nothing of it.
+    pub(crate) fn service(&self, service: &ServiceName) -> Option<Arc<Cluster>> {
+        self.services.load().get(service).cloned()
+    }
+
+    /// Replaces the instances of all services. Instances that stay keep what is known of them.
+    pub(crate) fn replace(&self, catalog: Catalog) {
+        let mut known = self.known.lock();
+        let before = self.services.load();
+        let services = catalog.iter().map(|(service, addresses)| {
+            let cluster = before.get(service).cloned().unwrap_or_else(|| {
+                let source = Source::Service(service.clone());
+                Arc::new(Cluster::new(service.as_str(), source, ClusterRules::default()))
+            });
+            self.set_members(&cluster, addresses);
+            (service.clone(), cluster)
         });
         self.services.store(Arc::new(services.collect()));
-    }
-
-    /// The endpoint for the next try; counted as busy until the guard is dropped.
-    pub(crate) fn choose(
-        &self,
-        upstream: &Upstream,
-        tried: &[Arc<Endpoint>],
-        random: u64,
-    ) -> Option<Busy> {
-        let load = |index: usize| {
-            let Some(endpoint) = upstream.endpoints.get(index) else { return Load::default() };
-            let is_tried = tried.iter().any(|other| Arc::ptr_eq(other, endpoint));
-            Load { is_tried, ..endpoint.load() }
-        };
-        let index = choose(upstream.endpoints.len(), load, self.start.elapsed(), random)?;
-        let endpoint = Arc::clone(upstream.endpoints.get(index)?);
-        endpoint.in_flight.fetch_add(1, Relaxed);
-        Some(Busy(endpoint))
-    }
-
-    pub(crate) fn connected(&self, endpoint: &Endpoint) {
-        endpoint.failures.store(0, Relaxed);
-    }
-
-    pub(crate) fn connect_failed(&self, endpoint: &Endpoint) {
-        let failures = endpoint.failures.fetch_add(1, Relaxed).saturating_add(1);
-        let until = self.start.elapsed() + ejection(failures);
-        let until = u64::try_from(until.as_millis()).unwrap_or(u64::MAX);
-        endpoint.ejected_until_ms.store(until, Relaxed);
-    }
-}
-
-/// A request at an endpoint.
-#[derive(Debug)]
-pub(crate) struct Busy(pub(crate) Arc<Endpoint>);
-
-impl Drop for Busy {
-    fn drop(&mut self) {
-        self.0.in_flight.fetch_sub(1, Relaxed);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn endpoints(authorities: &[&str]) -> (Endpoints, ServiceName) {
-        let any: SocketAddr = ([127, 0, 0, 1], 1).into();
-        let addresses =
-            RoleAddresses { ledger: any, registry: any, auth: any, eventstore: any, console: any };
-        let endpoints = Endpoints::new(addresses);
-        let service: ServiceName = "payments".parse().unwrap();
-        let authorities = authorities.iter().map(|authority| (*authority).into()).collect();
-        endpoints.replace([(service.clone(), authorities)].into());
-        (endpoints, service)
-    }
-
-    #[test]
-    fn an_instance_that_stays_keeps_its_counts() {
-        let (endpoints, service) = endpoints(&["a:1", "b:1"]);
-        let upstream = endpoints.service(&service).unwrap();
-        let busy = endpoints.choose(&upstream, &[], 0).unwrap();
-        let authority = busy.0.authority.clone();
-        endpoints.replace([(service.clone(), vec![authority, "c:1".into()])].into());
-        let after = endpoints.service(&service).unwrap();
-        assert!(Arc::ptr_eq(&busy.0, &after.endpoints[0]));
-        assert_eq!(after.endpoints[0].load().in_flight, 1);
-        drop(busy);
-        assert_eq!(after.endpoints[0].load().in_flight, 0);
-        endpoints.replace(HashMap::new());
-        assert!(endpoints.service(&service).is_none());
-    }
-
-    #[test]
-    fn an_ejected_instance_is_avoided_until_it_is_the_last() {
-        let (endpoints, service) = endpoints(&["a:1", "b:1"]);
-        let upstream = endpoints.service(&service).unwrap();
-        endpoints.connect_failed(&upstream.endpoints[0]);
-        for random in 0..50_u64 {
-            let busy = endpoints.choose(&upstream, &[], random << 32 | random).unwrap();
-            assert_eq!(&*busy.0.authority, "b:1");
+        known.catalog = catalog;
+        for cluster in known.configured.values() {
+            self.seed(cluster, &known.catalog);
         }
-        endpoints.connect_failed(&upstream.endpoints[1]);
-        assert!(endpoints.choose(&upstream, &[], 0).is_some());
+    }
+
+    pub(crate) fn set_members(&self, cluster: &Cluster, addresses: &[Address]) {
+        cluster.set_members(addresses, self.own_zone.as_deref(), self.clock.now());
+    }
+
+    fn seed(&self, cluster: &Cluster, catalog: &Catalog) {
+        if let Source::Service(service) = &cluster.source {
+            self.set_members(cluster, catalog.get(service).map(Vec::as_slice).unwrap_or_default());
+        }
+    }
+
+    /// An upstream of a configuration: the one that is in use where nothing about it changed, else a new one, which takes
+    /// over what is known of the instances.
+    pub(crate) fn cluster(
+        &self,
+        name: &str,
+        source: Source,
+        rules: ClusterRules,
+        fixed: &[Address],
+    ) -> Arc<Cluster> {
+        let known = self.known.lock();
+        let before = known.configured.get(name);
+        let is_same = |before: &&Arc<Cluster>| before.source == source && before.rules == rules;
+        let cluster = before.filter(is_same).cloned().unwrap_or_else(|| {
+            let cluster = Cluster::new(name, source, rules);
+            if let Some(before) = before.filter(|before| before.source == cluster.source) {
+                cluster.inherit(before);
+            }
+            Arc::new(cluster)
+        });
+        match cluster.source {
+            Source::Static => self.set_members(&cluster, fixed),
+            Source::Service(_) => self.seed(&cluster, &known.catalog),
+            Source::Role | Source::Dns { .. } => {}
+        }
+        cluster
+    }
+
+    /// These are the upstreams of the configuration from now on.
+    pub(crate) fn configure(&self, clusters: HashMap<Box<str>, Arc<Cluster>>) {
+        let mut known = self.known.lock();
+        known.configured = clusters;
+        for cluster in known.configured.values() {
+            self.seed(cluster, &known.catalog);
+        }
+    }
+
+    /// Those whose addresses are looked up.
+    pub(crate) fn with_dns(&self) -> Vec<Arc<Cluster>> {
+        let known = self.known.lock();
+        let is_dns = |cluster: &&Arc<Cluster>| matches!(cluster.source, Source::Dns { .. });
+        known.configured.values().filter(is_dns).cloned().collect()
+    }
+
+    /// All of them, by name, for operators.
+    pub(crate) fn describe(&self) -> Vec<serde_json::Value> {
+        let now = self.clock.now();
+        let known = self.known.lock();
+        let services = self.services.load();
+        let mut all: Vec<&Arc<Cluster>> = self.roles.values().collect();
+        all.extend(known.configured.values());
+        all.extend(services.iter().filter_map(|(service, cluster)| {
+            (!known.configured.contains_key(service.as_str())).then_some(cluster)
+        }));
+        all.sort_by(|a, b| a.name.cmp(&b.name));
+        all.into_iter().map(|cluster| cluster.describe(now)).collect()
     }
 }

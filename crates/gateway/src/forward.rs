@@ -1,29 +1,45 @@
 //! Sends a request to an upstream and says what became of it.
 //!
 //! A request is sent again only where that cannot do anything twice: no connection was made, or the connection gave the
-//! request back untouched, or the request only reads and has no body.
+//! request back untouched, or repeating it is safe by its method or its Idempotency-Key and its body is still there.
 
-use std::{rc::Rc, sync::Arc, time::Duration};
+use std::{
+    rc::Rc,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use http::{HeaderValue, Request, Response, header};
 use http_body::Body;
 use hyper::{body::Incoming, client::conn::TrySendError};
 
 use crate::{
-    body::{Progress, RequestBody, RequestBodyError, ResponseBody, UpstreamBody},
-    endpoints::{Busy, Endpoint, Upstream},
-    metrics::InFlight,
+    body::{Progress, RequestBody, RequestBodyError, ResponseBody, UnderWay, UpstreamBody},
+    cluster::{Busy, Cluster, Endpoint, Outcome},
+    deadline::Deadline,
     pool::{Returning, Sender},
     problem::Failure,
     worker::Worker,
 };
 
-/// The first try and two more.
-const TRIES_MAX: usize = 3;
 /// Before a try at an endpoint that was tried already.
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// A try that ended without a response.
+/// How a request is sent.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Rules<'a> {
+    pub(crate) tries_max: usize,
+    /// Answers that lead to another try.
+    pub(crate) statuses: &'a [u16],
+    /// How long the upstream may take, counted from the last byte it was sent.
+    pub(crate) timeout: Duration,
+    pub(crate) body_bytes_max: u64,
+    pub(crate) deadline: Option<Deadline>,
+    /// Whether sending it twice does no harm.
+    pub(crate) can_repeat: bool,
+}
+
+/// A try that ended without a response that is passed on.
 #[expect(
     clippy::large_enum_variant,
     reason = "lives for a moment, on the path that a request takes anyway"
@@ -37,45 +53,143 @@ enum Missed {
     Failed(Failure),
 }
 
-/// Sends a request whose headers are already those for the upstream.
+/// Sends a request whose headers are already those for the upstream. `under_way` is dropped when the response has ended.
 pub(crate) async fn forward(
     worker: &Worker,
-    upstream: &Upstream,
+    cluster: &Arc<Cluster>,
     mut request: Request<RequestBody>,
-    is_safe: bool,
-    in_flight: InFlight,
+    rules: &Rules<'_>,
+    under_way: Option<UnderWay>,
 ) -> Result<Response<ResponseBody>, Failure> {
     set_framing(&mut request);
-    let again = (is_safe && request.body().is_end_stream()).then(|| without_body(&request));
-    let mut tried: Vec<Arc<Endpoint>> = Vec::new();
-    let mut failure = Failure::Unreachable { is_role: upstream.is_role };
-    for number in 0..TRIES_MAX {
-        let random = worker.random();
-        let Some(busy) = worker.shared.endpoints.choose(upstream, &tried, random) else { break };
-        if number > 0 {
-            worker.shared.metrics.retried();
-            if tried.iter().any(|endpoint| Arc::ptr_eq(endpoint, &busy.0)) {
-                tokio::time::sleep(PAUSE).await;
-            }
+    let again = (rules.can_repeat && rules.tries_max > 1).then(|| copy(&request)).flatten();
+    let mut tries = Tries { worker, cluster, rules, tried: Vec::new(), is_given_back: false };
+    let mut failure = Failure::Unreachable { is_role: cluster.is_role() };
+    for number in 0..rules.tries_max {
+        if number > 0 && !tries.may_go_on().await {
+            break;
         }
-        let Some(mut sender) = connection(worker, &busy.0, number == 0).await else {
-            tried.push(Arc::clone(&busy.0));
+        let Some(busy) = cluster.choose(&tries.tried, tries.now(), worker.random()) else { break };
+        if tries.was_tried(&busy) && !tries.is_given_back {
+            tokio::time::sleep(PAUSE).await;
+        }
+        let Some(mut sender) = tries.connection(&busy.0, number == 0).await else {
+            tries.tried.push(Arc::clone(&busy.0));
             continue;
         };
         request.headers_mut().insert(header::HOST, busy.0.host.clone());
-        match send(worker, &mut sender, request).await {
-            Ok(response) => return Ok(received(worker, response, sender, busy, in_flight)),
-            Err(Missed::NotSent(same)) => request = same,
-            Err(Missed::Failed(failure)) => return Err(failure),
+        if let Some(deadline) = rules.deadline {
+            deadline.write(request.headers_mut());
+        }
+        let sent = Instant::now();
+        match send(&mut sender, request, rules).await {
+            Ok(response) => {
+                let is_last = number + 1 == rules.tries_max;
+                tries.answered(&busy, response.status(), sent.elapsed());
+                match &again {
+                    Some(again)
+                        if !is_last
+                            && rules.statuses.contains(&response.status().as_u16())
+                            && cluster.take_retry() =>
+                    {
+                        tries.is_given_back = true;
+                        tries.tried.push(Arc::clone(&busy.0));
+                        let Some(same) = copy(again) else {
+                            return Ok(received(worker, response, sender, busy, under_way));
+                        };
+                        worker.shared.metrics.retried();
+                        request = same;
+                    }
+                    _ => return Ok(received(worker, response, sender, busy, under_way)),
+                }
+            }
+            Err(Missed::NotSent(same)) => {
+                // A connection that was closed while it waited says nothing of the instance.
+                tries.is_given_back = true;
+                request = same;
+            }
+            Err(Missed::Failed(failed)) => {
+                tries.failed(&busy, failed);
+                return Err(failed);
+            }
             Err(Missed::Broken) => {
                 failure = Failure::Broken;
-                let Some(again) = &again else { return Err(failure) };
-                tried.push(Arc::clone(&busy.0));
-                request = without_body(again);
+                tries.failed(&busy, failure);
+                let Some(same) = again.as_ref().and_then(copy) else { return Err(failure) };
+                tries.tried.push(Arc::clone(&busy.0));
+                request = same;
             }
         }
     }
     Err(failure)
+}
+
+/// The tries of one request.
+struct Tries<'a> {
+    worker: &'a Worker,
+    cluster: &'a Cluster,
+    rules: &'a Rules<'a>,
+    tried: Vec<Arc<Endpoint>>,
+    /// The next try is not one that the budget counts: it is counted already, or nothing was tried.
+    is_given_back: bool,
+}
+
+impl Tries<'_> {
+    fn now(&self) -> Duration {
+        self.worker.shared.endpoints.clock.now()
+    }
+
+    fn was_tried(&self, busy: &Busy) -> bool {
+        self.tried.iter().any(|endpoint| Arc::ptr_eq(endpoint, &busy.0))
+    }
+
+    /// Whether there may be another try: time is left, and the budget has room.
+    async fn may_go_on(&mut self) -> bool {
+        if self.rules.deadline.is_some_and(|deadline| deadline.left().is_zero()) {
+            return false;
+        }
+        if std::mem::take(&mut self.is_given_back) {
+            return true;
+        }
+        if !self.cluster.take_retry() {
+            self.worker.shared.metrics.retry_refused();
+            return false;
+        }
+        self.worker.shared.metrics.retried();
+        true
+    }
+
+    async fn connection(&self, endpoint: &Endpoint, may_be_used: bool) -> Option<Sender> {
+        if may_be_used && let Some(sender) = self.worker.pool.take(endpoint) {
+            return Some(sender);
+        }
+        match self.worker.pool.connect(endpoint).await {
+            Ok(sender) => Some(sender),
+            Err(error) => {
+                tracing::debug!(endpoint = &*endpoint.authority, %error, "failed to connect");
+                self.cluster.record(endpoint, Outcome::Failed, self.now());
+                None
+            }
+        }
+    }
+
+    fn answered(&self, busy: &Busy, status: http::StatusCode, latency: Duration) {
+        let outcome = match status.as_u16() {
+            // Not implemented: it is well, it only cannot do that.
+            501 => Outcome::Answered { latency },
+            502..=504 => Outcome::Unwell { latency, is_unserved: true },
+            500..=599 => Outcome::Unwell { latency, is_unserved: false },
+            _ => Outcome::Answered { latency },
+        };
+        self.cluster.record(&busy.0, outcome, self.now());
+    }
+
+    fn failed(&self, busy: &Busy, failure: Failure) {
+        // What the client did wrong is not the instance's failure.
+        if failure.upstream_kind().is_some() {
+            self.cluster.record(&busy.0, Outcome::Failed, self.now());
+        }
+    }
 }
 
 /// A body of unknown length is sent in chunks, whatever the method: without the header a GET's would be left out.
@@ -88,49 +202,30 @@ fn set_framing(request: &mut Request<RequestBody>) {
     }
 }
 
-fn without_body<B>(request: &Request<B>) -> Request<RequestBody> {
-    let mut same = Request::new(RequestBody::empty());
+/// The same request, where its body is still there.
+pub(crate) fn copy(request: &Request<RequestBody>) -> Option<Request<RequestBody>> {
+    let mut same = Request::new(request.body().copy()?);
     *same.method_mut() = request.method().clone();
     *same.uri_mut() = request.uri().clone();
     *same.headers_mut() = request.headers().clone();
-    same
-}
-
-async fn connection(worker: &Worker, endpoint: &Endpoint, may_be_used: bool) -> Option<Sender> {
-    if may_be_used && let Some(sender) = worker.pool.take(endpoint) {
-        return Some(sender);
-    }
-    match worker.pool.connect(endpoint).await {
-        Ok(sender) => {
-            worker.shared.endpoints.connected(endpoint);
-            Some(sender)
-        }
-        Err(error) => {
-            tracing::debug!(endpoint = &*endpoint.authority, %error, "failed to connect");
-            worker.shared.endpoints.connect_failed(endpoint);
-            None
-        }
-    }
+    Some(same)
 }
 
 async fn send(
-    worker: &Worker,
     sender: &mut Sender,
     request: Request<RequestBody>,
+    rules: &Rules<'_>,
 ) -> Result<Response<Incoming>, Missed> {
     let progress = request.body().progress();
     let sending = sender.try_send_request(request);
     tokio::select! {
-        result = sending => result.map_err(|error| missed(worker, error, &progress)),
-        () = out_of_time(&progress, worker.config.response_timeout()) => {
-            let is_stalled = progress.is_waiting.get();
-            Err(Missed::Failed(if is_stalled { Failure::BodyStalled } else { Failure::Timeout }))
-        }
+        result = sending => result.map_err(|error| missed(rules, error, &progress)),
+        failure = out_of_time(&progress, rules) => Err(Missed::Failed(failure)),
     }
 }
 
 fn missed(
-    worker: &Worker,
+    rules: &Rules<'_>,
     mut error: TrySendError<Request<RequestBody>>,
     progress: &Progress,
 ) -> Missed {
@@ -139,8 +234,7 @@ fn missed(
     }
     match progress.error.get() {
         Some(RequestBodyError::TooLarge) => {
-            let bytes_max = worker.config.request_body_bytes_max;
-            Missed::Failed(Failure::BodyTooLarge { bytes_max })
+            Missed::Failed(Failure::BodyTooLarge { bytes_max: rules.body_bytes_max })
         }
         Some(RequestBodyError::Incomplete) => Missed::Failed(Failure::BodyIncomplete),
         None => {
@@ -150,15 +244,20 @@ fn missed(
     }
 }
 
-/// Ends when the body has not moved on for this long.
-async fn out_of_time(progress: &Rc<Progress>, timeout: Duration) {
-    progress.last.set(std::time::Instant::now());
+/// Ends when the body has not moved on for too long, or the caller does not wait any more.
+async fn out_of_time(progress: &Rc<Progress>, rules: &Rules<'_>) -> Failure {
+    progress.last.set(Instant::now());
     loop {
-        let rest = timeout.saturating_sub(progress.last.get().elapsed());
+        let rest = rules.timeout.saturating_sub(progress.last.get().elapsed());
         if rest.is_zero() {
-            return;
+            let is_stalled = progress.is_waiting.get();
+            return if is_stalled { Failure::BodyStalled } else { Failure::Timeout };
         }
-        tokio::time::sleep(rest).await;
+        let left = rules.deadline.map_or(rest, Deadline::left);
+        if left.is_zero() {
+            return Failure::DeadlinePassed;
+        }
+        tokio::time::sleep(rest.min(left)).await;
     }
 }
 
@@ -167,12 +266,12 @@ fn received(
     response: Response<Incoming>,
     sender: Sender,
     busy: Busy,
-    in_flight: InFlight,
+    under_way: Option<UnderWay>,
 ) -> Response<ResponseBody> {
     let pool = Rc::clone(&worker.pool);
     let returning = Returning { pool, endpoint: Arc::clone(&busy.0), sender };
     let (mut parts, body) = response.into_parts();
     parts.version = http::Version::HTTP_11;
-    let body = UpstreamBody::new(body, returning, busy, in_flight);
+    let body = UpstreamBody::new(body, returning, busy, under_way);
     Response::from_parts(parts, ResponseBody::Upstream(body))
 }

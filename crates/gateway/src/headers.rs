@@ -73,6 +73,18 @@ fn set_context(headers: &mut HeaderMap, context: &Context) {
     }
 }
 
+/// Tells browsers to be careful, where the upstream has not told them something itself.
+pub(crate) fn secure(headers: &mut HeaderMap) {
+    const SAID: [(HeaderName, HeaderValue); 3] = [
+        (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
+        (header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY")),
+        (header::REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
+    ];
+    for (name, value) in SAID {
+        headers.entry(name).or_insert(value);
+    }
+}
+
 /// Makes a response's headers those that the client gets.
 pub(crate) fn to_client(headers: &mut HeaderMap) {
     remove_hop_by_hop(headers);

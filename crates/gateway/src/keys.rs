@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use futures_util::future::BoxFuture;
+use futures_util::{FutureExt as _, future::BoxFuture};
 use lombard_chassis::{CancellationToken, Health};
 use lombard_token::{Jwks, KeySource, KeySourceError, RevokedTokens, Verifier};
 use parking_lot::RwLock;
@@ -58,13 +58,39 @@ pub(crate) struct Verifiers {
     first: Verifier,
     by_resource: RwLock<HashMap<Box<str>, Verifier>>,
     count_max: usize,
+    /// Those of configured routes, by issuer and audience.
+    configured: RwLock<HashMap<(Box<str>, Box<str>), Verifier>>,
+}
+
+/// The longest file of keys that is read.
+const KEY_FILE_BYTES_MAX: u64 = 64 << 10;
+
+/// The public keys of another issuer.
+pub(crate) fn read_key_file(path: &std::path::Path) -> Result<Jwks, String> {
+    let shown = path.display();
+    let length = std::fs::metadata(path).map_err(|error| format!("{shown}: {error}"))?.len();
+    if length > KEY_FILE_BYTES_MAX {
+        return Err(format!("{shown} is longer than {KEY_FILE_BYTES_MAX} bytes"));
+    }
+    let text = std::fs::read(path).map_err(|error| format!("{shown}: {error}"))?;
+    Jwks::parse(&text).map_err(|error| format!("{shown}: {error}"))
+}
+
+/// Keys that stay as they are.
+struct FileKeys(Jwks);
+
+impl KeySource for FileKeys {
+    fn fetch(&self) -> BoxFuture<'_, Result<Jwks, KeySourceError>> {
+        Box::pin(std::future::ready(Ok(self.0.clone())))
+    }
 }
 
 impl Verifiers {
     pub(crate) fn new(issuer: String, source: Arc<dyn KeySource>, count_max: usize) -> Self {
         let keys = Arc::new(SharedKeys { source, fetched: Mutex::new(None) });
         let first = Verifier::new(&issuer, issuer.as_str(), Arc::clone(&keys) as _);
-        Self { issuer, keys, first, by_resource: RwLock::default(), count_max }
+        let (by_resource, configured) = (RwLock::default(), RwLock::default());
+        Self { issuer, keys, first, by_resource, count_max, configured }
     }
 
     /// The verifier of a resource, and whether it is one that is kept.
@@ -84,11 +110,38 @@ impl Verifiers {
         }
     }
 
+    /// The platform's public URL, which is the issuer of its tokens.
+    pub(crate) fn issuer(&self) -> &str {
+        &self.issuer
+    }
+
+    /// A verifier for a configured route: of the platform's tokens, or of those of another issuer with the keys of a file.
+    pub(crate) fn of_route(
+        &self,
+        issuer: Option<(&str, &std::path::Path)>,
+        audience: &str,
+    ) -> Result<Verifier, String> {
+        let Some((issuer, key_file)) = issuer else {
+            let key = (self.issuer.as_str().into(), audience.into());
+            let new = || self.first.for_audience(audience);
+            return Ok(self.configured.write().entry(key).or_insert_with(new).clone());
+        };
+        let keys = FileKeys(read_key_file(key_file)?);
+        let verifier = Verifier::new(issuer, audience, Arc::new(keys));
+        // The keys are there already: nothing is waited for.
+        match verifier.refresh().now_or_never() {
+            Some(Ok(())) => Ok(verifier),
+            Some(Err(error)) => Err(error.to_string()),
+            None => Err("its keys are not there".to_owned()),
+        }
+    }
+
     async fn refresh(&self, age: Duration) -> Result<(), KeySourceError> {
         // Fills the shared memory, from which the verifiers then take.
         drop(self.keys.fetch_if_older_than(age).await?);
         self.first.refresh().await?;
-        let kept: Vec<Verifier> = self.by_resource.read().values().cloned().collect();
+        let mut kept: Vec<Verifier> = self.by_resource.read().values().cloned().collect();
+        kept.extend(self.configured.read().values().cloned());
         for verifier in kept {
             verifier.refresh().await?;
         }

@@ -1,8 +1,9 @@
 //! The gateway role: the one way into the platform.
 //!
-//! A request's life: the bytes are checked (`connection.rs`), then in `handle.rs` the path is normalized and routed, the
-//! token is verified, and `forward.rs` sends it to a role or to an instance of a service over a connection of `pool.rs`.
-//! `catalog.rs` follows the registry, `keys.rs` the authorization server.
+//! A request's life: the bytes are checked (`connection.rs`), then in `handle.rs` the path is normalized and routed
+//! (`plan.rs`), the token is verified, limits are asked (`limits.rs`), and `forward.rs` sends it to an instance
+//! (`cluster.rs`) over a connection of `pool.rs`. `settings/` and `table/` make routes of the configuration, `control.rs`
+//! changes them at run time. `catalog.rs` follows the registry, `dns.rs` host names, `keys.rs` the authorization server.
 //!
 //! **Invariants**
 //! - What is authorized is what is forwarded: one normalized path (`lombard_gateway_core::NormalPath`).
@@ -17,22 +18,36 @@
 //! Start reading at [`Gateway`], then `handle.rs`.
 #![warn(missing_docs)]
 
+mod admin;
 mod body;
 mod catalog;
+mod client;
+mod cluster;
 mod config;
 mod connection;
+mod control;
+mod cors;
+mod deadline;
+mod dns;
 mod endpoints;
 mod forward;
 mod handle;
 mod headers;
+mod identity;
 mod keys;
+mod limits;
 mod metrics;
+mod mirror;
+mod plan;
 mod pool;
 pub mod problem;
 mod service;
+mod settings;
+mod table;
 mod worker;
 
 pub use catalog::TokenSource;
 pub use config::Config;
+pub use control::{ApplyError, Control, reference_page};
 pub use endpoints::RoleAddresses;
 pub use service::{Deps, Gateway, NewError, RunError};

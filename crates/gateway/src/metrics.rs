@@ -1,6 +1,6 @@
 //! What the gateway counts. Labels are from closed sets: no path, service or client can make a new series.
 
-use std::time::Duration;
+use std::{cell::Cell, rc::Rc, time::Duration};
 
 use lombard_chassis::Metrics;
 use lombard_gateway_core::RouteFamily;
@@ -20,6 +20,8 @@ pub(crate) struct GatewayMetrics {
     requests: Family<RequestLabels, Counter>,
     upstream_failures: Family<FailureLabels, Counter>,
     upstream_retries: Counter,
+    refused_retries: Counter,
+    shed: Family<ShedLabels, Counter>,
     refused_framings: Counter,
     in_flight: Gauge,
     seconds: Histogram,
@@ -27,13 +29,60 @@ pub(crate) struct GatewayMetrics {
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct RequestLabels {
-    route: &'static str,
+    route: String,
     status: &'static str,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct FailureLabels {
     kind: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ShedLabels {
+    reason: &'static str,
+}
+
+/// Why a request was refused that was in order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Shed {
+    Overloaded,
+    CircuitOpen,
+    Limited,
+}
+
+impl Shed {
+    const ALL: [Self; 3] = [Self::Overloaded, Self::CircuitOpen, Self::Limited];
+
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Overloaded => "overloaded",
+            Self::CircuitOpen => "circuit_open",
+            Self::Limited => "limited",
+        }
+    }
+}
+
+/// The counters of one route, by class of status.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct RouteCounters([Counter; STATUS_CLASSES.len()]);
+
+impl RouteCounters {
+    pub(crate) fn total(&self) -> u64 {
+        self.0.iter().map(Counter::get).sum()
+    }
+
+    fn count(&self, status: http::StatusCode) {
+        let class = match status.as_u16() {
+            100..=299 => 0,
+            300..=399 => 1,
+            400..=499 => 2,
+            _ => 3,
+        };
+        if let Some(counter) = self.0.get(class) {
+            counter.inc();
+        }
+    }
 }
 
 const STATUS_CLASSES: [&str; 4] = ["2xx", "3xx", "4xx", "5xx"];
@@ -44,6 +93,8 @@ impl GatewayMetrics {
             requests: Family::default(),
             upstream_failures: Family::default(),
             upstream_retries: Counter::default(),
+            refused_retries: Counter::default(),
+            shed: Family::default(),
             refused_framings: Counter::default(),
             in_flight: Gauge::default(),
             // 0.25 ms doubled 17 times: 32.8 s, past the default timeout of an upstream.
@@ -51,9 +102,10 @@ impl GatewayMetrics {
         };
         // Made now, so that a scrape shows every series from the start, at zero.
         for family in RouteFamily::ALL {
-            for status in STATUS_CLASSES {
-                drop(own.requests.get_or_create(&RequestLabels { route: family.name(), status }));
-            }
+            drop(own.route(family.name()));
+        }
+        for reason in Shed::ALL {
+            drop(own.shed.get_or_create(&ShedLabels { reason: reason.name() }));
         }
         for kind in ["unreachable", "broken", "timeout"] {
             drop(own.upstream_failures.get_or_create(&FailureLabels { kind }));
@@ -69,6 +121,10 @@ impl GatewayMetrics {
             );
             let retries = own.upstream_retries.clone();
             registry.register("upstream_retries", "Tries after the first", retries);
+            let refused = own.refused_retries.clone();
+            registry.register("refused_retries", "Tries that the budget had no room for", refused);
+            let shed = own.shed.clone();
+            registry.register("shed", "Requests refused though they were in order", shed);
             let refused = own.refused_framings.clone();
             registry.register("refused_framings", "Connections with ambiguous bytes", refused);
             registry.register("in_flight", "Requests under way", own.in_flight.clone());
@@ -78,15 +134,31 @@ impl GatewayMetrics {
         own
     }
 
-    pub(crate) fn answered(&self, family: RouteFamily, status: http::StatusCode, took: Duration) {
-        let status = match status.as_u16() {
-            100..=299 => "2xx",
-            300..=399 => "3xx",
-            400..=499 => "4xx",
-            _ => "5xx",
+    /// The counters of a route, or of a family of routes. Made once, not for each request.
+    pub(crate) fn route(&self, route: &str) -> RouteCounters {
+        let of = |status| {
+            let labels = RequestLabels { route: route.to_owned(), status };
+            self.requests.get_or_create(&labels).clone()
         };
-        self.requests.get_or_create(&RequestLabels { route: family.name(), status }).inc();
+        RouteCounters(STATUS_CLASSES.map(of))
+    }
+
+    pub(crate) fn answered(
+        &self,
+        counters: &RouteCounters,
+        status: http::StatusCode,
+        took: Duration,
+    ) {
+        counters.count(status);
         self.seconds.observe(took.as_secs_f64());
+    }
+
+    pub(crate) fn shed(&self, reason: Shed) {
+        self.shed.get_or_create(&ShedLabels { reason: reason.name() }).inc();
+    }
+
+    pub(crate) fn retry_refused(&self) {
+        self.refused_retries.inc();
     }
 
     pub(crate) fn upstream_failed(&self, kind: &'static str) {
@@ -101,19 +173,24 @@ impl GatewayMetrics {
         self.refused_framings.inc();
     }
 
-    /// One request more is under way, until the guard is dropped.
-    pub(crate) fn begin(&self) -> InFlight {
+    /// One request more is under way, until the guard is dropped. `of_worker` counts those of one worker.
+    pub(crate) fn begin(&self, of_worker: &Rc<Cell<usize>>) -> InFlight {
         self.in_flight.inc();
-        InFlight(self.in_flight.clone())
+        of_worker.set(of_worker.get() + 1);
+        InFlight { gauge: self.in_flight.clone(), of_worker: Rc::clone(of_worker) }
     }
 }
 
 /// A request under way.
 #[derive(Debug)]
-pub(crate) struct InFlight(Gauge);
+pub(crate) struct InFlight {
+    gauge: Gauge,
+    of_worker: Rc<Cell<usize>>,
+}
 
 impl Drop for InFlight {
     fn drop(&mut self) {
-        self.0.dec();
+        self.gauge.dec();
+        self.of_worker.set(self.of_worker.get() - 1);
     }
 }

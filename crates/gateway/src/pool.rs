@@ -15,7 +15,7 @@ use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 
-use crate::{body::RequestBody, config::Config, endpoints::Endpoint};
+use crate::{body::RequestBody, cluster::Endpoint, config::Config};
 
 /// One side of a connection.
 pub(crate) type Sender = SendRequest<RequestBody>;

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use lombard_chassis::{Problem, ProblemType, problems};
 use lombard_gateway_core::{ParsePathError, WireError};
-use lombard_types::ServiceName;
+
+use crate::{cluster::NotAdmitted, limits::Exceeded, table::LimitKind};
 
 /// The request's bytes, target or headers can be read in more than one way.
 pub const AMBIGUOUS_REQUEST: ProblemType =
@@ -29,6 +30,25 @@ pub const NO_INSTANCES: ProblemType = ProblemType::new(503, "no-instances", "No 
 /// A role of the platform is not reachable: nothing was sent.
 pub const ROLE_AWAY: ProblemType = ProblemType::new(503, "role-away", "Role away");
 
+/// An upstream fails too often: nothing was sent.
+pub const CIRCUIT_OPEN: ProblemType = ProblemType::new(503, "circuit-open", "Circuit breaker open");
+/// Over a rate.
+pub const RATE_LIMITED: ProblemType = ProblemType::new(429, "rate-limited", "Too many requests");
+/// Over a quota.
+pub const QUOTA_EXCEEDED: ProblemType = ProblemType::new(429, "quota-exceeded", "Quota used up");
+/// Over a number of requests at once.
+pub const CONCURRENCY_LIMITED: ProblemType =
+    ProblemType::new(429, "concurrency-limited", "Too many requests at once");
+/// Of an address that may not call.
+pub const ADDRESS_NOT_ALLOWED: ProblemType =
+    ProblemType::new(403, "address-not-allowed", "Address not allowed");
+/// The caller's deadline passed.
+pub const DEADLINE_EXCEEDED: ProblemType =
+    ProblemType::new(504, "deadline-exceeded", "Deadline exceeded");
+/// A configuration has mistakes.
+pub const INVALID_CONFIG: ProblemType =
+    ProblemType::new(422, "invalid-gateway-config", "Configuration with mistakes");
+
 /// All of the gateway's own, for documentation and its test.
 pub const ALL: &[ProblemType] = &[
     AMBIGUOUS_REQUEST,
@@ -39,6 +59,13 @@ pub const ALL: &[ProblemType] = &[
     UPSTREAM_TIMEOUT,
     NO_INSTANCES,
     ROLE_AWAY,
+    CIRCUIT_OPEN,
+    RATE_LIMITED,
+    QUOTA_EXCEEDED,
+    CONCURRENCY_LIMITED,
+    ADDRESS_NOT_ALLOWED,
+    DEADLINE_EXCEEDED,
+    INVALID_CONFIG,
 ];
 
 /// The answer to trouble that passes by itself.
@@ -61,10 +88,57 @@ pub(crate) fn not_found() -> Problem {
         .detail("no such path; services are at /<name>/..., the platform's roles at /v1/<role>/...")
 }
 
-pub(crate) fn no_instances(service: &ServiceName) -> Problem {
+pub(crate) fn no_instances(upstream: &str) -> Problem {
     Problem::new(&NO_INSTANCES)
-        .detail(format!("not sent: no instance of {service} is registered; nothing happened"))
+        .detail(format!("not sent: no instance of {upstream} is known; nothing happened"))
         .retry_after(SOON)
+}
+
+pub(crate) fn not_admitted(upstream: &str, reason: NotAdmitted) -> Problem {
+    match reason {
+        NotAdmitted::CircuitOpen { wait } => Problem::new(&CIRCUIT_OPEN)
+            .detail(format!("not sent: {upstream} fails too often; nothing happened"))
+            .retry_after(wait.max(SOON)),
+        NotAdmitted::Full => Problem::new(&problems::OVERLOADED)
+            .detail(format!("not sent: {upstream} has too many requests already; nothing happened"))
+            .retry_after(SOON),
+    }
+}
+
+pub(crate) fn overloaded() -> Problem {
+    Problem::new(&problems::OVERLOADED)
+        .detail("not sent: the gateway has too much to do; nothing happened")
+        .retry_after(SOON)
+}
+
+pub(crate) fn limit_exceeded(exceeded: &Exceeded) -> Problem {
+    let kind = match exceeded.kind {
+        LimitKind::Rate(_) => &RATE_LIMITED,
+        LimitKind::Quota(_) => &QUOTA_EXCEEDED,
+        LimitKind::Concurrent(_) => &CONCURRENCY_LIMITED,
+    };
+    // In whole seconds, and never too early.
+    let wait = Duration::from_secs(exceeded.retry_after.as_secs() + 1);
+    Problem::new(kind)
+        .detail("not sent: over the limit of this route; nothing happened")
+        .retry_after(wait)
+}
+
+pub(crate) fn address_not_allowed() -> Problem {
+    Problem::new(&ADDRESS_NOT_ALLOWED)
+}
+
+pub(crate) fn insufficient_details(detail_type: &str) -> Problem {
+    Problem::new(&problems::INSUFFICIENT_SCOPE)
+        .detail(format!("this takes the authorization detail {detail_type}"))
+        .with("required_authorization_detail", detail_type)
+        .www_authenticate("Bearer error=\"insufficient_scope\"")
+}
+
+pub(crate) fn invalid_config(mistakes: &[String]) -> Problem {
+    Problem::new(&INVALID_CONFIG)
+        .detail("the configuration before stays in use")
+        .with("mistakes", mistakes.to_vec())
 }
 
 /// What became of a request that got no response.
@@ -82,6 +156,10 @@ pub(crate) enum Failure {
     BodyIncomplete,
     /// The client stopped sending.
     BodyStalled,
+    /// The caller does not wait any more, and the request was sent.
+    DeadlinePassed,
+    /// The caller did not wait any more before it was sent.
+    DeadlineBefore,
 }
 
 impl Failure {
@@ -91,7 +169,11 @@ impl Failure {
             Self::Unreachable { .. } => Some("unreachable"),
             Self::Broken => Some("broken"),
             Self::Timeout => Some("timeout"),
-            Self::BodyTooLarge { .. } | Self::BodyIncomplete | Self::BodyStalled => None,
+            Self::BodyTooLarge { .. }
+            | Self::BodyIncomplete
+            | Self::BodyStalled
+            | Self::DeadlinePassed
+            | Self::DeadlineBefore => None,
         }
     }
 
@@ -120,6 +202,10 @@ impl Failure {
             Self::BodyIncomplete => {
                 Problem::new(&problems::BODY_INCOMPLETE).detail("the body did not arrive whole")
             }
+            Self::DeadlinePassed => Problem::new(&DEADLINE_EXCEEDED)
+                .detail(format!("{upstream} did not respond before the deadline: {unknown}")),
+            Self::DeadlineBefore => Problem::new(&DEADLINE_EXCEEDED)
+                .detail("not sent: the deadline had passed; nothing happened"),
             Self::BodyStalled => {
                 Problem::new(&BODY_STALLED).detail("the rest of the body did not arrive in time")
             }

@@ -2,15 +2,18 @@
 
 use std::{net::TcpListener, sync::Arc};
 
+use arc_swap::ArcSwap;
 use lombard_chassis::{CancellationToken, Health, Metrics, operations};
-use lombard_token::KeySource;
-use tokio::sync::oneshot;
+use lombard_token::{KeySource, SigningKey};
+use tokio::sync::{Notify, oneshot};
 
 use crate::{
-    Config, RoleAddresses, TokenSource, catalog,
+    ApplyError, Config, Control, RoleAddresses, TokenSource, catalog, dns,
     endpoints::Endpoints,
     keys::Verifiers,
+    limits::Limits,
     metrics::GatewayMetrics,
+    table,
     worker::{self, Shared},
 };
 
@@ -26,6 +29,8 @@ pub struct Deps {
     pub tokens: Arc<dyn TokenSource>,
     /// The issuer's public keys.
     pub keys: Arc<dyn KeySource>,
+    /// Reads the configuration anew, for a reload; else says every mistake in it.
+    pub reader: Arc<dyn Fn() -> Result<Config, Vec<String>> + Send + Sync>,
     /// Told when the role is ready, and what is in the way.
     pub health: Health,
     /// Where the role counts.
@@ -65,6 +70,9 @@ pub enum NewError {
         /// One line each.
         mistakes: Vec<String>,
     },
+    /// No key for the gateway's own tokens.
+    #[error("failed to make a key")]
+    Key(#[source] lombard_token::KeyError),
     /// The listening socket cannot be used.
     #[error("failed to share the listening socket between the workers")]
     Listener(#[source] std::io::Error),
@@ -93,20 +101,34 @@ impl Gateway {
             .map(|_| deps.listener.try_clone())
             .collect::<Result<_, _>>()
             .map_err(NewError::Listener)?;
-        let shared = Shared {
-            endpoints: Endpoints::new(deps.roles),
+        let empty = table::build(&Config::default(), &table::Nowhere)
+            .map_err(|mistakes| NewError::Config { mistakes })?;
+        let shared = Arc::new(Shared {
+            endpoints: Endpoints::new(deps.roles, config.zone.as_deref()),
             verifiers: Verifiers::new(deps.issuer, deps.keys, config.services_max),
             metrics: GatewayMetrics::register(&deps.metrics),
-        };
+            limits: Arc::new(Limits::new(config.limit_entries_max)),
+            signing_key: Arc::new(SigningKey::generate().map_err(NewError::Key)?),
+            table: ArcSwap::from_pointee(empty),
+            reader: deps.reader,
+            applying: parking_lot::Mutex::new(()),
+            reconfigured: Notify::new(),
+        });
+        shared.apply(&config).map_err(|ApplyError { mistakes }| NewError::Config { mistakes })?;
         Ok(Self {
             config,
             listeners,
             registry: deps.roles.registry,
             tokens: deps.tokens,
-            shared: Arc::new(shared),
+            shared,
             health: deps.health,
             metrics: deps.metrics,
         })
+    }
+
+    /// Changes the configuration while the gateway runs.
+    pub fn control(&self) -> Control {
+        Control { shared: Arc::clone(&self.shared) }
     }
 
     /// Serves until `drain` is cancelled, then finishes what is under way. Not cancel safe: dropping the future leaves
@@ -141,10 +163,11 @@ impl Gateway {
             stop.cancel();
             result
         };
-        let (result, (), ()) = tokio::join!(
+        let (result, (), (), _) = tokio::join!(
             serving,
             self.shared.verifiers.run(&self.health, &stop),
             catalog::follow(self.registry, self.tokens, &self.shared, &self.health, &stop),
+            stop.run_until_cancelled(dns::follow(&self.shared)),
         );
         drop(result?);
         if drain.is_cancelled() { Ok(()) } else { Err(RunError::WorkerGone) }

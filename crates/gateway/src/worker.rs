@@ -14,9 +14,23 @@ use tokio::{
     task::LocalSet,
 };
 
+use arc_swap::ArcSwap;
+use lombard_gateway_core::RouteFamily;
+use lombard_token::SigningKey;
+use tokio::sync::Notify;
+
 use crate::{
-    config::Config, connection::GatedStream, endpoints::Endpoints, handle::handle, keys::Verifiers,
-    metrics::GatewayMetrics, pool::Pool,
+    config::Config,
+    connection::GatedStream,
+    control::Reader,
+    endpoints::Endpoints,
+    handle::handle,
+    identity::Identities,
+    keys::Verifiers,
+    limits::Limits,
+    metrics::{GatewayMetrics, RouteCounters},
+    pool::Pool,
+    table::Table,
 };
 
 /// What all workers share.
@@ -24,6 +38,16 @@ pub(crate) struct Shared {
     pub(crate) endpoints: Endpoints,
     pub(crate) verifiers: Verifiers,
     pub(crate) metrics: GatewayMetrics,
+    pub(crate) limits: Arc<Limits>,
+    pub(crate) signing_key: Arc<SigningKey>,
+    /// The routes in use. A request keeps those that it began with.
+    pub(crate) table: ArcSwap<Table>,
+    /// Reads the configuration anew.
+    pub(crate) reader: Reader,
+    /// Held while a configuration is applied.
+    pub(crate) applying: parking_lot::Mutex<()>,
+    /// Told when another configuration is in use.
+    pub(crate) reconfigured: Notify,
 }
 
 /// What the requests of one worker share.
@@ -32,10 +56,41 @@ pub(crate) struct Worker {
     pub(crate) shared: Arc<Shared>,
     pub(crate) operations: axum::Router,
     pub(crate) pool: Rc<Pool>,
+    pub(crate) identity: Identities,
+    /// Requests under way.
+    pub(crate) in_flight: Rc<Cell<usize>>,
+    /// Copies of requests under way.
+    pub(crate) mirrored: Rc<Cell<usize>>,
+    /// In the order of [`RouteFamily::ALL`].
+    counters: [RouteCounters; RouteFamily::ALL.len()],
     random: Cell<u64>,
 }
 
 impl Worker {
+    pub(crate) fn new(config: Config, shared: Arc<Shared>, operations: axum::Router) -> Self {
+        Self {
+            pool: Rc::new(Pool::new(&config)),
+            identity: Identities::new(Arc::clone(&shared.signing_key), shared.verifiers.issuer()),
+            in_flight: Rc::default(),
+            mirrored: Rc::default(),
+            counters: RouteFamily::ALL.map(|family| shared.metrics.route(family.name())),
+            random: Cell::new(uuid::Uuid::new_v4().as_u64_pair().0),
+            config,
+            shared,
+            operations,
+        }
+    }
+
+    /// The counters of what no route is configured for.
+    #[expect(
+        clippy::indexing_slicing,
+        reason = "there is one for each family, and the first stands for none of them"
+    )]
+    pub(crate) fn counters_of(&self, family: RouteFamily) -> &RouteCounters {
+        let index = RouteFamily::ALL.iter().position(|other| *other == family);
+        &self.counters[index.unwrap_or_default()]
+    }
+
     /// The next number of SplitMix64 (Steele, Lea, Flood 2014): only choices between instances depend on it.
     pub(crate) fn random(&self) -> u64 {
         let state = self.random.get().wrapping_add(0x9e37_79b9_7f4a_7c15);
@@ -55,9 +110,7 @@ pub(crate) fn run(
     drain: CancellationToken,
 ) -> std::io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let pool = Rc::new(Pool::new(&config));
-    let random = Cell::new(uuid::Uuid::new_v4().as_u64_pair().0);
-    let worker = Rc::new(Worker { config, shared, operations, pool, random });
+    let worker = Rc::new(Worker::new(config, shared, operations));
     LocalSet::new().block_on(&runtime, serve(listener, worker, drain))
 }
 

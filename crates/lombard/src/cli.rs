@@ -119,8 +119,12 @@ pub(crate) enum Command {
         /// The shell
         shell: clap_complete::Shell,
     },
-    /// Run the gateway alone: the entry point
-    Gateway,
+    /// Run the gateway alone: the entry point. Or check its configuration, and look at one that runs
+    #[command(args_conflicts_with_subcommands = true)]
+    Gateway {
+        #[command(subcommand)]
+        command: Option<crate::gateway_commands::GatewayCommand>,
+    },
     /// Run the registry alone: who is there and alive
     Registry,
     /// Run the authorization server alone

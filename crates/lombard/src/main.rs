@@ -9,6 +9,7 @@ mod data_directory;
 mod event_commands;
 mod exit;
 mod explain_error;
+mod gateway_commands;
 mod group_commands;
 mod import;
 mod ledger_commands;
@@ -67,7 +68,10 @@ fn run(command: Command, common: cli::CommonArguments) -> anyhow::Result<()> {
             clap_complete::generate(shell, &mut Cli::command(), "lombard", &mut std::io::stdout());
             Ok(())
         }
-        Command::Gateway => run_role(Role::Gateway, &common),
+        Command::Gateway { command: None } => run_role(Role::Gateway, &common),
+        Command::Gateway { command: Some(command) } => {
+            block_on(gateway_commands::run(&common, command))
+        }
         Command::Registry => run_role(Role::Registry, &common),
         Command::Auth => run_role(Role::Auth, &common),
         Command::Eventstore => run_role(Role::Eventstore, &common),

@@ -360,12 +360,14 @@ impl Start {
             },
             tokens: Arc::new(tokens),
             keys: Arc::new(keys::HttpKeySource::new(self.addresses.url(Role::Auth))),
+            reader: crate::gateway_commands::reader(self.config_file.clone()),
             health: self.health.clone(),
             metrics: self.metrics.clone(),
             listener: self.listener.try_clone()?,
         };
         let gateway = lombard_gateway::Gateway::new(self.config()?, deps)?;
         drop(self.listener);
+        tokio::spawn(reload_on_hangup(gateway.control())?);
         Ok(gateway.run(self.drain).await?)
     }
 
@@ -391,6 +393,21 @@ impl Start {
         )
         .await
     }
+}
+
+/// Reads the gateway's configuration again at each SIGHUP, for ever.
+fn reload_on_hangup(
+    control: lombard_gateway::Control,
+) -> std::io::Result<impl Future<Output = ()> + Send + 'static> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut hangup = signal(SignalKind::hangup())?;
+    Ok(async move {
+        while hangup.recv().await.is_some() {
+            if let Err(error) = control.reload() {
+                tracing::error!(%error, "failed to reload");
+            }
+        }
+    })
 }
 
 /// The gateway's tokens for the registry.

@@ -6,4 +6,5 @@ mod failures;
 mod operations;
 mod proxying;
 mod raw;
+mod routes;
 mod support;

@@ -3,7 +3,7 @@
 use std::{
     net::{SocketAddr, TcpListener},
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicUsize, Ordering::SeqCst},
     },
     time::{Duration, SystemTime},
@@ -18,7 +18,7 @@ use axum::{
 use futures_util::future::BoxFuture;
 use http::{HeaderMap, StatusCode};
 use lombard_chassis::{CancellationToken, Health, Metrics};
-use lombard_gateway::{Config, Deps, Gateway, RoleAddresses, TokenSource};
+use lombard_gateway::{Config, Control, Deps, Gateway, RoleAddresses, TokenSource};
 use lombard_token::{Claims, Jwks, KeySource, KeySourceError, SigningKey};
 use lombard_types::Timestamp;
 use serde_json::{Value, json};
@@ -32,6 +32,9 @@ pub(crate) struct World {
     pub(crate) address: SocketAddr,
     pub(crate) client: reqwest::Client,
     pub(crate) health: Health,
+    pub(crate) control: Control,
+    /// What a reload reads.
+    pub(crate) file: Arc<Mutex<Result<Config, Vec<String>>>>,
     pub(crate) drain: CancellationToken,
     pub(crate) running: tokio::task::JoinHandle<()>,
     /// What the roles got.
@@ -73,21 +76,36 @@ impl World {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let (health, drain) = (Health::starting(), CancellationToken::new());
+        let file = Arc::new(Mutex::new(Ok(config.clone())));
+        let read = Arc::clone(&file);
         let deps = Deps {
             listener,
             issuer: ISSUER.to_owned(),
             roles: addresses,
             tokens: Arc::new(FixedToken),
+            reader: Arc::new(move || read.lock().unwrap().clone()),
             keys: Arc::new(FixedKeys(Jwks { keys: vec![key.public_jwk().clone()] })),
             health: health.clone(),
             metrics: Metrics::new("gateway"),
         };
         let gateway = Gateway::new(config, deps).unwrap();
+        let control = gateway.control();
         let stop = drain.clone();
         let running = tokio::spawn(async move { gateway.run(stop).await.unwrap() });
         let client = reqwest::Client::builder().no_proxy().build().unwrap();
-        let world =
-            Self { address, client, health, drain, running, roles, key, catalog, failed_asks };
+        let world = Self {
+            address,
+            client,
+            health,
+            control,
+            file,
+            drain,
+            running,
+            roles,
+            key,
+            catalog,
+            failed_asks,
+        };
         until(async || world.health.is_ready()).await;
         world
     }
@@ -129,6 +147,11 @@ impl World {
         sign(&self.key, &format!("{ISSUER}{resource}"), scope)
     }
 
+    /// A token with claims of one's own.
+    pub(crate) fn sign(&self, claims: Claims) -> String {
+        claims.sign(&self.key).unwrap()
+    }
+
     pub(crate) fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.address)
     }
@@ -148,8 +171,12 @@ impl World {
 }
 
 pub(crate) fn sign(key: &SigningKey, audience: &str, scope: &str) -> String {
+    claims(audience, scope).sign(key).unwrap()
+}
+
+pub(crate) fn claims(audience: &str, scope: &str) -> Claims {
     let now = Timestamp::from_system_time(SystemTime::now());
-    let claims = Claims {
+    Claims {
         issuer: ISSUER.into(),
         subject: "tester".into(),
         audience: audience.into(),
@@ -159,8 +186,13 @@ pub(crate) fn sign(key: &SigningKey, audience: &str, scope: &str) -> String {
         issued_at: now,
         expires_at: now.plus(Duration::from_secs(300)),
         ..Claims::default()
-    };
-    claims.sign(key).unwrap()
+    }
+}
+
+/// A configuration of one worker.
+pub(crate) fn config(text: &str) -> Config {
+    let config: Config = toml::from_str(text).unwrap();
+    Config { workers: 1, ..config }
 }
 
 /// Waits for a condition; the test's own timeout ends it.
@@ -193,6 +225,8 @@ pub(crate) struct Upstream {
     pub(crate) address: SocketAddr,
     name: &'static str,
     requests: Arc<AtomicUsize>,
+    /// What it answers whatever it is asked; 0 for what it is asked for.
+    status: Arc<AtomicUsize>,
     stop: CancellationToken,
 }
 
@@ -200,7 +234,13 @@ impl Upstream {
     pub(crate) async fn start(name: &'static str) -> Self {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let own = Self { address, name, requests: Arc::default(), stop: CancellationToken::new() };
+        let own = Self {
+            address,
+            name,
+            requests: Arc::default(),
+            status: Arc::default(),
+            stop: CancellationToken::new(),
+        };
         let router = Router::new().fallback(echo).with_state(own.clone());
         let stop = own.stop.clone();
         tokio::spawn(async move {
@@ -210,6 +250,11 @@ impl Upstream {
             }
         });
         own
+    }
+
+    /// Answers everything with this status from now on.
+    pub(crate) fn always_answer(&self, status: u16) {
+        self.status.store(status.into(), SeqCst);
     }
 
     pub(crate) fn requests(&self) -> usize {
@@ -240,6 +285,11 @@ async fn axum_serve(listener: tokio::net::TcpListener, router: Router, stop: Can
 
 async fn echo(State(upstream): State<Upstream>, request: Request) -> Response {
     upstream.requests.fetch_add(1, SeqCst);
+    if let Some(status) =
+        u16::try_from(upstream.status.load(SeqCst)).ok().filter(|status| *status > 0)
+    {
+        return StatusCode::from_u16(status).unwrap().into_response();
+    }
     let (parts, body) = request.into_parts();
     let path = parts.uri.path();
     if path.ends_with("/stream-back") {

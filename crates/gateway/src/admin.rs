@@ -1,0 +1,96 @@
+//! `/v1/gateway`: what the gateway says of itself to operators, and how they change it.
+
+use bytes::Bytes;
+use http::{Method, Request, Response, StatusCode, header};
+use http_body_util::Full;
+use hyper::body::Incoming;
+use lombard_chassis::{
+    Problem,
+    authenticate::{authenticate, insufficient_scope},
+    problems,
+};
+use serde_json::json;
+
+use crate::{body::ResponseBody, problem, worker::Worker};
+
+/// The audience of tokens for it.
+const RESOURCE: &str = "/v1/gateway";
+
+/// Answers a request below `/v1/gateway`. All but the keys takes a token with `gateway:read` or `gateway:write`.
+pub(crate) async fn answer(
+    worker: &Worker,
+    path: &str,
+    request: &Request<Incoming>,
+) -> Result<Response<ResponseBody>, Problem> {
+    let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
+    match path.strip_prefix(RESOURCE).unwrap_or_default() {
+        // What the gateway says of callers can be checked by all who are told.
+        "/jwks" if is_read => {
+            return Ok(json_response(&json!({ "keys": [worker.identity.jwk()] })));
+        }
+        "/routes" | "/upstreams" if !is_read => return Err(method_not_allowed()),
+        "/reload" if *request.method() != Method::POST => return Err(method_not_allowed()),
+        _ => {}
+    }
+    authorize(worker, request).await?;
+    match path.strip_prefix(RESOURCE).unwrap_or_default() {
+        "/routes" => Ok(json_response(&json!({ "routes": routes(worker) }))),
+        "/upstreams" => {
+            let upstreams = worker.shared.endpoints.describe();
+            Ok(json_response(&json!({ "upstreams": upstreams })))
+        }
+        "/reload" => {
+            worker.shared.reload().map_err(|error| problem::invalid_config(&error.mistakes))?;
+            let routes = worker.shared.table.load().policies.len();
+            Ok(json_response(&json!({ "routes": routes })))
+        }
+        _ => Err(problem::not_found()),
+    }
+}
+
+async fn authorize(worker: &Worker, request: &Request<Incoming>) -> Result<(), Problem> {
+    let (verifier, is_kept) = worker.shared.verifiers.of(RESOURCE);
+    let claims = authenticate(&verifier, request.headers()).await?;
+    if !is_kept {
+        worker.shared.verifiers.keep(RESOURCE, verifier);
+    }
+    let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
+    let operation = if is_read { "read" } else { "write" };
+    if claims.scope.permits("gateway", operation, None) {
+        return Ok(());
+    }
+    Err(insufficient_scope(&format!("gateway:{operation}")))
+}
+
+fn routes(worker: &Worker) -> Vec<serde_json::Value> {
+    let table = worker.shared.table.load();
+    let rules = table.index.rules().iter();
+    rules
+        .zip(&table.policies)
+        .map(|(rule, policy)| {
+            let targets: Vec<&str> = policy.targets.iter().map(|target| &*target.name).collect();
+            json!({
+                "name": &*policy.name,
+                "host": rule.host.to_string(),
+                "path": rule.pattern.to_string(),
+                "methods": rule.methods.iter().map(|method| &**method).collect::<Vec<_>>(),
+                "upstreams": targets,
+                "requests": policy.counters.total(),
+                "settings": policy.shown,
+            })
+        })
+        .collect()
+}
+
+fn method_not_allowed() -> Problem {
+    Problem::new(&problems::METHOD_NOT_ALLOWED)
+}
+
+fn json_response(value: &serde_json::Value) -> Response<ResponseBody> {
+    let mut response = Response::new(ResponseBody::Own(Full::new(Bytes::from(value.to_string()))));
+    *response.status_mut() = StatusCode::OK;
+    response
+        .headers_mut()
+        .insert(header::CONTENT_TYPE, http::HeaderValue::from_static("application/json"));
+    response
+}

@@ -1,0 +1,124 @@
+//! Changes the configuration of a running gateway: whole, and between two requests.
+
+use std::sync::Arc;
+
+use lombard_token::Verifier;
+
+use crate::{
+    Config,
+    cluster::{Address, Cluster, ClusterRules, Source},
+    metrics::RouteCounters,
+    settings::{self, IssuerSettings},
+    table::{self, Surroundings, Table},
+    worker::Shared,
+};
+
+/// Reads the configuration anew; else says everything that is wrong with it.
+pub(crate) type Reader = Arc<dyn Fn() -> Result<Config, Vec<String>> + Send + Sync>;
+
+/// A configuration was not applied: the one before stays in use.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the configuration has {} mistake(s), the one before stays in use:\n{}", mistakes.len(), mistakes.join("\n"))]
+pub struct ApplyError {
+    /// One line each.
+    pub mistakes: Vec<String>,
+}
+
+/// Changes a running gateway. Cheap to clone.
+#[derive(Clone)]
+pub struct Control {
+    pub(crate) shared: Arc<Shared>,
+}
+
+impl std::fmt::Debug for Control {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Control").finish_non_exhaustive()
+    }
+}
+
+impl Control {
+    /// Reads the configuration again and applies it. Requests under way are not disturbed: they end by the routes that they
+    /// began with.
+    pub fn reload(&self) -> Result<(), ApplyError> {
+        self.shared.reload()
+    }
+
+    /// Applies the upstreams, routes and issuers of a configuration, and what else of it can change at run time.
+    pub fn apply(&self, config: &Config) -> Result<(), ApplyError> {
+        self.shared.apply(config)
+    }
+}
+
+impl Shared {
+    pub(crate) fn reload(&self) -> Result<(), ApplyError> {
+        let config = (self.reader)().map_err(|mistakes| ApplyError { mistakes })?;
+        self.apply(&config)
+    }
+
+    pub(crate) fn apply(&self, config: &Config) -> Result<(), ApplyError> {
+        // One after the other, so that the table and the upstreams that are kept are of the same configuration.
+        let _one = self.applying.lock();
+        let table = table_of(self, config).inspect_err(|error| {
+            tracing::error!(
+                mistakes = error.mistakes.len(),
+                "a configuration has mistakes and is not used"
+            );
+        })?;
+        self.endpoints.configure(table.clusters.clone());
+        let routes = table.policies.len();
+        self.table.store(Arc::new(table));
+        self.reconfigured.notify_one();
+        tracing::info!(routes, "the configuration is in use");
+        Ok(())
+    }
+}
+
+/// The table of a configuration, with the upstreams that are in use already.
+fn table_of(shared: &Shared, config: &Config) -> Result<Table, ApplyError> {
+    let mistakes = config.mistakes();
+    if !mistakes.is_empty() {
+        return Err(ApplyError { mistakes });
+    }
+    table::build(config, &Live(shared)).map_err(|mistakes| ApplyError { mistakes })
+}
+
+/// What a table refers to, in a running gateway.
+struct Live<'a>(&'a Shared);
+
+impl Surroundings for Live<'_> {
+    fn role(&self, name: &str) -> Option<Arc<Cluster>> {
+        self.0.endpoints.role_by_name(name)
+    }
+
+    fn cluster(
+        &self,
+        name: &str,
+        source: Source,
+        rules: ClusterRules,
+        fixed: &[Address],
+    ) -> Arc<Cluster> {
+        self.0.endpoints.cluster(name, source, rules, fixed)
+    }
+
+    fn verifier(
+        &self,
+        issuer: Option<&IssuerSettings>,
+        audience: &str,
+    ) -> Result<Verifier, String> {
+        let issuer = issuer.map(|issuer| (issuer.issuer.as_str(), issuer.jwks_file.as_path()));
+        self.0.verifiers.of_route(issuer, audience)
+    }
+
+    fn issuer(&self) -> &str {
+        self.0.verifiers.issuer()
+    }
+
+    fn counters(&self, route: &str) -> RouteCounters {
+        self.0.metrics.route(route)
+    }
+}
+
+/// The reference of the configuration (`docs/reference/gateway-config.md`), made from what the program reads.
+pub fn reference_page() -> String {
+    settings::reference::page()
+}

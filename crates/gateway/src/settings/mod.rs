@@ -1,0 +1,32 @@
+//! Upstreams and routes as they stand in the configuration: `[[gateway.upstream]]`, `[[gateway.route]]`,
+//! `[[gateway.issuer]]`. Read one by one, so that one mistake does not hide the others.
+
+pub(crate) mod reference;
+mod route;
+mod upstream;
+
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+pub(crate) use route::{
+    AuthSettings, CorsSettings, IdentitySettings, LimitBy, LimitSettings, PeriodSettings,
+    PrioritySettings, RouteSettings,
+};
+pub(crate) use upstream::{AddressSettings, IssuerSettings, UpstreamSettings};
+
+/// Reads each entry of a list, and adds what is wrong to the mistakes.
+pub(crate) fn read<T: DeserializeOwned>(
+    table: &str,
+    entries: &[Value],
+    mistakes: &mut Vec<String>,
+) -> Vec<T> {
+    let mut read = Vec::with_capacity(entries.len());
+    for (index, entry) in entries.iter().enumerate() {
+        let name = entry.get("name").and_then(Value::as_str).unwrap_or("without a name");
+        match serde_json::from_value(entry.clone()) {
+            Ok(settings) => read.push(settings),
+            Err(error) => mistakes.push(format!("{table} {} ({name}): {error}", index + 1)),
+        }
+    }
+    read
+}

@@ -1,0 +1,59 @@
+//! The routes of a configuration, ready for requests. Made whole or not at all.
+
+mod build;
+mod policy;
+
+use std::{collections::HashMap, sync::Arc};
+
+use http::{HeaderMap, Method, header};
+use lombard_gateway_core::{Asked, Captures, HeaderRule, NormalPath, RouteIndex};
+
+pub(crate) use build::{Nowhere, Surroundings, build, mistakes};
+pub(crate) use policy::{
+    Access, Cors, DetailRule, Identity, Limit, LimitKind, Mirror, Network, Policy, Retry,
+};
+
+use crate::cluster::Cluster;
+
+/// What one configuration says of requests.
+#[derive(Debug)]
+pub(crate) struct Table {
+    pub(crate) index: RouteIndex,
+    /// In the order of the index.
+    pub(crate) policies: Vec<Arc<Policy>>,
+    /// For what no route is configured: the roles and, if they are exposed, the services.
+    pub(crate) fallback: Arc<Policy>,
+    pub(crate) clusters: HashMap<Box<str>, Arc<Cluster>>,
+    pub(crate) trusted_proxies: Vec<Network>,
+    pub(crate) exposes_services: bool,
+    pub(crate) adds_security_headers: bool,
+}
+
+impl Table {
+    /// The configured route of a request, and what it captures.
+    pub(crate) fn find(
+        &self,
+        host: &str,
+        path: &NormalPath,
+        method: &Method,
+        headers: &HeaderMap,
+    ) -> Option<(Arc<Policy>, Captures)> {
+        let has_header = |rule: &HeaderRule| {
+            let mut values = headers.get_all(&*rule.name).iter();
+            match &rule.value {
+                Some(wanted) => values.any(|value| value.as_bytes() == wanted.as_bytes()),
+                None => values.next().is_some(),
+            }
+        };
+        // A preflight asks for the route of the request that it goes before.
+        let asked = headers.get(header::ACCESS_CONTROL_REQUEST_METHOD);
+        let method = match asked.and_then(|asked| asked.to_str().ok()) {
+            Some(asked) if *method == Method::OPTIONS && headers.contains_key(header::ORIGIN) => {
+                asked
+            }
+            _ => method.as_str(),
+        };
+        let (number, captures) = self.index.find(&Asked { host, path, method, has_header })?;
+        Some((Arc::clone(self.policies.get(number)?), captures))
+    }
+}
