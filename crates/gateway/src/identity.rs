@@ -29,8 +29,11 @@ const KEPT_MAX: usize = 4096;
 pub(crate) struct Identities {
     key: Arc<SigningKey>,
     issuer: Box<str>,
-    kept: RefCell<HashMap<(Box<str>, Box<str>), Kept>>,
+    kept: RefCell<HashMap<Key, Kept>>,
 }
+
+/// A token's id, and the upstream that its stand-in is for.
+type Key = (Box<str>, Box<str>);
 
 struct Kept {
     value: HeaderValue,
@@ -77,7 +80,7 @@ impl Identities {
 
     fn token(&self, claims: &Claims, upstream: &str) -> Result<HeaderValue, KeyError> {
         let now = Timestamp::from_system_time(SystemTime::now());
-        let key = (claims.token_id.clone(), Box::from(upstream));
+        let key: Key = (claims.token_id.clone(), upstream.into());
         let mut kept = self.kept.borrow_mut();
         if let Some(known) = kept.get(&key).filter(|known| known.until > now) {
             return Ok(known.value.clone());

@@ -59,8 +59,10 @@ pub(crate) struct Verifiers {
     by_resource: RwLock<HashMap<Box<str>, Verifier>>,
     count_max: usize,
     /// Those of configured routes, by issuer and audience.
-    configured: RwLock<HashMap<(Box<str>, Box<str>), Verifier>>,
+    configured: RwLock<HashMap<IssuerAndAudience, Verifier>>,
 }
+
+type IssuerAndAudience = (Box<str>, Box<str>);
 
 /// The longest file of keys that is read.
 const KEY_FILE_BYTES_MAX: u64 = 64 << 10;
