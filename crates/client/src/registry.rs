@@ -26,7 +26,7 @@ pub struct Instance {
     pub instance: String,
     /// Where it listens.
     pub url: String,
-    /// `starting`, `passing`, `warning`, `critical`, `draining` or `maintenance`.
+    /// `starting`, `passing`, `warning`, `critical`, `unknown`, `draining` or `maintenance`.
     pub state: String,
     /// Why it is in that state, where somebody said so.
     #[serde(default, skip_serializing_if = "String::is_empty")]
@@ -42,7 +42,7 @@ pub struct Instance {
 impl Instance {
     /// Whether new requests may be sent to it.
     pub fn takes_traffic(&self) -> bool {
-        matches!(self.state.as_str(), "passing" | "warning")
+        matches!(self.state.as_str(), "passing" | "warning" | "unknown")
     }
 }
 

@@ -1,13 +1,41 @@
 //! What an instance says about itself beside its address.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    num::NonZeroU16,
+};
 
-/// Version, tags and metadata of an instance: bounded, opaque to the rules.
+/// Version, zone, weight, tags and metadata of an instance: bounded, opaque to the rules.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Attributes {
     version: Option<Box<str>>,
+    zone: Option<Box<str>>,
+    weight: Weight,
     tags: BTreeSet<Box<str>>,
     metadata: BTreeMap<Box<str>, Box<str>>,
+}
+
+/// The share of the traffic that an instance is to get, beside the others: 1 to 65535.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Weight(NonZeroU16);
+
+impl Weight {
+    /// This share; `None` for 0.
+    pub fn new(share: u16) -> Option<Self> {
+        NonZeroU16::new(share).map(Self)
+    }
+
+    /// The number.
+    pub const fn get(self) -> u16 {
+        self.0.get()
+    }
+}
+
+impl Default for Weight {
+    /// The same as everybody's.
+    fn default() -> Self {
+        Self(NonZeroU16::MIN)
+    }
 }
 
 /// How much of it an instance may say. What is stored may have been accepted under other limits than today's.
@@ -30,6 +58,9 @@ pub enum AttributesError {
     /// The version is empty, too long or not of visible ASCII.
     #[error("a version is 1 to {} visible ASCII characters", Attributes::WORD_BYTES_MAX)]
     Version,
+    /// The zone is empty, too long or not of visible ASCII.
+    #[error("a zone is 1 to {} visible ASCII characters", Attributes::WORD_BYTES_MAX)]
+    Zone,
     /// A tag is empty, too long or not of visible ASCII.
     #[error("a tag is 1 to {} visible ASCII characters", Attributes::WORD_BYTES_MAX)]
     Tag,
@@ -61,7 +92,7 @@ pub enum AttributesError {
 }
 
 impl Attributes {
-    /// Longest version, tag or metadata key, in bytes.
+    /// Longest version, zone, tag or metadata key, in bytes.
     pub const WORD_BYTES_MAX: usize = 64;
 
     /// Attributes within `limits`.
@@ -77,12 +108,39 @@ impl Attributes {
         }
         Ok(Self {
             version,
+            zone: None,
+            weight: Weight::default(),
             tags: checked_tags(tags.into_iter().map(Into::into), limits.tags_max)?,
             metadata: checked_metadata(
                 metadata.into_iter().map(|(key, value)| (key.into(), value.into())),
                 limits.metadata_bytes_max,
             )?,
         })
+    }
+
+    /// The same in this zone, or in none.
+    pub fn in_zone(self, zone: Option<impl Into<Box<str>>>) -> Result<Self, AttributesError> {
+        let zone = zone.map(Into::into);
+        if zone.as_deref().is_some_and(|zone| !is_word(zone)) {
+            return Err(AttributesError::Zone);
+        }
+        Ok(Self { zone, ..self })
+    }
+
+    /// The same with another weight.
+    #[must_use]
+    pub fn with_weight(self, weight: Weight) -> Self {
+        Self { weight, ..self }
+    }
+
+    /// Where it runs: what is in one zone is near to each other.
+    pub fn zone(&self) -> Option<&str> {
+        self.zone.as_deref()
+    }
+
+    /// Its share of the traffic.
+    pub const fn weight(&self) -> Weight {
+        self.weight
     }
 
     /// Which version of the service runs.
@@ -169,6 +227,10 @@ mod tests {
         for tag in ["", "a b", &long] {
             assert_eq!(check(None, &[tag], &[]), Some(E::Tag), "{tag:?}");
         }
+        let nowhere = Attributes::default();
+        assert_eq!(nowhere.clone().in_zone(Some("eu-1")).unwrap().zone(), Some("eu-1"));
+        assert_eq!(nowhere.clone().in_zone(Some("eu 1")), Err(E::Zone));
+        assert_eq!(nowhere.weight().get(), 1);
         assert_eq!(check(None, &["a", "a"], &[]), Some(E::TagTwice));
         let too_many = E::TooManyTags { count: 3, count_max: 2 };
         assert_eq!(check(None, &["a", "b", "c"], &[]), Some(too_many));

@@ -1,10 +1,10 @@
 //! What can be asked for, and the answers.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use lombard_types::ClientId;
 
-use crate::{Address, Attributes, Evidence, Health, InstanceKey, Lease, LeaseId, Note};
+use crate::{Address, Attributes, Doubt, Evidence, Health, InstanceKey, Lease, LeaseId, Note};
 
 /// What a caller asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -68,6 +68,36 @@ pub enum Command {
         /// Who asks.
         evidence: Arc<Evidence>,
     },
+    /// It is not known whether the instance lives; it goes on being served.
+    Doubt {
+        /// Which one.
+        key: InstanceKey,
+        /// The lease that was not renewed.
+        lease_id: LeaseId,
+        /// Why that is not held against it.
+        doubt: Doubt,
+    },
+    /// The instance lives: its lease was renewed.
+    Confirm {
+        /// Which one.
+        key: InstanceKey,
+        /// The lease.
+        lease_id: LeaseId,
+    },
+    /// The lease has run out, and the instance is to stay for a while without traffic.
+    Lapse {
+        /// Which one.
+        key: InstanceKey,
+        /// The lease.
+        lease_id: LeaseId,
+    },
+    /// A damped instance has been steady for long enough.
+    Release {
+        /// Which one.
+        key: InstanceKey,
+        /// The lease it was damped under.
+        lease_id: LeaseId,
+    },
     /// Takes an instance out if it still lives under this lease, which has run out.
     Expire {
         /// Which one.
@@ -129,4 +159,8 @@ pub struct Limits {
     pub services_max: usize,
     /// Instances of one service.
     pub instances_max: usize,
+    /// How often an instance may become unable to serve within [`Self::flap_window`] before it is damped; 0 to damp none.
+    pub flaps_max: usize,
+    /// See there.
+    pub flap_window: Duration,
 }

@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
+use lombard_types::Timestamp;
+
 use crate::{
-    Command, Event, Evidence, Health, Instance, InstanceKey, Limits, Mode, Reason, Rejection,
-    Reply, Services, Standing,
+    Command, Event, Evidence, Health, Instance, InstanceKey, LeaseId, Limits, Liveness, Mode,
+    Reason, Rejection, Reply, Services, Standing,
 };
 
 /// The outcome of a command that was not rejected.
@@ -17,8 +19,13 @@ pub enum Decision {
 }
 
 impl Services {
-    /// What would happen, under `limits`. They hold for new instances only: lowering them evicts nobody.
-    pub fn decide(&self, command: Command, limits: Limits) -> Result<Decision, Rejection> {
+    /// What would happen now, under `limits`. Those on counts hold for new instances only: lowering them evicts nobody.
+    pub fn decide(
+        &self,
+        command: Command,
+        limits: Limits,
+        now: Timestamp,
+    ) -> Result<Decision, Rejection> {
         match command {
             Command::Register { key, lease, address, attributes, health, evidence } => {
                 let replaced = self.replaced_by(&key, &evidence, limits)?;
@@ -38,7 +45,16 @@ impl Services {
                     Mode::Maintenance => instance.standing.note.clone(),
                     Mode::Serving | Mode::Draining => note,
                 };
-                Ok(stand(key, instance, Standing { health, mode, note }, evidence))
+                let damped = is_flapping(instance, health, limits, now)
+                    .then(|| Event::DampingChanged { key: key.clone(), lease_id, is_damped: true });
+                let standing = Standing { health, mode, note };
+                Ok(match stand(key, instance, standing, evidence) {
+                    Decision::Commit(mut events, reply) => {
+                        events.extend(damped);
+                        Decision::Commit(events, reply)
+                    }
+                    answer @ Decision::Answer(_) => answer,
+                })
             }
             Command::Drain { key, is_admin, note, evidence } => {
                 let instance = self.instance(&key).ok_or(Rejection::InstanceNotFound)?;
@@ -71,19 +87,53 @@ impl Services {
                 let event = gone(key, instance, Reason::Requested, Some(evidence));
                 Ok(Decision::Commit(vec![event], Reply::Deregistered))
             }
-            Command::Expire { key, lease_id } => {
-                match self.instance(&key).filter(|instance| instance.lease.id == lease_id) {
-                    Some(instance) => {
-                        let event = gone(key, instance, Reason::Expired, None);
-                        Ok(Decision::Commit(vec![event], Reply::Deregistered))
-                    }
-                    None => Ok(Decision::Answer(Reply::NotUnderThisLease)),
-                }
+            Command::Doubt { key, lease_id, doubt } => {
+                Ok(self.observe(key, lease_id, |instance| match instance.liveness {
+                    Liveness::Confirmed => Some(Liveness::Unknown(doubt)),
+                    Liveness::Unknown(_) | Liveness::Lapsed => None,
+                }))
             }
+            Command::Confirm { key, lease_id } => Ok(self.observe(key, lease_id, |instance| {
+                (instance.liveness != Liveness::Confirmed).then_some(Liveness::Confirmed)
+            })),
+            Command::Lapse { key, lease_id } => Ok(self.observe(key, lease_id, |instance| {
+                (instance.liveness != Liveness::Lapsed).then_some(Liveness::Lapsed)
+            })),
+            Command::Release { key, lease_id } => Ok(match self.under_lease(&key, lease_id) {
+                None => Decision::Answer(Reply::NotUnderThisLease),
+                Some(instance) if !instance.is_damped => Decision::Answer(Reply::Stands),
+                Some(_) => {
+                    let event = Event::DampingChanged { key, lease_id, is_damped: false };
+                    Decision::Commit(vec![event], Reply::Stands)
+                }
+            }),
+            Command::Expire { key, lease_id } => Ok(match self.under_lease(&key, lease_id) {
+                None => Decision::Answer(Reply::NotUnderThisLease),
+                Some(instance) => {
+                    let event = gone(key, instance, Reason::Expired, None);
+                    Decision::Commit(vec![event], Reply::Deregistered)
+                }
+            }),
         }
     }
 
-    /// The end of the registration that a new one replaces; `None` where the instance is new and there is room for it.
+    /// What the registry itself has seen of a lease.
+    fn observe(
+        &self,
+        key: InstanceKey,
+        lease_id: LeaseId,
+        seen: impl FnOnce(&Instance) -> Option<Liveness>,
+    ) -> Decision {
+        match self.under_lease(&key, lease_id).map(seen) {
+            None => Decision::Answer(Reply::NotUnderThisLease),
+            Some(None) => Decision::Answer(Reply::Stands),
+            Some(Some(liveness)) => Decision::Commit(
+                vec![Event::LivenessChanged { key, lease_id, liveness }],
+                Reply::Stands,
+            ),
+        }
+    }
+
     /// What a registration says beyond that the instance passes and serves.
     fn stands_from_the_start(
         &self,
@@ -101,6 +151,7 @@ impl Services {
         })
     }
 
+    /// The end of the registration that a new one replaces; `None` where the instance is new and there is room for it.
     fn replaced_by(
         &self,
         key: &InstanceKey,
@@ -125,6 +176,14 @@ impl Services {
             None | Some(_) => Ok(None),
         }
     }
+}
+
+/// Whether an instance that says it can serve again has taken that back too often lately.
+fn is_flapping(instance: &Instance, health: Health, limits: Limits, now: Timestamp) -> bool {
+    let is_back = !instance.standing.health.can_serve() && health.can_serve();
+    is_back
+        && limits.flaps_max > 0
+        && instance.falls.within(limits.flap_window, now) >= limits.flaps_max
 }
 
 fn stand(

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use lombard_types::{ClientId, RequestId};
 
-use crate::{Address, Attributes, InstanceKey, Lease, LeaseId, Standing};
+use crate::{Address, Attributes, InstanceKey, Lease, LeaseId, Liveness, Standing};
 
 /// A change of what is registered. The only thing that is stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,6 +31,24 @@ pub enum Event {
         /// Who asked.
         evidence: Arc<Evidence>,
     },
+    /// Something else than before is known of an instance's process. One that was just registered is confirmed.
+    LivenessChanged {
+        /// Which one.
+        key: InstanceKey,
+        /// The lease it lives under.
+        lease_id: LeaseId,
+        /// What is known.
+        liveness: Liveness,
+    },
+    /// An instance that goes up and down too often gets no traffic, or does again. Also where it is damped anew.
+    DampingChanged {
+        /// Which one.
+        key: InstanceKey,
+        /// The lease it lives under.
+        lease_id: LeaseId,
+        /// Whether it gets none.
+        is_damped: bool,
+    },
     /// An instance went away.
     Deregistered {
         /// Which one.
@@ -52,14 +70,17 @@ impl Event {
         match self {
             Self::Registered { key, .. }
             | Self::Stood { key, .. }
+            | Self::LivenessChanged { key, .. }
+            | Self::DampingChanged { key, .. }
             | Self::Deregistered { key, .. } => key,
         }
     }
 
-    /// Who asked; nobody where a lease ran out.
+    /// Who asked; nobody where a lease ran out, or the registry saw something by itself.
     pub const fn evidence(&self) -> Option<&Arc<Evidence>> {
         match self {
             Self::Registered { evidence, .. } | Self::Stood { evidence, .. } => Some(evidence),
+            Self::LivenessChanged { .. } | Self::DampingChanged { .. } => None,
             Self::Deregistered { evidence, .. } => evidence.as_ref(),
         }
     }

@@ -94,6 +94,11 @@ pub struct Lease {
     pub id: LeaseId,
     /// How long it lives without being renewed.
     pub ttl: Ttl,
+    /// How long its instance stays, without traffic, after the lease has run out. Renewed in that time, it is back.
+    /// Whole seconds; with 0 the instance is gone at once.
+    pub deregister_after_seconds: u32,
+    /// Whether it lives until the instance is taken out, renewed or not.
+    pub is_permanent: bool,
 }
 
 /// One instance of one service.

@@ -3,13 +3,14 @@
 //! A service has instances; each is registered by an OAuth client under a lease and goes away when it is taken back, or
 //! when the lease runs out. [`Services`] is the state: [`Services::decide`] makes events of commands and
 //! [`Services::apply`] makes them part of the state. Renewals are no events: [`Leases`] keeps the deadlines, in memory
-//! only.
+//! only, and judges what runs out: whether the instance is gone, or whether rather the registry did not hear it.
 //!
 //! **Invariants**
 //! - An instance belongs to the client that registered it for as long as its lease lives; nobody else can replace it.
 //! - Only the lease that an instance was registered under last can end it by running out.
 //! - The index of a service, and of the whole, only grows: it is the position of the last record that changed it, plus
 //!   one.
+//! - Whatever keeps a lease alive that is not renewed ends by itself.
 //! - A service without instances does not exist.
 //! - Only an operator ends an operator's maintenance; registering again does not.
 //!
@@ -23,19 +24,23 @@ mod attributes;
 mod command;
 mod decide;
 mod event;
+mod falls;
 mod lease;
 mod leases;
+mod liveness;
 mod services;
 mod standing;
 mod state;
 
 pub use address::{Address, ParseAddressError};
-pub use attributes::{AttributeLimits, Attributes, AttributesError};
+pub use attributes::{AttributeLimits, Attributes, AttributesError, Weight};
 pub use command::{Command, Limits, Rejection, Reply};
 pub use decide::Decision;
 pub use event::{Event, Evidence, Reason};
+pub use falls::Falls;
 pub use lease::{InstanceKey, Lease, LeaseId, ParseLeaseIdError, Ttl, TtlOutOfRange};
-pub use leases::{Leases, Uptime};
+pub use leases::{Due, Ended, LeasePolicy, Leases, Uptime, Verdict};
+pub use liveness::{Doubt, Liveness};
 pub use services::{Instance, Recorded, Service, Services};
 pub use standing::{Health, Mode, Note, ParseHealthError, ParseNoteError, Standing};
 pub use state::RestoreError;

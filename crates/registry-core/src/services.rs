@@ -4,7 +4,10 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use lombard_types::{ClientId, InstanceId, Position, ServiceName, Timestamp};
 
-use crate::{Address, Attributes, Event, Evidence, InstanceKey, Lease, Standing};
+use crate::{
+    Address, Attributes, Event, Evidence, Falls, InstanceKey, Lease, LeaseId, Liveness, Mode,
+    Standing,
+};
 
 /// The state: all services with their instances. A service without instances is not there.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -36,6 +39,12 @@ pub struct Instance {
     pub registered_at: Timestamp,
     /// How it stands.
     pub standing: Standing,
+    /// What is known of its process.
+    pub liveness: Liveness,
+    /// When it lately became unable to serve.
+    pub falls: Falls,
+    /// Whether it gets no traffic although it says that it could serve, because it has said otherwise too often.
+    pub is_damped: bool,
 }
 
 /// Where and when an event was recorded.
@@ -69,17 +78,31 @@ impl Services {
                     evidence: Arc::clone(evidence),
                     registered_at: recorded.time,
                     standing: Standing::default(),
+                    liveness: Liveness::Confirmed,
+                    falls: Falls::default(),
+                    is_damped: false,
                 };
                 if service.instances.insert(key.instance.clone(), instance).is_none() {
                     self.instance_count += 1;
                 }
             }
             Event::Stood { key, standing, .. } => {
-                let Some(service) = self.services.get_mut(&key.service) else { return };
-                service.index = recorded.index();
-                if let Some(instance) = service.instances.get_mut(&key.instance) {
-                    instance.standing = standing.clone();
+                let Some(instance) = self.changed(key, recorded) else { return };
+                // What comes with the registration is how the instance begins, and no fall.
+                let is_later = recorded.time > instance.registered_at;
+                let (before, after) = (instance.standing.health, standing.health);
+                if is_later && before.can_serve() && !after.can_serve() {
+                    instance.falls.push(recorded.time);
                 }
+                instance.standing = standing.clone();
+            }
+            Event::LivenessChanged { key, liveness, .. } => {
+                let Some(instance) = self.changed(key, recorded) else { return };
+                instance.liveness = *liveness;
+            }
+            Event::DampingChanged { key, is_damped, .. } => {
+                let Some(instance) = self.changed(key, recorded) else { return };
+                instance.is_damped = *is_damped;
             }
             Event::Deregistered { key, .. } => {
                 let Some(service) = self.services.get_mut(&key.service) else { return };
@@ -92,6 +115,13 @@ impl Services {
                 }
             }
         }
+    }
+
+    /// The instance that an event recorded here changes.
+    fn changed(&mut self, key: &InstanceKey, recorded: Recorded) -> Option<&mut Instance> {
+        let service = self.services.get_mut(&key.service)?;
+        service.index = recorded.index();
+        service.instances.get_mut(&key.instance)
     }
 
     pub(crate) fn from_parts(services: BTreeMap<ServiceName, Service>, index: u64) -> Self {
@@ -118,6 +148,11 @@ impl Services {
     /// An instance.
     pub fn instance(&self, key: &InstanceKey) -> Option<&Instance> {
         self.services.get(&key.service)?.instances.get(&key.instance)
+    }
+
+    /// An instance, if it lives under this lease.
+    pub fn under_lease(&self, key: &InstanceKey, lease_id: LeaseId) -> Option<&Instance> {
+        self.instance(key).filter(|instance| instance.lease.id == lease_id)
     }
 
     /// All services, in alphabetical order.
@@ -161,5 +196,27 @@ impl Instance {
     /// The client that registered it.
     pub fn client_id(&self) -> &ClientId {
         &self.evidence.client_id
+    }
+
+    /// Whether new requests may be sent to it.
+    pub fn takes_traffic(&self) -> bool {
+        self.standing.takes_traffic() && !self.is_damped && self.liveness != Liveness::Lapsed
+    }
+
+    /// Whether it is served on what was known earlier: its lease is not confirmed.
+    pub const fn is_stale(&self) -> bool {
+        matches!(self.liveness, Liveness::Unknown(_))
+    }
+
+    /// All of it in one word: `starting`, `passing`, `warning`, `critical`, `unknown`, `draining` or `maintenance`. What
+    /// an operator or the instance decided counts first.
+    pub fn state(&self) -> &'static str {
+        match (self.standing.mode, self.liveness) {
+            (Mode::Draining | Mode::Maintenance, _) => self.standing.state(),
+            (Mode::Serving, Liveness::Lapsed) => "critical",
+            (Mode::Serving, _) if self.is_damped => "critical",
+            (Mode::Serving, Liveness::Unknown(_)) if self.takes_traffic() => "unknown",
+            (Mode::Serving, _) => self.standing.state(),
+        }
     }
 }

@@ -69,7 +69,8 @@ impl Health {
         }
     }
 
-    const fn can_serve(self) -> bool {
+    /// Whether it is able to serve.
+    pub const fn can_serve(self) -> bool {
         matches!(self, Self::Passing | Self::Warning)
     }
 }
@@ -98,7 +99,8 @@ impl Standing {
         self.mode == Mode::Serving && self.health.can_serve()
     }
 
-    /// One word for both: the mode where traffic is kept away, the health where it is not.
+    /// One word for both: the mode where traffic is kept away, the health where it is not. [`crate::Instance::state`] also
+    /// knows of its lease.
     pub const fn state(&self) -> &'static str {
         match self.mode {
             Mode::Serving => self.health.name(),

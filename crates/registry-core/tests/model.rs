@@ -4,13 +4,24 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use lombard_registry_core::{
-    Attributes, Command, Decision, Event, Evidence, Health, InstanceKey, Lease, LeaseId, Leases,
-    Limits, Mode, Note, Recorded, Rejection, Reply, Services, Standing, Ttl,
+    Attributes, Command, Decision, Event, Evidence, Health, InstanceKey, Lease, LeaseId,
+    LeasePolicy, Leases, Limits, Mode, Note, Recorded, Rejection, Reply, Services, Standing, Ttl,
+    Verdict,
 };
 use lombard_types::{Position, Timestamp};
 use proptest::prelude::*;
 
-const LIMITS: Limits = Limits { services_max: 2, instances_max: 2 };
+const LIMITS: Limits =
+    Limits { services_max: 2, instances_max: 2, flaps_max: 0, flap_window: Duration::ZERO };
+/// Nobody is preserved here: see the simulation.
+const POLICY: LeasePolicy = LeasePolicy {
+    restart_grace: Duration::from_secs(GRACE),
+    preserve_percent: 0,
+    preserve_ttls: 3,
+    stream_grace: Duration::ZERO,
+    damping: Duration::ZERO,
+};
+const GRACE: u64 = 2;
 
 #[derive(Clone, Debug)]
 enum Step {
@@ -99,7 +110,6 @@ fn evidence(client: u8) -> Arc<Evidence> {
 }
 
 /// The real thing, with its log.
-#[derive(Default)]
 struct Real {
     services: Services,
     leases: Leases,
@@ -107,8 +117,26 @@ struct Real {
 }
 
 impl Real {
+    fn new() -> Self {
+        Self { services: Services::default(), leases: Leases::new(POLICY), log: Vec::new() }
+    }
+
+    /// Time passes, and what is due is done, in order.
+    fn pass(&mut self, from: u64, until: u64) {
+        let (mut now, until) = (Duration::from_secs(from), Duration::from_secs(until));
+        while now < until {
+            now += Leases::TICK;
+            for due in self.leases.take_due(now) {
+                assert_eq!(due.verdict, Verdict::Expire);
+                let (key, lease_id) = (due.key, due.lease_id);
+                let reply = self.submit(Command::Expire { key, lease_id }, now.as_secs());
+                assert_eq!(reply, Ok(Reply::Deregistered));
+            }
+        }
+    }
+
     fn submit(&mut self, command: Command, now: u64) -> Result<Reply, Rejection> {
-        let (events, reply) = match self.services.decide(command, LIMITS)? {
+        let (events, reply) = match self.services.decide(command, LIMITS, Timestamp::EPOCH)? {
             Decision::Commit(events, reply) => (events, reply),
             Decision::Answer(reply) => return Ok(reply),
         };
@@ -125,7 +153,9 @@ impl Real {
             let recorded = Recorded { position: position_in_log, time: Timestamp::EPOCH };
             self.services.apply(event, recorded);
             match event {
-                Event::Stood { .. } => {}
+                Event::Stood { .. }
+                | Event::LivenessChanged { .. }
+                | Event::DampingChanged { .. } => {}
                 Event::Registered { key, lease, .. } => {
                     self.leases.grant(*lease, key.clone(), Duration::from_secs(now));
                 }
@@ -136,10 +166,11 @@ impl Real {
 
     fn restart(&mut self, now: u64) {
         let before = std::mem::take(&mut self.services);
-        self.leases = Leases::default();
+        self.leases = Leases::new(POLICY);
         for position in 0..self.log.len() {
             self.apply(position, now);
         }
+        self.leases.restart(Duration::from_secs(now));
         assert_eq!(self.services, before, "replay gives the same state");
     }
 }
@@ -178,14 +209,15 @@ impl Model {
 }
 
 fn run(steps: Vec<Step>) {
-    let (mut real, mut model) = (Real::default(), Model::default());
+    let (mut real, mut model) = (Real::new(), Model::default());
     let (mut now, mut leases) = (0, 0);
     for step in steps {
         match step {
             Step::Register { key, client, ttl } => {
                 leases += 1;
+                let (id, granted) = (LeaseId::from_u128(leases), Ttl::from_seconds(ttl).unwrap());
                 let lease =
-                    Lease { id: LeaseId::from_u128(leases), ttl: Ttl::from_seconds(ttl).unwrap() };
+                    Lease { id, ttl: granted, deregister_after_seconds: 0, is_permanent: false };
                 let (health, mode) = (Health::Starting, Mode::Serving);
                 let deadline = now + ttl;
                 let entry = Entry { client, lease: leases, ttl, deadline, health, mode };
@@ -263,12 +295,8 @@ fn run(steps: Vec<Step>) {
                 assert_eq!(real.submit(command, now), expected);
             }
             Step::Pass { seconds } => {
+                real.pass(now, now + seconds);
                 now += seconds;
-                let due = real.leases.take_due(Duration::from_secs(now));
-                for (key, lease_id) in due {
-                    let reply = real.submit(Command::Expire { key, lease_id }, now);
-                    assert_eq!(reply, Ok(Reply::Deregistered));
-                }
                 model.0.retain(|_, entry| entry.deadline > now);
             }
             Step::ExpireOld { key, lease } => {
@@ -281,7 +309,7 @@ fn run(steps: Vec<Step>) {
             Step::Restart => {
                 real.restart(now);
                 for entry in model.0.values_mut() {
-                    entry.deadline = now + entry.ttl;
+                    entry.deadline = now + entry.ttl + GRACE;
                 }
             }
         }

@@ -1,15 +1,20 @@
 //! Each rule once, with its exact answer.
 #![expect(clippy::unwrap_used, reason = "a test's helpers may panic")]
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use lombard_registry_core::{
-    Attributes, Command, Decision, Event, Evidence, Health, InstanceKey, Lease, LeaseId, Limits,
-    Reason, Recorded, Rejection, Reply, Services, Ttl,
+    Attributes, Command, Decision, Doubt, Event, Evidence, Health, InstanceKey, Lease, LeaseId,
+    Limits, Liveness, Note, Reason, Recorded, Rejection, Reply, Services, Ttl,
 };
 use lombard_types::{Position, Timestamp};
 
-const LIMITS: Limits = Limits { services_max: 2, instances_max: 2 };
+const LIMITS: Limits = Limits {
+    services_max: 2,
+    instances_max: 2,
+    flaps_max: 3,
+    flap_window: Duration::from_secs(60),
+};
 
 fn key(service: &str, instance: &str) -> InstanceKey {
     InstanceKey { service: service.parse().unwrap(), instance: instance.parse().unwrap() }
@@ -28,7 +33,12 @@ fn evidence(client: &str) -> Arc<Evidence> {
 fn register(key: InstanceKey, client: &str, lease: u128) -> Command {
     Command::Register {
         key,
-        lease: Lease { id: LeaseId::from_u128(lease), ttl: Ttl::MIN },
+        lease: Lease {
+            id: LeaseId::from_u128(lease),
+            ttl: Ttl::MIN,
+            deregister_after_seconds: 0,
+            is_permanent: false,
+        },
         address: "http://127.0.0.1:9000".parse().unwrap(),
         attributes: Attributes::default(),
         health: Health::Passing,
@@ -42,16 +52,24 @@ fn deregister(key: InstanceKey, client: &str, is_admin: bool) -> Command {
 
 /// Has the command decided and applied, and answers why each instance went away.
 fn submit(services: &mut Services, command: Command) -> Result<Vec<Reason>, Rejection> {
-    let Decision::Commit(events, _) = services.decide(command, LIMITS)? else {
+    submit_at(services, command, Timestamp::EPOCH)
+}
+
+fn submit_at(
+    services: &mut Services,
+    command: Command,
+    now: Timestamp,
+) -> Result<Vec<Reason>, Rejection> {
+    let Decision::Commit(events, _) = services.decide(command, LIMITS, now)? else {
         return Ok(Vec::new());
     };
     let position = Position::new(services.index());
     for event in &events {
-        services.apply(event, Recorded { position, time: Timestamp::EPOCH });
+        services.apply(event, Recorded { position, time: now });
     }
     let reason = |event: &Event| match event {
         Event::Deregistered { reason, .. } => Some(*reason),
-        Event::Registered { .. } | Event::Stood { .. } => None,
+        _ => None,
     };
     Ok(events.iter().filter_map(reason).collect())
 }
@@ -71,7 +89,10 @@ fn an_instance_belongs_to_its_client_while_its_lease_lives() {
     assert_eq!(again, Ok(vec![Reason::Replaced]));
 
     let late = Command::Expire { key: mine.clone(), lease_id: LeaseId::from_u128(1) };
-    assert_eq!(services.decide(late, LIMITS), Ok(Decision::Answer(Reply::NotUnderThisLease)));
+    assert_eq!(
+        services.decide(late, LIMITS, Timestamp::EPOCH),
+        Ok(Decision::Answer(Reply::NotUnderThisLease))
+    );
     let due = Command::Expire { key: mine.clone(), lease_id: LeaseId::from_u128(3) };
     assert_eq!(submit(&mut services, due), Ok(vec![Reason::Expired]));
     assert_eq!(submit(&mut services, register(mine.clone(), "b", 4)), Ok(vec![]));
@@ -111,4 +132,76 @@ fn only_the_changed_service_gets_a_new_index() {
     submit(&mut services, register(key("b", "1"), "c", 2)).unwrap();
     let index = |name: &str| services.get(&name.parse().unwrap()).unwrap().index();
     assert_eq!((index("a"), index("b"), services.index()), (1, 2, 2));
+}
+
+#[test]
+fn an_instance_in_doubt_is_served_and_one_that_lapsed_is_not() {
+    let mut services = Services::default();
+    let (key, lease_id) = (key("payments", "one"), LeaseId::from_u128(1));
+    submit(&mut services, register(key.clone(), "a", 1)).unwrap();
+    let seen = |services: &Services| {
+        let instance = services.instance(&key).unwrap();
+        (instance.state(), instance.takes_traffic(), instance.is_stale())
+    };
+    let doubt = |lease_id| Command::Doubt { key: key.clone(), lease_id, doubt: Doubt::Silence };
+    let confirm = Command::Confirm { key: key.clone(), lease_id };
+    let lapse = Command::Lapse { key: key.clone(), lease_id };
+    for (command, state) in [
+        (confirm.clone(), ("passing", true, false)),
+        (doubt(lease_id), ("unknown", true, true)),
+        (confirm.clone(), ("passing", true, false)),
+        (lapse, ("critical", false, false)),
+        (doubt(lease_id), ("critical", false, false)),
+        (confirm, ("passing", true, false)),
+        (doubt(LeaseId::from_u128(2)), ("passing", true, false)),
+    ] {
+        let before = services.index();
+        submit(&mut services, command.clone()).unwrap();
+        let has_changed = services.index() > before;
+        assert_eq!(seen(&services), state, "{command:?}");
+        submit(&mut services, command.clone()).unwrap();
+        assert_eq!(services.index() - before, u64::from(has_changed), "said twice, done once");
+    }
+    let other = LeaseId::from_u128(2);
+    let stale = services.decide(doubt(other), LIMITS, Timestamp::EPOCH);
+    assert_eq!(stale, Ok(Decision::Answer(Reply::NotUnderThisLease)));
+    submit(&mut services, doubt(lease_id)).unwrap();
+    submit(&mut services, register(key.clone(), "a", 3)).unwrap();
+    assert_eq!(services.instance(&key).unwrap().liveness, Liveness::Confirmed);
+}
+
+#[test]
+fn who_goes_up_and_down_too_often_must_be_steady_first() {
+    let mut services = Services::default();
+    let (key, lease_id) = (key("payments", "one"), LeaseId::from_u128(1));
+    submit(&mut services, register(key.clone(), "a", 1)).unwrap();
+    let mut report = |second: u64, health| {
+        let (key, note, evidence) = (key.clone(), Note::default(), evidence("a"));
+        let command = Command::Report { key: key.clone(), lease_id, health, note, evidence };
+        submit_at(&mut services, command, Timestamp::from_unix_seconds(second)).unwrap();
+        let instance = services.instance(&key).unwrap();
+        (instance.takes_traffic(), instance.state())
+    };
+    for (second, health, seen) in [
+        (1, Health::Critical, (false, "critical")),
+        (2, Health::Passing, (true, "passing")),
+        (3, Health::Starting, (false, "starting")),
+        (4, Health::Passing, (true, "passing")),
+        // The first is forgotten by now.
+        (62, Health::Critical, (false, "critical")),
+        (62, Health::Warning, (true, "warning")),
+        (63, Health::Critical, (false, "critical")),
+        (63, Health::Passing, (false, "critical")),
+        (63, Health::Warning, (false, "critical")),
+    ] {
+        assert_eq!(report(second, health), seen, "{second} {health:?}");
+    }
+    let release =
+        |lease| Command::Release { key: key.clone(), lease_id: LeaseId::from_u128(lease) };
+    submit(&mut services, release(2)).unwrap();
+    assert!(services.instance(&key).unwrap().is_damped, "another lease's");
+    submit(&mut services, release(1)).unwrap();
+    assert_eq!(services.instance(&key).unwrap().state(), "warning");
+    let again = services.decide(release(1), LIMITS, Timestamp::EPOCH);
+    assert_eq!(again, Ok(Decision::Answer(Reply::Stands)));
 }

@@ -4,9 +4,12 @@
 //! ```text
 //!  event           kind u8 | version u8 | fields
 //!  1 registered    v1: instance | lease id u128 | ttl seconds u16 | url text | attributes | evidence
+//!                  v2: instance | lease | url text | attributes | place | evidence
 //!  2 deregistered  v1: instance | lease id u128 | reason u8 (0 requested, 1 expired, 2 replaced) |
 //!                      0 u8, or 1 u8 and evidence
 //!  3 stood         v1: instance | standing | evidence
+//!  4 liveness      v1: instance | lease id u128 | liveness u8
+//!  5 damping       v1: instance | lease id u128 | 1 u8 where it is damped, 0 where it is no more
 //!
 //!  text        length (LEB128) | UTF-8
 //!  instance    service text | instance text
@@ -14,6 +17,10 @@
 //!              text each
 //!  standing    health u8 (0 starting, 1 passing, 2 warning, 3 critical) |
 //!              mode u8 (0 serving, 1 draining, 2 maintenance) | note text
+//!  lease       id u128 | ttl seconds u16 | deregister after seconds u32 | 1 u8 where it is permanent, else 0
+//!  place       zone text, empty where there is none | weight u16
+//!  liveness    0 confirmed, 1 unknown since a restart, 2 unknown since many fell silent, 3 unknown since many streams
+//!              broke, 4 lapsed
 //!  evidence    client id, subject, token id, request id, traceparent: text each, the last empty where there is none
 //! ```
 //! Numbers are little endian.
@@ -27,14 +34,17 @@ use lombard_engine::{
     fields::{Reader, Writer},
 };
 use lombard_registry_core::{
-    AttributeLimits, Attributes, Event, Evidence, Health, InstanceKey, Lease, LeaseId, Mode,
-    Reason, Standing, Ttl,
+    AttributeLimits, Attributes, Doubt, Event, Evidence, Health, InstanceKey, Lease, LeaseId,
+    Liveness, Mode, Reason, Standing, Ttl, Weight,
 };
 
 const REGISTERED: u8 = 1;
 const DEREGISTERED: u8 = 2;
 const STOOD: u8 = 3;
+const LIVENESS: u8 = 4;
+const DAMPING: u8 = 5;
 const VERSION_1: u8 = 1;
+const VERSION_2: u8 = 2;
 
 /// Encodes and decodes [`Event`]s.
 #[derive(Clone, Copy, Debug, Default)]
@@ -47,12 +57,12 @@ impl Codec for EventCodec {
         let mut writer = Writer(out);
         match event {
             Event::Registered { key, lease, address, attributes, evidence } => {
-                writer.put(&[REGISTERED, VERSION_1]);
+                writer.put(&[REGISTERED, VERSION_2]);
                 put_key(&mut writer, key);
-                writer.put(&lease.id.as_u128().to_le_bytes());
-                writer.put(&lease.ttl.seconds().to_le_bytes());
+                put_lease(&mut writer, lease);
                 writer.text(&address.to_string());
                 put_attributes(&mut writer, attributes);
+                put_place(&mut writer, attributes);
                 put_evidence(&mut writer, evidence);
             }
             Event::Stood { key, standing, evidence } => {
@@ -60,6 +70,18 @@ impl Codec for EventCodec {
                 put_key(&mut writer, key);
                 put_standing(&mut writer, standing);
                 put_evidence(&mut writer, evidence);
+            }
+            Event::LivenessChanged { key, lease_id, liveness } => {
+                writer.put(&[LIVENESS, VERSION_1]);
+                put_key(&mut writer, key);
+                writer.put(&lease_id.as_u128().to_le_bytes());
+                writer.put(&[liveness_code(*liveness)]);
+            }
+            Event::DampingChanged { key, lease_id, is_damped } => {
+                writer.put(&[DAMPING, VERSION_1]);
+                put_key(&mut writer, key);
+                writer.put(&lease_id.as_u128().to_le_bytes());
+                writer.put(&[u8::from(*is_damped)]);
             }
             Event::Deregistered { key, lease_id, reason, evidence } => {
                 writer.put(&[DEREGISTERED, VERSION_1]);
@@ -78,10 +100,27 @@ impl Codec for EventCodec {
         let event = match reader.array()? {
             [REGISTERED, VERSION_1] => Event::Registered {
                 key: key(&mut reader)?,
-                lease: lease(&mut reader)?,
+                lease: lease_v1(&mut reader)?,
                 address: parse(reader.text()?)?,
                 attributes: attributes(&mut reader)?,
                 evidence: evidence(&mut reader)?,
+            },
+            [REGISTERED, VERSION_2] => Event::Registered {
+                key: key(&mut reader)?,
+                lease: lease(&mut reader)?,
+                address: parse(reader.text()?)?,
+                attributes: placed_attributes(&mut reader)?,
+                evidence: evidence(&mut reader)?,
+            },
+            [LIVENESS, VERSION_1] => Event::LivenessChanged {
+                key: key(&mut reader)?,
+                lease_id: lease_id(&mut reader)?,
+                liveness: liveness(reader.byte()?)?,
+            },
+            [DAMPING, VERSION_1] => Event::DampingChanged {
+                key: key(&mut reader)?,
+                lease_id: lease_id(&mut reader)?,
+                is_damped: flag(reader.byte()?)?,
             },
             [STOOD, VERSION_1] => Event::Stood {
                 key: key(&mut reader)?,
@@ -92,10 +131,9 @@ impl Codec for EventCodec {
                 key: key(&mut reader)?,
                 lease_id: lease_id(&mut reader)?,
                 reason: reason(reader.byte()?)?,
-                evidence: match reader.byte()? {
-                    0 => None,
-                    1 => Some(evidence(&mut reader)?),
-                    _ => return Err(DecodeError("a flag is neither 0 nor 1")),
+                evidence: match flag(reader.byte()?)? {
+                    false => None,
+                    true => Some(evidence(&mut reader)?),
                 },
             },
             _ => return Err(DecodeError("unknown kind or version of event")),
@@ -122,11 +160,48 @@ fn lease_id(reader: &mut Reader<'_>) -> Result<LeaseId, DecodeError> {
     Ok(LeaseId::from_u128(u128::from_le_bytes(reader.array()?)))
 }
 
+fn put_lease(writer: &mut Writer<'_>, lease: &Lease) {
+    writer.put(&lease.id.as_u128().to_le_bytes());
+    writer.put(&lease.ttl.seconds().to_le_bytes());
+    writer.put(&lease.deregister_after_seconds.to_le_bytes());
+    writer.put(&[u8::from(lease.is_permanent)]);
+}
+
 fn lease(reader: &mut Reader<'_>) -> Result<Lease, DecodeError> {
+    let lease = lease_v1(reader)?;
+    let deregister_after_seconds = u32::from_le_bytes(reader.array()?);
+    Ok(Lease { deregister_after_seconds, is_permanent: flag(reader.byte()?)?, ..lease })
+}
+
+fn lease_v1(reader: &mut Reader<'_>) -> Result<Lease, DecodeError> {
     let id = lease_id(reader)?;
     let seconds = u16::from_le_bytes(reader.array()?);
     let ttl = Ttl::from_seconds(seconds.into()).map_err(|_| DecodeError("time to live"))?;
-    Ok(Lease { id, ttl })
+    Ok(Lease { id, ttl, deregister_after_seconds: 0, is_permanent: false })
+}
+
+fn flag(byte: u8) -> Result<bool, DecodeError> {
+    match byte {
+        0 => Ok(false),
+        1 => Ok(true),
+        _ => Err(DecodeError("a flag is neither 0 nor 1")),
+    }
+}
+
+const fn liveness_code(liveness: Liveness) -> u8 {
+    match liveness {
+        Liveness::Confirmed => 0,
+        Liveness::Unknown(Doubt::Restart) => 1,
+        Liveness::Unknown(Doubt::Silence) => 2,
+        Liveness::Unknown(Doubt::BrokenStreams) => 3,
+        Liveness::Lapsed => 4,
+    }
+}
+
+fn liveness(code: u8) -> Result<Liveness, DecodeError> {
+    let unknown = Doubt::ALL.iter().map(|doubt| Liveness::Unknown(*doubt));
+    let mut all = [Liveness::Confirmed, Liveness::Lapsed].into_iter().chain(unknown);
+    all.find(|liveness| liveness_code(*liveness) == code).ok_or(DecodeError("unknown liveness"))
 }
 
 const fn reason_code(reason: Reason) -> u8 {
@@ -208,6 +283,19 @@ fn attributes(reader: &mut Reader<'_>) -> Result<Attributes, DecodeError> {
         .map_err(|_| DecodeError("attributes"))
 }
 
+fn put_place(writer: &mut Writer<'_>, attributes: &Attributes) {
+    writer.text(attributes.zone().unwrap_or_default());
+    writer.put(&attributes.weight().get().to_le_bytes());
+}
+
+fn placed_attributes(reader: &mut Reader<'_>) -> Result<Attributes, DecodeError> {
+    let attributes = attributes(reader)?;
+    let zone = Some(reader.text()?).filter(|zone| !zone.is_empty());
+    let weight = Weight::new(u16::from_le_bytes(reader.array()?)).ok_or(DecodeError("weight"))?;
+    let placed = attributes.in_zone(zone).map_err(|_| DecodeError("zone"))?;
+    Ok(placed.with_weight(weight))
+}
+
 fn put_evidence(writer: &mut Writer<'_>, evidence: &Evidence) {
     writer.text(evidence.client_id.as_str());
     writer.text(&evidence.subject);
@@ -254,20 +342,39 @@ mod tests {
 
     #[test]
     fn golden_bytes() {
-        let registered = Event::Registered {
+        let ttl = Ttl::from_seconds(258).unwrap();
+        let granted = Lease {
+            id: LeaseId::from_u128(2),
+            ttl,
+            deregister_after_seconds: 0x0403_0201,
+            is_permanent: true,
+        };
+        let registered = |lease, zone: Option<&str>, weight| Event::Registered {
             key: instance(),
-            lease: Lease { id: LeaseId::from_u128(2), ttl: Ttl::from_seconds(258).unwrap() },
+            lease,
             address: "http://h:1".parse().unwrap(),
             attributes: Attributes::new(Some("v"), ["a"], [("k", "w")], AttributeLimits::MAX)
-                .unwrap(),
+                .and_then(|attributes| attributes.in_zone(zone))
+                .unwrap()
+                .with_weight(Weight::new(weight).unwrap()),
             evidence: evidence(),
         };
-        let mut expected = b"\x01\x01\x03pay\x011\x02".to_vec();
-        expected.extend([0; 15]);
-        expected.extend(b"\x02\x01\x0ahttp://h:1\x01v\x01\0\0\0\x01a\x01\0\0\0\x01k\x01w");
-        expected.extend(b"\x01c\x01s\x01t\x01r\0");
-        assert_eq!(encoded(&registered), expected);
-        assert_eq!(EventCodec.decode(&expected), Ok(registered));
+        let stored = |version, of_lease: &[u8], place: &[u8]| {
+            let mut expected = [b"\x01", &[version], b"\x03pay\x011\x02".as_slice()].concat();
+            expected.extend([0; 15]);
+            expected.extend(b"\x02\x01");
+            expected.extend(of_lease);
+            expected.extend(b"\x0ahttp://h:1\x01v\x01\0\0\0\x01a\x01\0\0\0\x01k\x01w");
+            expected.extend(place);
+            expected.extend(b"\x01c\x01s\x01t\x01r\0");
+            expected
+        };
+        let expected = stored(2, b"\x01\x02\x03\x04\x01", b"\x01z\x07\0");
+        assert_eq!(encoded(&registered(granted, Some("z"), 7)), expected);
+        assert_eq!(EventCodec.decode(&expected), Ok(registered(granted, Some("z"), 7)));
+        let earlier = Lease { deregister_after_seconds: 0, is_permanent: false, ..granted };
+        let expected = stored(1, b"", b"");
+        assert_eq!(EventCodec.decode(&expected), Ok(registered(earlier, None, 1)));
 
         let standing =
             Standing { health: Health::Warning, mode: Mode::Draining, note: "n".parse().unwrap() };
@@ -277,6 +384,17 @@ mod tests {
         assert_eq!(EventCodec.decode(&expected), Ok(stood));
 
         let lease_id = LeaseId::from_u128(2);
+        let liveness = Liveness::Unknown(Doubt::Silence);
+        let doubted = Event::LivenessChanged { key: instance(), lease_id, liveness };
+        let expected = [b"\x04\x01\x03pay\x011\x02".as_slice(), &[0; 15], b"\x02"].concat();
+        assert_eq!(encoded(&doubted), expected);
+        assert_eq!(EventCodec.decode(&expected), Ok(doubted));
+
+        let damped = Event::DampingChanged { key: instance(), lease_id, is_damped: true };
+        let expected = [b"\x05\x01\x03pay\x011\x02".as_slice(), &[0; 15], b"\x01"].concat();
+        assert_eq!(encoded(&damped), expected);
+        assert_eq!(EventCodec.decode(&expected), Ok(damped));
+
         let (reason, nobody) = (Reason::Expired, None);
         let expired = Event::Deregistered { key: instance(), lease_id, reason, evidence: nobody };
         let mut expected = b"\x02\x01\x03pay\x011\x02".to_vec();
@@ -291,19 +409,32 @@ mod tests {
             prop::option::of("[!-~]{1,64}"),
             prop::collection::btree_set("[!-~]{1,64}", 0..4),
             prop::collection::btree_map("[!-~]{1,64}", "\\PC{0,200}", 0..4),
+            prop::option::of("[!-~]{1,64}"),
+            1..=u16::MAX,
         )
-            .prop_map(|(version, tags, metadata)| {
-                Attributes::new(version, tags, metadata, AttributeLimits::MAX).unwrap()
+            .prop_map(|(version, tags, metadata, zone, weight)| {
+                let attributes = Attributes::new(version, tags, metadata, AttributeLimits::MAX);
+                let placed = attributes.and_then(|attributes| attributes.in_zone(zone)).unwrap();
+                placed.with_weight(Weight::new(weight).unwrap())
             });
-        let registered = (any::<u128>(), 1..=3600u64, any::<[u8; 4]>(), attributes).prop_map(
-            |(id, ttl, [_, b, c, d], attributes)| Event::Registered {
-                key: instance(),
-                lease: Lease { id: LeaseId::from_u128(id), ttl: Ttl::from_seconds(ttl).unwrap() },
-                address: format!("http://10.{b}.{c}.{d}:80").parse().unwrap(),
-                attributes,
-                evidence: evidence(),
+        let lease = (any::<u128>(), 1..=3600u64, any::<u32>(), any::<bool>()).prop_map(
+            |(id, ttl, deregister_after_seconds, is_permanent)| Lease {
+                id: LeaseId::from_u128(id),
+                ttl: Ttl::from_seconds(ttl).unwrap(),
+                deregister_after_seconds,
+                is_permanent,
             },
         );
+        let registered =
+            (lease, any::<[u8; 4]>(), attributes).prop_map(|(lease, [_, b, c, d], attributes)| {
+                Event::Registered {
+                    key: instance(),
+                    lease,
+                    address: format!("http://10.{b}.{c}.{d}:80").parse().unwrap(),
+                    attributes,
+                    evidence: evidence(),
+                }
+            });
         let reason = prop::sample::select(Reason::ALL);
         let deregistered =
             (any::<u128>(), reason, any::<bool>()).prop_map(|(id, reason, by_somebody)| {
@@ -320,7 +451,15 @@ mod tests {
             let standing = Standing { health, mode, note: note.parse().unwrap() };
             Event::Stood { key: instance(), standing, evidence: evidence() }
         });
-        prop_oneof![registered, deregistered, stood]
+        let lived = (any::<u128>(), 0..=4u8).prop_map(|(id, code)| Event::LivenessChanged {
+            key: instance(),
+            lease_id: LeaseId::from_u128(id),
+            liveness: liveness(code).unwrap(),
+        });
+        let damped = (any::<u128>(), any::<bool>()).prop_map(|(id, is_damped)| {
+            Event::DampingChanged { key: instance(), lease_id: LeaseId::from_u128(id), is_damped }
+        });
+        prop_oneof![registered, deregistered, stood, lived, damped]
     }
 
     proptest! {
@@ -330,8 +469,8 @@ mod tests {
         }
 
         #[test]
-        fn any_bytes_are_read_or_refused(kind in 1..=3u8, rest: Vec<u8>) {
-            drop(EventCodec.decode(&[&[kind, 1], rest.as_slice()].concat()));
+        fn any_bytes_are_read_or_refused(kind in 1..=5u8, version in 1..=2u8, rest: Vec<u8>) {
+            drop(EventCodec.decode(&[&[kind, version], rest.as_slice()].concat()));
         }
     }
 }

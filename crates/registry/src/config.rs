@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use lombard_engine::{Limits, SnapshotPolicy};
-use lombard_registry_core::{self as core, AttributeLimits, Ttl};
+use lombard_registry_core::{self as core, AttributeLimits, Falls, LeasePolicy, Ttl};
 use serde::{Deserialize, Serialize};
 
 /// How the registry is run.
@@ -22,7 +22,25 @@ pub struct Config {
     pub ttl_seconds_min: u64,
     /// The longest lease that may be asked for; at most 3600.
     pub ttl_seconds_max: u64,
-    /// Requests that may wait for a change at the same time.
+    /// How much longer than its own time a lease lives, unconfirmed, after the registry was restarted.
+    pub restart_grace_seconds: u64,
+    /// When at least this share of a service's instances, in percent, and at least two, fall silent at once, they are kept
+    /// as `unknown` for a while instead of being taken for dead; the same where streams break. 0 keeps none.
+    pub preserve_percent: u8,
+    /// So many times its own time a lease lives at most since it was last renewed, where it is kept like that.
+    pub preserve_ttls: u32,
+    /// How long an instance whose stream broke may take to come back.
+    pub stream_grace_ms: u64,
+    /// The longest that may be asked for an instance to stay after its lease has run out.
+    pub deregister_after_seconds_max: u32,
+    /// An instance that has become unable to serve so often within `flap_window_seconds` gets traffic only after it has
+    /// been steady for `damping_seconds`; at most 16, and 0 for never.
+    pub flaps_max: usize,
+    /// See there.
+    pub flap_window_seconds: u64,
+    /// See there.
+    pub damping_seconds: u64,
+    /// Requests that may wait for a change, and streams that hold leases, at the same time.
     pub waiters_max: usize,
     /// How long a request waits for a change where it does not say.
     pub wait_seconds_default: u64,
@@ -46,6 +64,22 @@ pub struct Config {
     pub snapshot_records: u64,
     /// or after this many bytes of records, whichever comes first.
     pub snapshot_bytes: u64,
+    /// What other protocols' ports permit.
+    pub compatibility: Compatibility,
+}
+
+/// What the ports permit that speak the protocols of other registries: `[registry.compatibility]`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Compatibility {
+    /// Whether programs on this machine may read without a token.
+    pub anonymous_reads: bool,
+}
+
+impl Default for Compatibility {
+    fn default() -> Self {
+        Self { anonymous_reads: true }
+    }
 }
 
 impl Default for Config {
@@ -57,6 +91,14 @@ impl Default for Config {
             metadata_bytes_max: 4096,
             ttl_seconds_min: 1,
             ttl_seconds_max: 3600,
+            restart_grace_seconds: 10,
+            preserve_percent: 30,
+            preserve_ttls: 3,
+            stream_grace_ms: 500,
+            deregister_after_seconds_max: 24 * 60 * 60,
+            flaps_max: 5,
+            flap_window_seconds: 60,
+            damping_seconds: 30,
             waiters_max: 10_000,
             wait_seconds_default: 30,
             wait_seconds_max: 600,
@@ -69,6 +111,7 @@ impl Default for Config {
             group_commands_max: 1024,
             snapshot_records: SnapshotPolicy::default().records,
             snapshot_bytes: SnapshotPolicy::default().bytes,
+            compatibility: Compatibility::default(),
         }
     }
 }
@@ -106,6 +149,9 @@ impl Config {
             "wait_seconds_default is over wait_seconds_max",
         );
         expect(self.wait_seconds_max <= 600, "wait_seconds_max is over 600");
+        expect(self.preserve_percent <= 100, "preserve_percent is over 100");
+        expect((1..=10).contains(&self.preserve_ttls), "preserve_ttls is not 1 to 10");
+        expect(self.flaps_max <= Falls::COUNT_MAX, "flaps_max is over 16");
         expect(self.body_bytes_max >= 1024, "body_bytes_max is below 1024");
         expect(self.reach_ms_max > 0, "reach_ms_max is 0");
         expect(self.submit_ms_max > 0, "submit_ms_max is 0");
@@ -125,7 +171,22 @@ impl Config {
     }
 
     pub(crate) const fn registration_limits(&self) -> core::Limits {
-        core::Limits { services_max: self.services_max, instances_max: self.instances_max }
+        core::Limits {
+            services_max: self.services_max,
+            instances_max: self.instances_max,
+            flaps_max: self.flaps_max,
+            flap_window: Duration::from_secs(self.flap_window_seconds),
+        }
+    }
+
+    pub(crate) const fn lease_policy(&self) -> LeasePolicy {
+        LeasePolicy {
+            restart_grace: Duration::from_secs(self.restart_grace_seconds),
+            preserve_percent: self.preserve_percent,
+            preserve_ttls: self.preserve_ttls,
+            stream_grace: Duration::from_millis(self.stream_grace_ms),
+            damping: Duration::from_secs(self.damping_seconds),
+        }
     }
 
     pub(crate) const fn snapshot_policy(&self) -> SnapshotPolicy {
@@ -168,8 +229,12 @@ mod tests {
             waiters_max: 0,
             snapshot_records: 0,
             snapshot_bytes: 0,
+            preserve_percent: 101,
+            preserve_ttls: 0,
+            flaps_max: 17,
+            ..Config::default()
         };
-        assert_eq!(config.mistakes().len(), 17);
+        assert_eq!(config.mistakes().len(), 20);
         let config = Config { ttl_seconds_min: 11, ttl_seconds_max: 10, ..Config::default() };
         assert_eq!(config.mistakes(), ["ttl_seconds_min is over ttl_seconds_max"]);
     }

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use lombard_registry_core::{InstanceKey, Lease, LeaseId, Leases, Ttl, Uptime};
+use lombard_registry_core::{
+    Due, Ended, InstanceKey, Lease, LeaseId, LeasePolicy, Leases, Ttl, Uptime,
+};
 use parking_lot::Mutex;
 use tokio::{sync::Notify, time::Instant};
 
@@ -21,8 +23,8 @@ struct Inner {
 }
 
 impl Lessor {
-    pub(crate) fn new() -> Self {
-        let leases = Mutex::default();
+    pub(crate) fn new(policy: LeasePolicy) -> Self {
+        let leases = Mutex::new(Leases::new(policy));
         Self { inner: Arc::new(Inner { leases, granted: Notify::new(), start: Instant::now() }) }
     }
 
@@ -35,13 +37,39 @@ impl Lessor {
         self.inner.leases.lock().renew(id, key, self.now())
     }
 
+    /// Renews a lease and binds it to a stream, which is open until the binding is dropped. `None` where the lease is not
+    /// known.
+    pub(crate) fn bind(&self, id: LeaseId, key: &InstanceKey) -> Option<Binding> {
+        self.inner.leases.lock().open_stream(id, key, self.now())?;
+        Some(Binding { lessor: self.clone(), id, ended: Ended::ByPeer })
+    }
+
+    /// The log says that a lease has run out and its instance stayed.
+    pub(crate) fn lapse(&self, id: LeaseId) {
+        self.inner.leases.lock().lapse(id, self.now());
+    }
+
+    pub(crate) fn damp(&self, id: LeaseId, is_damped: bool) {
+        self.inner.leases.lock().damp(id, is_damped, self.now());
+        self.inner.granted.notify_one();
+    }
+
+    pub(crate) fn is_living(&self, id: LeaseId) -> bool {
+        self.inner.leases.lock().is_living(id)
+    }
+
+    /// Those that were not renewed since the restart.
+    pub(crate) fn unconfirmed(&self) -> Vec<(InstanceKey, LeaseId)> {
+        self.inner.leases.lock().unconfirmed()
+    }
+
     pub(crate) fn remove(&self, id: LeaseId) {
         self.inner.leases.lock().remove(id);
     }
 
-    /// Every lease lives for its whole time again: how long the process was away says nothing about the instances.
-    pub(crate) fn renew_all(&self) {
-        self.inner.leases.lock().renew_all(self.now());
+    /// Every lease lives for its whole time and more: how long the process was away says nothing about the instances.
+    pub(crate) fn restart(&self) {
+        self.inner.leases.lock().restart(self.now());
         self.inner.granted.notify_one();
     }
 
@@ -50,8 +78,8 @@ impl Lessor {
         self.inner.leases.lock().count()
     }
 
-    /// Waits until leases run out, and takes them out. Cancel safe: what is taken out is answered at once.
-    pub(crate) async fn due(&self) -> Vec<(InstanceKey, LeaseId)> {
+    /// Waits until there is something to do about leases. Cancel safe: what is taken out is answered at once.
+    pub(crate) async fn due(&self) -> Vec<Due> {
         loop {
             let deadline = {
                 let mut leases = self.inner.leases.lock();
@@ -65,8 +93,10 @@ impl Lessor {
             match deadline {
                 None => granted.await,
                 Some(deadline) => {
+                    // A process that did not run for a while must notice.
+                    let until = deadline.min(self.now() + Leases::TICK);
                     tokio::select! {
-                        () = tokio::time::sleep_until(self.inner.start + deadline) => {}
+                        () = tokio::time::sleep_until(self.inner.start + until) => {}
                         () = granted => {}
                     }
                 }
@@ -79,14 +109,40 @@ impl Lessor {
     }
 }
 
+/// A stream that holds a lease.
+#[derive(Debug)]
+pub(crate) struct Binding {
+    lessor: Lessor,
+    id: LeaseId,
+    ended: Ended,
+}
+
+impl Binding {
+    /// It is this side that ends the stream.
+    pub(crate) fn end(&mut self) {
+        self.ended = Ended::ByRegistry;
+    }
+}
+
+impl Drop for Binding {
+    fn drop(&mut self) {
+        let Inner { leases, granted, .. } = &*self.lessor.inner;
+        leases.lock().close_stream(self.id, self.ended, self.lessor.now());
+        granted.notify_one();
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
 
+    use lombard_registry_core::Verdict;
+
     use super::*;
 
     fn lease(id: u128, seconds: u64) -> Lease {
-        Lease { id: LeaseId::from_u128(id), ttl: Ttl::from_seconds(seconds).unwrap() }
+        let ttl = Ttl::from_seconds(seconds).unwrap();
+        Lease { id: LeaseId::from_u128(id), ttl, deregister_after_seconds: 0, is_permanent: false }
     }
 
     fn key() -> InstanceKey {
@@ -95,7 +151,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn an_earlier_deadline_wakes_and_a_renewal_puts_off() {
-        let lessor = Lessor::new();
+        let lessor = Lessor::new(crate::Config::default().lease_policy());
         lessor.grant(lease(1, 3600), key());
         let waiting = tokio::spawn({
             let lessor = lessor.clone();
@@ -106,7 +162,8 @@ mod tests {
         tokio::time::sleep(Duration::from_secs(9)).await;
         assert!(lessor.renew(LeaseId::from_u128(2), &key()).is_some());
         let (due, at) = waiting.await.unwrap();
-        assert_eq!(due, [(key(), LeaseId::from_u128(2))]);
+        let lease_id = LeaseId::from_u128(2);
+        assert_eq!(due, [Due { key: key(), lease_id, verdict: Verdict::Expire }]);
         // Timers of tokio count in milliseconds.
         assert!((Duration::from_secs(19)..Duration::from_millis(19_010)).contains(&at), "{at:?}");
     }

@@ -4,13 +4,15 @@
 //!   are stored.
 //! - `view.rs` is the read side: it follows the log on a thread of its own, keeps each answer encoded, and wakes those
 //!   who wait for a change (`watch.rs`).
-//! - `lessor.rs` holds the deadlines of the leases, and `expiry.rs` ends what has run out.
+//! - `lessor.rs` holds the deadlines of the leases, and `verdicts.rs` does what is due when they run out.
+//! - `consul/` speaks what Consul's clients speak, on a port of its own.
 //! - `rest/` is the HTTP interface; [`problem`] its table of problems.
 //!
 //! **Invariants**
 //! - A registration is answered after it is durable and readers see it.
 //! - Deadlines follow the log, not the requests: an instance that is registered has a lease even if nobody waited for
 //!   the answer.
+//! - Only the lessor knows who was heard lately; what it concludes is an event before readers see it.
 //! - Nobody reads from a view that has not caught up with what was in the log at start: a restart never looks like an
 //!   empty registry.
 //! - A body is encoded at most once per change, however many readers it has.
@@ -23,17 +25,18 @@
 
 mod codec;
 mod config;
-mod expiry;
+mod consul;
 mod lessor;
 mod machine;
 mod metrics;
 pub mod problem;
 mod rest;
 mod service;
+mod verdicts;
 mod view;
 mod watch;
 
 pub use codec::EventCodec;
-pub use config::Config;
+pub use config::{Compatibility, Config};
 pub use machine::RegistryMachine;
 pub use service::{Deps, NewError, Registry};

@@ -38,9 +38,9 @@ impl Machine for RegistryMachine {
     fn decide(
         &self,
         command: Command,
-        _: Timestamp,
+        now: Timestamp,
     ) -> Result<Decision<Event, Reply, Command>, Rejection> {
-        Ok(match self.services.decide(command, self.limits)? {
+        Ok(match self.services.decide(command, self.limits, now)? {
             core::Decision::Commit(events, reply) => Decision::Commit { events, reply },
             core::Decision::Answer(reply) => Decision::Answer(reply),
         })

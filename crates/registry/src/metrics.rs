@@ -2,6 +2,7 @@
 
 use lombard_chassis::Metrics;
 use lombard_engine::{Follower, Handle, SnapshotInfo};
+use lombard_registry_core::Verdict;
 use prometheus_client::{
     collector::Collector,
     encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric},
@@ -15,6 +16,12 @@ use crate::{lessor::Lessor, machine::RegistryMachine, view::RegistryView, watch:
 pub(crate) struct RegistryMetrics {
     requests: Family<Labels, Counter>,
     expiries: Counter,
+    verdicts: Family<VerdictLabels, Counter>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct VerdictLabels {
+    verdict: &'static str,
 }
 
 /// Both from closed sets.
@@ -45,6 +52,8 @@ impl RegistryMetrics {
             registry.register("requests", help, counters.requests.clone());
             let help = "Leases that have run out";
             registry.register("expiries", help, counters.expiries.clone());
+            let help = "Leases that were not renewed in time by what became of the instance, and damped instances released";
+            registry.register("verdicts", help, counters.verdicts.clone());
             registry.register_collector(Box::new(sources));
         });
         counters
@@ -54,8 +63,17 @@ impl RegistryMetrics {
         self.requests.get_or_create(&Labels { operation, result }).inc();
     }
 
-    pub(crate) fn expired(&self) {
-        self.expiries.inc();
+    pub(crate) fn judged(&self, verdict: Verdict) {
+        let name = match verdict {
+            Verdict::Doubt(_) => "unknown",
+            Verdict::Lapse => "lapsed",
+            Verdict::Expire => "expired",
+            Verdict::Release => "released",
+        };
+        self.verdicts.get_or_create(&VerdictLabels { verdict: name }).inc();
+        if verdict == Verdict::Expire {
+            self.expiries.inc();
+        }
     }
 }
 

@@ -30,6 +30,11 @@ pub const LEASE_UNKNOWN: ProblemType = ProblemType::new(404, "lease-unknown", "L
 /// No such instance is registered.
 pub const INSTANCE_NOT_FOUND: ProblemType =
     ProblemType::new(404, "instance-not-found", "Instance not found");
+/// Of another registry's interface, this part is not served.
+pub const NOT_SERVED: ProblemType = ProblemType::new(404, "not-served", "Not served");
+/// An id that names no service is one of several services' instances.
+pub const AMBIGUOUS_INSTANCE: ProblemType =
+    ProblemType::new(409, "ambiguous-instance", "Ambiguous instance");
 /// Another client has registered the instance, and its lease lives.
 pub const INSTANCE_TAKEN: ProblemType = ProblemType::new(409, "instance-taken", "Instance taken");
 /// Only the client that registered the instance, or an administrator, may take it out.
@@ -57,6 +62,8 @@ pub const ALL: &[ProblemType] = &[
     WAIT_TOO_LONG,
     LEASE_UNKNOWN,
     INSTANCE_NOT_FOUND,
+    NOT_SERVED,
+    AMBIGUOUS_INSTANCE,
     INSTANCE_TAKEN,
     NOT_REGISTRANT,
     TOO_MANY_SERVICES,
@@ -155,6 +162,7 @@ pub(crate) fn wait_too_long(seconds: u64, seconds_max: u64) -> Problem {
 pub(crate) fn from_attributes_error(error: &AttributesError) -> Problem {
     let (kind, field) = match error {
         AttributesError::Version => (&problems::INVALID_BODY, "version"),
+        AttributesError::Zone => (&problems::INVALID_BODY, "zone"),
         AttributesError::Tag | AttributesError::TagTwice => (&problems::INVALID_BODY, "tags"),
         AttributesError::TooManyTags { .. } => (&TOO_MANY_TAGS, "tags"),
         AttributesError::MetadataKey | AttributesError::MetadataValue => {

@@ -3,7 +3,7 @@
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use axum::{Extension, Router};
-use lombard_chassis::{CancellationToken, Health, Metrics};
+use lombard_chassis::{CancellationToken, Health, Metrics, extract::BodyLimit};
 use lombard_engine::{Engine, Follower, Snapshots, StartError, StoppedError};
 use lombard_log::SharedLog;
 use lombard_token::Verifier;
@@ -12,11 +12,12 @@ use lombard_types::Position;
 use crate::{
     Config,
     codec::EventCodec,
-    expiry,
+    consul,
     lessor::Lessor,
     machine::RegistryMachine,
     metrics::{RegistryMetrics, Sources},
     rest::{self, Api},
+    verdicts,
     view::RegistryView,
     watch::Watches,
 };
@@ -85,7 +86,8 @@ impl Registry {
             config.engine_limits(),
         )?;
         let start_tail = log.tail();
-        let (lessor, watches) = (Lessor::new(), Watches::new(config.waiters_max));
+        let (lessor, watches) =
+            (Lessor::new(config.lease_policy()), Watches::new(config.waiters_max));
         let view = RegistryView::new(
             lessor.clone(),
             watches.clone(),
@@ -109,6 +111,14 @@ impl Registry {
     /// The HTTP interface.
     pub fn router(&self) -> Router {
         rest::router(self.api.clone()).layer(Extension(self.verifier.clone()))
+    }
+
+    /// What other registries' clients speak, for a port of its own.
+    pub fn compatible_router(&self) -> Router {
+        let body_limit = BodyLimit(self.api.config.body_bytes_max);
+        consul::router(self.api.clone())
+            .layer(Extension(body_limit))
+            .layer(Extension(self.verifier.clone()))
     }
 
     /// Ends leases as they run out, and watches over the writer and the read side, until `drain` is cancelled. Then
@@ -137,6 +147,7 @@ async fn follow(api: Api, health: Health) {
     let Api { writer, view, lessor, metrics, start_tail, .. } = api;
     if view.wait_for(start_tail, FOR_EVER).await.is_ok() {
         health.ready();
+        verdicts::doubt_unconfirmed(&writer, &lessor, &metrics).await;
     }
     let stopped_following = async {
         // Never reached: the wait ends when the view has stopped following.
@@ -147,7 +158,7 @@ async fn follow(api: Api, health: Health) {
     // Without the read side nobody's renewal is known, so nothing may be ended either.
     tokio::select! {
         () = stopped_following => {}
-        () = expiry::run(writer, lessor, metrics) => {}
+        () = verdicts::run(writer, lessor, metrics) => {}
     }
     std::future::pending().await
 }

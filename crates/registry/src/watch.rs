@@ -21,6 +21,7 @@ pub(crate) struct Watches {
 #[derive(Debug)]
 struct Inner {
     overall: watch::Sender<()>,
+    names: watch::Sender<()>,
     /// Services that somebody waits for, whether they exist or not.
     services: Mutex<HashMap<ServiceName, watch::Sender<()>>>,
     waiters: AtomicUsize,
@@ -31,6 +32,8 @@ struct Inner {
 #[derive(Clone, Debug)]
 pub(crate) enum Topic {
     Overall,
+    /// Which services there are, and the tags of their instances.
+    Names,
     Service(ServiceName),
 }
 
@@ -53,6 +56,7 @@ impl Watches {
     pub(crate) fn new(waiters_max: usize) -> Self {
         let inner = Inner {
             overall: watch::Sender::new(()),
+            names: watch::Sender::new(()),
             services: Mutex::default(),
             waiters: AtomicUsize::new(0),
             waiters_max,
@@ -71,6 +75,7 @@ impl Watches {
             .map_err(|_| TooManyWaiters { waiters_max })?;
         let changed = match &topic {
             Topic::Overall => self.inner.overall.subscribe(),
+            Topic::Names => self.inner.names.subscribe(),
             Topic::Service(name) => {
                 let mut services = self.inner.services.lock();
                 services.entry(name.clone()).or_insert_with(|| watch::Sender::new(())).subscribe()
@@ -85,6 +90,11 @@ impl Watches {
         if let Some(watch) = self.inner.services.lock().get(service) {
             watch.send_replace(());
         }
+    }
+
+    /// A service has come or gone, or a tag of one.
+    pub(crate) fn wake_names(&self) {
+        self.inner.names.send_replace(());
     }
 
     /// How many wait.

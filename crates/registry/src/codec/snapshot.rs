@@ -4,8 +4,8 @@
 //!  items of the state, in this order
 //!  1 item          index u64 | count of services u64
 //!  each service    by name: name text | index u64 | count of instances u64, followed by
-//!  each instance   by id: id text | lease id u128 | ttl seconds u16 | url text | attributes | evidence |
-//!                  registered at u64 | standing
+//!  each instance   by id: id text | lease | url text | attributes | place | evidence |
+//!                  registered at u64 | standing | liveness u8 | damped u8 | count of falls u8, u64 each
 //! ```
 //! The fields are those of the events (`codec.rs`).
 
@@ -15,16 +15,17 @@ use lombard_engine::{
     DecodeError, Snapshot, StateReader, StateWriter,
     fields::{Reader, Writer},
 };
-use lombard_registry_core::{Instance, RestoreError, Services};
+use lombard_registry_core::{Falls, Instance, RestoreError, Services};
 use lombard_types::{InstanceId, ServiceName, Timestamp};
 
 use super::{
-    attributes, evidence, lease, parse, put_attributes, put_evidence, put_standing, standing,
+    evidence, flag, lease, liveness, liveness_code, parse, placed_attributes, put_attributes,
+    put_evidence, put_lease, put_place, put_standing, standing,
 };
 use crate::machine::RegistryMachine;
 
 impl Snapshot for RegistryMachine {
-    const VERSION: u16 = 2;
+    const VERSION: u16 = 3;
 
     fn write_state(&self, state: &mut StateWriter<'_>) {
         let services = self.services();
@@ -83,15 +84,30 @@ fn number(fields: &mut Reader<'_>) -> Result<u64, DecodeError> {
 }
 
 fn put_instance(fields: &mut Writer<'_>, id: &InstanceId, instance: &Instance) {
-    let Instance { address, attributes, lease, evidence, registered_at, standing } = instance;
+    let Instance {
+        address,
+        attributes,
+        lease,
+        evidence,
+        registered_at,
+        standing,
+        liveness,
+        falls,
+        is_damped,
+    } = instance;
     fields.text(id.as_str());
-    fields.put(&lease.id.as_u128().to_le_bytes());
-    fields.put(&lease.ttl.seconds().to_le_bytes());
+    put_lease(fields, lease);
     fields.text(&address.to_string());
     put_attributes(fields, attributes);
+    put_place(fields, attributes);
     put_evidence(fields, evidence);
     put_number(fields, registered_at.unix_nanos());
     put_standing(fields, standing);
+    let fall_count = u8::try_from(falls.iter().len()).unwrap_or(u8::MAX);
+    fields.put(&[liveness_code(*liveness), u8::from(*is_damped), fall_count]);
+    for fall in falls.iter() {
+        put_number(fields, fall.unix_nanos());
+    }
 }
 
 fn instance(fields: &mut Reader<'_>) -> Result<(InstanceId, Instance), DecodeError> {
@@ -99,12 +115,23 @@ fn instance(fields: &mut Reader<'_>) -> Result<(InstanceId, Instance), DecodeErr
     let instance = Instance {
         lease: lease(fields)?,
         address: parse(fields.text()?)?,
-        attributes: attributes(fields)?,
+        attributes: placed_attributes(fields)?,
         evidence: evidence(fields)?,
         registered_at: Timestamp::from_unix_nanos(number(fields)?),
         standing: standing(fields)?,
+        liveness: liveness(fields.byte()?)?,
+        is_damped: flag(fields.byte()?)?,
+        falls: falls(fields)?,
     };
     Ok((id, instance))
+}
+
+fn falls(fields: &mut Reader<'_>) -> Result<Falls, DecodeError> {
+    let mut falls = Falls::default();
+    for _ in 0..fields.byte()? {
+        falls.push(Timestamp::from_unix_nanos(number(fields)?));
+    }
+    Ok(falls)
 }
 
 #[cfg(test)]

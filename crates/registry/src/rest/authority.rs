@@ -67,6 +67,8 @@ pub(super) struct Registrant {
     /// Whether it may take out what others registered.
     pub(super) is_admin: bool,
     pub(super) evidence: Arc<Evidence>,
+    /// How long its token is good for: no stream lasts longer.
+    pub(super) expires_in: Duration,
 }
 
 impl<S: Send + Sync> FromRequestParts<S> for Registrant {
@@ -95,6 +97,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Registrant {
         Ok(Self {
             key: InstanceKey { service, instance },
             is_admin: claims.scope.iter().any(Scope::is_admin),
+            expires_in: expires_in(claims),
             evidence: Arc::new(evidence),
         })
     }

@@ -3,7 +3,9 @@
 use std::{collections::BTreeMap, fmt};
 
 use lombard_chassis::Problem;
-use lombard_registry_core::{Address, Attributes, Health, InstanceKey, Lease, LeaseId, Note, Ttl};
+use lombard_registry_core::{
+    Address, Attributes, Health, InstanceKey, Lease, LeaseId, Note, Ttl, Weight,
+};
 use serde::{
     Deserialize, Deserializer, Serialize,
     de::{Error, MapAccess, Visitor},
@@ -17,7 +19,11 @@ use crate::{Config, problem};
 pub(super) struct Registration {
     url: String,
     ttl_seconds: u64,
+    #[serde(default)]
+    deregister_after_seconds: u32,
     version: Option<String>,
+    zone: Option<String>,
+    weight: Option<u16>,
     #[serde(default)]
     tags: Vec<String>,
     #[serde(default)]
@@ -27,18 +33,34 @@ pub(super) struct Registration {
 
 impl Registration {
     /// Checks the members in the order in which they stand above; the first that does not fit is answered.
-    pub(super) fn check(
-        self,
-        config: &Config,
-    ) -> Result<(Address, Ttl, Attributes, Health), Problem> {
+    pub(super) fn check(self, config: &Config) -> Result<Checked, Problem> {
         let address = self.url.parse().map_err(problem::from_parse_address_error)?;
         let ttl = checked_ttl(self.ttl_seconds, config)?;
+        let deregister_after_seconds = self.deregister_after_seconds;
+        if deregister_after_seconds > config.deregister_after_seconds_max {
+            let expected = format!("must be at most {}", config.deregister_after_seconds_max);
+            return Err(problem::invalid_field("deregister_after_seconds", expected));
+        }
         let limits = config.attribute_limits();
         let attributes = Attributes::new(self.version, self.tags, self.metadata.0, limits)
+            .and_then(|attributes| attributes.in_zone(self.zone))
             .map_err(|error| problem::from_attributes_error(&error))?;
+        let weight = self.weight.map_or(Some(Weight::default()), Weight::new);
+        let weight =
+            weight.ok_or_else(|| problem::invalid_field("weight", "must be at least 1"))?;
+        let attributes = attributes.with_weight(weight);
         let health = self.health.as_deref().map_or(Ok(Health::default()), parse_health)?;
-        Ok((address, ttl, attributes, health))
+        Ok(Checked { address, ttl, deregister_after_seconds, attributes, health })
     }
+}
+
+/// A registration whose members fit.
+pub(super) struct Checked {
+    pub(super) address: Address,
+    pub(super) ttl: Ttl,
+    pub(super) deregister_after_seconds: u32,
+    pub(super) attributes: Attributes,
+    pub(super) health: Health,
 }
 
 fn checked_ttl(seconds: u64, config: &Config) -> Result<Ttl, Problem> {

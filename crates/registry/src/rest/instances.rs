@@ -1,8 +1,12 @@
 //! Registering an instance, keeping it, and taking it out.
 
-use axum::extract::State;
-use lombard_chassis::{Json, Problem};
-use lombard_registry_core::{Command, InstanceKey, Lease, LeaseId, Recorded, Ttl};
+use axum::{
+    extract::State,
+    response::{IntoResponse as _, Response},
+};
+use http::HeaderMap;
+use lombard_chassis::{Json, Problem, event_stream};
+use lombard_registry_core::{Command, InstanceKey, Lease, LeaseId, Liveness, Recorded};
 use lombard_types::{Position, Timestamp};
 use uuid::Uuid;
 
@@ -10,7 +14,8 @@ use super::{
     Api,
     answer::Answer,
     authority::Registrant,
-    body::{Deregistered, LeaseBody, Registered, Registration, Renewal},
+    body::{Checked, Deregistered, LeaseBody, Registered, Registration, Renewal},
+    hold,
 };
 use crate::problem;
 
@@ -26,17 +31,24 @@ pub(super) async fn register(
     registered
 }
 
-/// `POST /services/{service}/instances/{instance}/renew`: knowing the lease's id is enough, besides the scope.
+/// `POST /services/{service}/instances/{instance}/renew`: knowing the lease's id is enough, besides the scope. With
+/// `Accept: text/event-stream` the lease is also bound to the answer, which then goes on.
 pub(super) async fn renew(
     State(api): State<Api>,
     registrant: Registrant,
+    headers: HeaderMap,
     Json(body): Json<Renewal>,
-) -> Result<Answer<Json<LeaseBody>>, Problem> {
-    let renewed = api.renew(&registrant.key, &body).await;
+) -> Result<Response, Problem> {
+    let id = body.check()?;
+    let Registrant { key, expires_in, .. } = registrant;
+    if event_stream::is_wanted(&headers) {
+        return hold::respond(api, key, id, expires_in).await;
+    }
+    let renewed = api.renew(&key, id).await;
     api.count("renew", &renewed);
     let lease = renewed?;
     let position = api.view.position().previous();
-    Ok(Answer::ok(position, Json(LeaseBody::new(lease))))
+    Ok(Answer::ok(position, Json(LeaseBody::new(lease))).into_response())
 }
 
 /// `DELETE /services/{service}/instances/{instance}`.
@@ -44,7 +56,7 @@ pub(super) async fn deregister(
     State(api): State<Api>,
     registrant: Registrant,
 ) -> Result<Answer<Json<Deregistered>>, Problem> {
-    let Registrant { key, is_admin, evidence } = registrant;
+    let Registrant { key, is_admin, evidence, .. } = registrant;
     let gone = api.submit(Command::Deregister { key, is_admin, evidence }).await;
     api.count("deregister", &gone);
     let position = gone?;
@@ -57,9 +69,11 @@ impl Api {
         registrant: Registrant,
         body: Registration,
     ) -> Result<Answer<Json<Registered>>, Problem> {
-        let (address, ttl, attributes, health) = body.check(&self.config)?;
+        let Checked { address, ttl, deregister_after_seconds, attributes, health } =
+            body.check(&self.config)?;
         let Registrant { key, evidence, .. } = registrant;
-        let lease = Lease { id: LeaseId::from_u128(Uuid::new_v4().as_u128()), ttl };
+        let id = LeaseId::from_u128(Uuid::new_v4().as_u128());
+        let lease = Lease { id, ttl, deregister_after_seconds, is_permanent: false };
         let position = self
             .submit(Command::Register {
                 key: key.clone(),
@@ -74,17 +88,29 @@ impl Api {
         Ok(Answer::created(position, registered))
     }
 
-    async fn renew(&self, key: &InstanceKey, body: &Renewal) -> Result<Lease, Problem> {
-        let id = body.check()?;
+    /// Renews a lease. An instance that was in doubt, or without traffic because of it, is confirmed before this is
+    /// answered.
+    pub(crate) async fn renew(&self, key: &InstanceKey, id: LeaseId) -> Result<Lease, Problem> {
         self.reach_start().await?;
-        let renewed = |ttl: Ttl| Lease { id, ttl };
-        if let Some(ttl) = self.lessor.renew(id, key) {
-            return Ok(renewed(ttl));
+        if self.lessor.renew(id, key).is_none() {
+            // It may have been granted a moment ago, and the read side be behind. Who is told that the lease is unknown
+            // registers again, so this must be certain.
+            self.reach_writer().await?;
+            self.lessor.renew(id, key).ok_or_else(problem::lease_unknown)?;
         }
-        // It may have been granted a moment ago, and the read side be behind. Who is told that the lease is unknown
-        // registers again, so this must be certain.
-        self.reach_writer().await?;
-        self.lessor.renew(id, key).map(renewed).ok_or_else(problem::lease_unknown)
+        let found = self.view.read(|view| {
+            let instance = view.services().under_lease(key, id)?;
+            Some((instance.lease, instance.liveness == Liveness::Confirmed))
+        });
+        let (lease, is_confirmed) = found.ok_or_else(problem::lease_unknown)?;
+        if !is_confirmed {
+            let confirm = Command::Confirm { key: key.clone(), lease_id: id };
+            // The lease is renewed whatever becomes of this; the next renewal says it again.
+            if let Err(problem) = self.submit(confirm).await {
+                tracing::warn!(instance = %key, problem = problem.kind().slug, "failed to confirm");
+            }
+        }
+        Ok(lease)
     }
 }
 

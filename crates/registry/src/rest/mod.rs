@@ -8,6 +8,7 @@ mod authority;
 mod body;
 mod catalog;
 mod history;
+mod hold;
 mod instances;
 mod services;
 mod standing;
@@ -70,7 +71,7 @@ pub(crate) fn router(api: Api) -> Router {
 
 impl Api {
     /// Has a command done, and waits until readers see it. Answers the record that holds it.
-    async fn submit(&self, command: Command) -> Result<Position, Problem> {
+    pub(crate) async fn submit(&self, command: Command) -> Result<Position, Problem> {
         let committed = self.writer.submit(command).await.map_err(problem::from_submit_error)?;
         self.reach(committed.position.next()).await?;
         Ok(committed.position)
@@ -84,7 +85,7 @@ impl Api {
     }
 
     /// Waits until the read side shows at least what was registered when this process started.
-    async fn reach_start(&self) -> Result<(), Problem> {
+    pub(crate) async fn reach_start(&self) -> Result<(), Problem> {
         if self.view.position() >= self.start_tail {
             return Ok(());
         }
@@ -99,7 +100,7 @@ impl Api {
     }
 
     /// Counts how an operation went.
-    fn count<T>(&self, operation: &'static str, result: &Result<T, Problem>) {
+    pub(crate) fn count<T>(&self, operation: &'static str, result: &Result<T, Problem>) {
         let result = result.as_ref().map_or_else(|problem| problem.kind().slug, |_| "ok");
         self.metrics.count(operation, result);
     }

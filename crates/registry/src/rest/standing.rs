@@ -30,7 +30,7 @@ pub(super) async fn drain(
     Json(body): Json<Why>,
 ) -> Result<Answer<Json<Stands>>, Problem> {
     let note = body.check()?;
-    let Registrant { key, is_admin, evidence } = registrant;
+    let Registrant { key, is_admin, evidence, .. } = registrant;
     let command = Command::Drain { key: key.clone(), is_admin, note, evidence };
     api.stand("drain", key, command).await
 }
@@ -69,7 +69,7 @@ impl Api {
         self.count(operation, &stood);
         let position = stood?;
         let (state, index) = self.view.read(|view| {
-            let state = view.services().instance(&key).map(|instance| instance.standing.state());
+            let state = view.services().instance(&key).map(|instance| instance.state());
             (state, view.service_index(&key.service))
         });
         // It may be gone a moment later.

@@ -26,7 +26,19 @@ impl Api {
             return Err(problem::wait_too_long(seconds, self.config.wait_seconds_max));
         }
         self.reach_start().await?;
-        let Some(index) = wait.index else { return Ok(()) };
+        match wait.index {
+            Some(index) => self.wait_for_change(topic, index, Duration::from_secs(seconds)).await,
+            None => Ok(()),
+        }
+    }
+
+    /// The same, for at most `within`.
+    pub(crate) async fn wait_for_change(
+        &self,
+        topic: Topic,
+        index: u64,
+        within: Duration,
+    ) -> Result<(), Problem> {
         let has_changed = || self.view.read(|view| view.has_changed_since(&topic, index));
         if has_changed() {
             return Ok(());
@@ -34,7 +46,7 @@ impl Api {
         let entered = self.watches.enter(topic.clone()).map_err(problem::from_too_many_waiters);
         self.count("watch", &entered);
         let mut waiter = entered?;
-        let deadline = Instant::now() + Duration::from_secs(seconds);
+        let deadline = Instant::now() + within;
         // Looked at again first: a change may have come before the place was taken.
         while !has_changed() {
             tokio::select! {

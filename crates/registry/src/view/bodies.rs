@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use lombard_registry_core::{Instance, Service, Services};
+use lombard_registry_core::{Instance, Service, Services, Weight};
 use lombard_types::{InstanceId, ServiceName};
 use serde::Serialize;
 
@@ -39,11 +39,21 @@ struct InstanceBody<'a> {
     instance: &'a str,
     url: String,
     version: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    zone: Option<&'a str>,
+    #[serde(skip_serializing_if = "is_usual")]
+    weight: u16,
     tags: Vec<&'a str>,
     metadata: BTreeMap<&'a str, &'a str>,
     registered_at: String,
-    /// `starting`, `passing`, `warning`, `critical`, `draining` or `maintenance`.
+    /// `starting`, `passing`, `warning`, `critical`, `unknown`, `draining` or `maintenance`.
     state: &'static str,
+    /// Served on what was known earlier.
+    #[serde(skip_serializing_if = "is_false")]
+    stale: bool,
+    /// Kept away from traffic because it goes up and down.
+    #[serde(skip_serializing_if = "is_false")]
+    damped: bool,
     #[serde(skip_serializing_if = "str::is_empty")]
     note: &'a str,
 }
@@ -111,7 +121,7 @@ pub(super) fn no_service(name: &ServiceName, index: u64) -> Encoded {
 
 /// The instances that take traffic.
 fn serving(service: &Service) -> impl Iterator<Item = (&InstanceId, &Instance)> {
-    service.instances().filter(|(_, instance)| instance.standing.takes_traffic())
+    service.instances().filter(|(_, instance)| instance.takes_traffic())
 }
 
 pub(super) fn catalog(services: &Services) -> Encoded {
@@ -155,18 +165,32 @@ fn instance_body<'a>(id: &'a InstanceId, instance: &'a Instance) -> InstanceBody
         instance: id.as_str(),
         url: instance.address.to_string(),
         version: instance.attributes.version(),
+        zone: instance.attributes.zone(),
+        weight: instance.attributes.weight().get(),
         tags: instance.attributes.tags().collect(),
         metadata: instance.attributes.metadata().collect(),
         registered_at: instance.registered_at.to_string(),
-        state: instance.standing.state(),
+        state: instance.state(),
+        stale: instance.is_stale(),
+        damped: instance.is_damped,
         note: instance.standing.note.as_str(),
     }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
+const fn is_false(flag: &bool) -> bool {
+    !*flag
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
+fn is_usual(weight: &u16) -> bool {
+    *weight == Weight::default().get()
 }
 
 #[expect(
     clippy::expect_used,
     reason = "texts, numbers and maps with text keys always have a JSON form"
 )]
-fn encode(body: &impl Serialize) -> Bytes {
+pub(super) fn encode(body: &impl Serialize) -> Bytes {
     serde_json::to_vec(body).expect("the body has a JSON form").into()
 }

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use lombard_registry_core::{Event, InstanceKey, Recorded};
+use lombard_registry_core::{Event, InstanceKey, Liveness, Recorded};
 use lombard_types::{ServiceName, Timestamp};
 
 /// The newest changes of all services together.
@@ -34,6 +34,15 @@ impl History {
         let (what, note) = match event {
             Event::Registered { .. } => ("registered", ""),
             Event::Stood { standing, .. } => (standing.state(), standing.note.as_str()),
+            Event::LivenessChanged { liveness: Liveness::Confirmed, .. } => ("confirmed", ""),
+            Event::LivenessChanged { liveness: Liveness::Unknown(doubt), .. } => {
+                ("unknown", doubt.reason())
+            }
+            Event::LivenessChanged { liveness: Liveness::Lapsed, .. } => {
+                ("critical", "the lease has run out")
+            }
+            Event::DampingChanged { is_damped: true, .. } => ("damped", "it goes up and down"),
+            Event::DampingChanged { is_damped: false, .. } => ("released", ""),
             Event::Deregistered { reason, .. } => (reason.name(), ""),
         };
         let by = event.evidence().map(|evidence| {

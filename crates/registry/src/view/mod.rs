@@ -1,18 +1,22 @@
 //! The read side: what is registered, as far as this process has followed the log, with every answer kept encoded.
 
 mod bodies;
+pub(crate) mod consul;
 mod departed;
 mod encoded;
 mod history;
+mod lookup;
 
 use std::{collections::BTreeMap, sync::OnceLock};
 
 use bytes::Bytes;
 use lombard_engine::{At, View};
-use lombard_registry_core::{Event, Recorded, Service, Services};
-use lombard_types::{Position, ServiceName};
+use lombard_registry_core::{Event, InstanceKey, Liveness, Recorded, Service, Services};
+use lombard_types::{InstanceId, Position, ServiceName};
 
-use self::{departed::Departed, encoded::Encoded, history::History};
+use self::{
+    consul::Filter, departed::Departed, encoded::Encoded, history::History, lookup::Lookup,
+};
 use crate::{
     lessor::Lessor,
     watch::{Topic, Watches},
@@ -24,6 +28,9 @@ pub(crate) struct RegistryView {
     services: Services,
     departed: Departed,
     history: History,
+    lookup: Lookup,
+    /// The index at which a service last came, went, or changed the tags of its instances.
+    names_index: u64,
     bodies: Bodies,
     lessor: Lessor,
     watches: Watches,
@@ -36,8 +43,19 @@ pub(crate) struct RegistryView {
 struct Bodies {
     services: OnceLock<Bytes>,
     catalog: OnceLock<Encoded>,
-    /// One for each service that exists.
-    by_service: BTreeMap<ServiceName, OnceLock<Encoded>>,
+    /// All services with their tags.
+    names: OnceLock<Bytes>,
+    /// Those of each service that exists.
+    by_service: BTreeMap<ServiceName, ServiceBodies>,
+}
+
+/// The answers about one service.
+#[derive(Debug, Default)]
+struct ServiceBodies {
+    own: OnceLock<Encoded>,
+    health: OnceLock<Bytes>,
+    healthy: OnceLock<Bytes>,
+    catalog: OnceLock<Bytes>,
 }
 
 impl RegistryView {
@@ -52,6 +70,8 @@ impl RegistryView {
             services: Services::default(),
             departed: Departed::new(services_max),
             history: History::new(history_max),
+            lookup: Lookup::default(),
+            names_index: 0,
             bodies: Bodies::default(),
             lessor,
             watches,
@@ -85,7 +105,7 @@ impl RegistryView {
     /// What a topic shows, as an event of a watch, and its index.
     pub(crate) fn event_of(&self, topic: &Topic) -> (u64, Bytes) {
         let encoded = match topic {
-            Topic::Overall => self.catalog(),
+            Topic::Overall | Topic::Names => self.catalog(),
             Topic::Service(name) => self.service(name),
         };
         (encoded.index, encoded.event())
@@ -103,11 +123,73 @@ impl RegistryView {
 
     fn service(&self, name: &ServiceName) -> Encoded {
         match (self.services.get(name), self.bodies.by_service.get(name)) {
-            (Some(service), Some(body)) => {
-                body.get_or_init(|| bodies::service(name, service)).clone()
+            (Some(service), Some(bodies)) => {
+                bodies.own.get_or_init(|| bodies::service(name, service)).clone()
             }
             (Some(service), None) => bodies::service(name, service),
             (None, _) => bodies::no_service(name, self.services.index()),
+        }
+    }
+
+    /// One service in Consul's form, with its checks. What has no tags to look for is shared by all readers.
+    pub(crate) fn consul_health(&self, name: &ServiceName, filter: &Filter) -> Bytes {
+        let encode = || consul::health(name, self.services.get(name), filter);
+        match self.bodies.by_service.get(name) {
+            Some(bodies) if filter.tags.is_empty() => {
+                let shared = if filter.is_passing { &bodies.healthy } else { &bodies.health };
+                shared.get_or_init(encode).clone()
+            }
+            _ => encode(),
+        }
+    }
+
+    /// The same without checks.
+    pub(crate) fn consul_catalog(&self, name: &ServiceName, filter: &Filter) -> Bytes {
+        let encode = || consul::catalog(name, self.services.get(name), filter);
+        match self.bodies.by_service.get(name) {
+            Some(bodies) if *filter == Filter::default() => {
+                bodies.catalog.get_or_init(encode).clone()
+            }
+            _ => encode(),
+        }
+    }
+
+    pub(crate) fn consul_checks(&self, name: &ServiceName) -> Bytes {
+        consul::checks(name, self.services.get(name))
+    }
+
+    pub(crate) fn consul_checks_in_state(&self, status: Option<&str>) -> Bytes {
+        consul::checks_in_state(&self.services, status)
+    }
+
+    pub(crate) fn consul_names(&self) -> Bytes {
+        self.bodies.names.get_or_init(|| consul::names(&self.services)).clone()
+    }
+
+    pub(crate) fn consul_agent_services(&self) -> Bytes {
+        consul::agent_services(&self.services)
+    }
+
+    pub(crate) fn consul_agent_checks(&self) -> Bytes {
+        consul::agent_checks(&self.services)
+    }
+
+    /// All instances with this id, of whatever service.
+    pub(crate) fn instances_with_id(&self, id: &InstanceId) -> Vec<InstanceKey> {
+        self.lookup.instances(id)
+    }
+
+    /// All instances whose check has this id of its own.
+    pub(crate) fn instances_with_check(&self, id: &str) -> Vec<InstanceKey> {
+        self.lookup.checks(id)
+    }
+
+    /// The index of what a topic shows.
+    pub(crate) fn index_of(&self, topic: &Topic) -> u64 {
+        match topic {
+            Topic::Overall => self.services.index(),
+            Topic::Names => self.names_index,
+            Topic::Service(name) => self.service_index(name),
         }
     }
 
@@ -120,6 +202,7 @@ impl RegistryView {
         }
         match topic {
             Topic::Overall => overall > index,
+            Topic::Names => self.names_index > index,
             Topic::Service(name) => match self.services.get(name) {
                 Some(service) => service.index() > index,
                 // Index 0 has seen nothing: it is answered the overall index to go on from.
@@ -128,10 +211,21 @@ impl RegistryView {
         }
     }
 
-    fn move_lease(&self, event: &Event) {
+    fn move_lease(&self, event: &Event, is_replayed: bool) {
         match event {
             Event::Registered { key, lease, .. } => self.lessor.grant(*lease, key.clone()),
             Event::Stood { .. } => {}
+            // What happens now was seen by the lessor first, and by now it may have seen more.
+            Event::LivenessChanged { lease_id, liveness: Liveness::Lapsed, .. } if is_replayed => {
+                self.lessor.lapse(*lease_id);
+            }
+            Event::LivenessChanged { key, lease_id, .. } if is_replayed => {
+                self.lessor.renew(*lease_id, key);
+            }
+            Event::LivenessChanged { .. } => {}
+            Event::DampingChanged { lease_id, is_damped, .. } => {
+                self.lessor.damp(*lease_id, *is_damped);
+            }
             Event::Deregistered { lease_id, .. } => self.lessor.remove(*lease_id),
         }
     }
@@ -140,7 +234,7 @@ impl RegistryView {
         self.bodies.services.take();
         self.bodies.catalog.take();
         if self.services.get(name).is_some() {
-            self.bodies.by_service.insert(name.clone(), OnceLock::new());
+            self.bodies.by_service.insert(name.clone(), ServiceBodies::default());
             self.departed.came_back(name);
         } else {
             self.bodies.by_service.remove(name);
@@ -154,15 +248,22 @@ impl View for RegistryView {
 
     fn apply(&mut self, event: &Event, at: At) {
         let recorded = Recorded { position: at.position, time: at.time };
+        let names_went = self.lookup.before(event, &self.services);
         self.services.apply(event, recorded);
-        self.move_lease(event);
+        let names_came = self.lookup.after(event);
+        self.move_lease(event, at.position < self.start_tail);
         if at.position.next() == self.start_tail {
             // How long the replay took says nothing about the instances either.
-            self.lessor.renew_all();
+            self.lessor.restart();
         }
         let service = &event.key().service;
         self.forget_bodies(service, recorded.index());
         self.history.push(event, recorded);
+        if names_went || names_came {
+            self.names_index = recorded.index();
+            self.bodies.names.take();
+            self.watches.wake_names();
+        }
         // Those who wake read under the lock that is held now, so they see all events of the record.
         self.watches.wake(service);
     }

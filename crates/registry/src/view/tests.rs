@@ -6,7 +6,8 @@ use lombard_types::Timestamp;
 use super::*;
 
 fn view() -> RegistryView {
-    RegistryView::new(Lessor::new(), Watches::new(10), 10, 10, Position::START)
+    let lessor = Lessor::new(crate::Config::default().lease_policy());
+    RegistryView::new(lessor, Watches::new(10), 10, 10, Position::START)
 }
 
 fn key(service: &str) -> InstanceKey {
@@ -16,7 +17,12 @@ fn key(service: &str) -> InstanceKey {
 fn registered(service: &str, lease: u128) -> Event {
     Event::Registered {
         key: key(service),
-        lease: Lease { id: LeaseId::from_u128(lease), ttl: Ttl::MIN },
+        lease: Lease {
+            id: LeaseId::from_u128(lease),
+            ttl: Ttl::MIN,
+            deregister_after_seconds: 0,
+            is_permanent: false,
+        },
         address: "http://127.0.0.1:9000".parse().unwrap(),
         attributes: Attributes::default(),
         evidence: Arc::new(Evidence {

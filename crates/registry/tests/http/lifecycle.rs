@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use axum::http::StatusCode;
+use lombard_registry::Config;
 use serde_json::json;
 
 use crate::support::{Harness, path, registration};
@@ -115,12 +116,22 @@ async fn a_restart_keeps_instances_and_their_leases() {
     let before = registry.get("/services/payments").send().await;
 
     let registry = registry.restart().await;
-    let after = registry.get("/services/payments").send().await;
-    assert_eq!(after.body, before.body);
+    // Nobody has heard of it since, so it is served with a mark, until it is heard.
+    let marked = registry.until_state("payments", "unknown").await;
+    assert_eq!(marked.body["instances"][0]["stale"], true);
+    assert_eq!(
+        registry.get("/catalog").send().await.body["services"]["payments"][0]["instance"],
+        "one"
+    );
     let renew = format!("{}/renew", path("payments", "one"));
     let renewed =
         registry.post(&renew, &json!({ "lease_id": kept.text("/lease_id") })).send().await;
     assert_eq!(renewed.status, StatusCode::OK, "{}", renewed.body);
+    let after = registry.get("/services/payments").send().await;
+    assert_eq!(after.body["instances"], before.body["instances"]);
+    let history = registry.get("/services/payments/history?limit=2").send().await;
+    assert_eq!(history.text("/changes/1/note"), "the registry was restarted");
+    assert_eq!(history.text("/changes/0/what"), "confirmed");
     let other = registry.put(&path("payments", "one"), &registration()).client("other");
     assert_eq!(other.send().await.slug(), "instance-taken");
     while !registry.health.is_ready() {
@@ -132,10 +143,12 @@ async fn a_restart_keeps_instances_and_their_leases() {
 async fn a_restart_gives_every_lease_its_whole_time_again_and_no_more() {
     let registry = Harness::new().await;
     let body = json!({ "url": "http://127.0.0.1:9000", "ttl_seconds": 1 });
-    let lease = registry.put(&path("payments", "one"), &body).send().await;
+    registry.put(&path("payments", "one"), &body).send().await;
     let restarted = Instant::now();
-    let registry = registry.restart().await;
-    let changed = format!("/services/payments?index={}&wait_seconds=30", lease.index());
+    let config = Config { restart_grace_seconds: 0, ..Config::default() };
+    let registry = registry.restart_with(config).await;
+    let marked = registry.until_state("payments", "unknown").await;
+    let changed = format!("/services/payments?index={}&wait_seconds=30", marked.index());
     let changed = registry.get(&changed).send().await;
     assert_eq!(changed.body["instances"], json!([]));
     assert!(restarted.elapsed() >= Duration::from_secs(1), "{:?}", restarted.elapsed());

@@ -69,7 +69,10 @@ async fn registrations() {
         (changed("metadata", json!({ "a": "\n" })), 400, "invalid-body"),
         (changed("metadata", json!({ "a": "x".repeat(4096) })), 400, "metadata-too-large"),
         (changed("metadata", json!({ "a": "x".repeat(70_000) })), 413, "body-too-large"),
-        (changed("weight", 1.into()), 400, "invalid-body"),
+        (changed("wait", 1.into()), 400, "invalid-body"),
+        (changed("weight", 0.into()), 400, "invalid-body"),
+        (changed("zone", "eu 1".into()), 400, "invalid-body"),
+        (changed("deregister_after_seconds", 90_000.into()), 400, "invalid-body"),
     ];
     for (body, status, slug) in cases {
         let what = body.to_string().chars().take(200).collect::<String>();

@@ -100,10 +100,14 @@ impl Harness {
 
     /// The same log under a new registry, as after a restart.
     pub(crate) async fn restart(self) -> Self {
+        self.restart_with(Config::default()).await
+    }
+
+    pub(crate) async fn restart_with(self, config: Config) -> Self {
         self.drain.cancel();
         self.running.await.unwrap();
         drop(self.router);
-        Self::with(Config::default(), self.log.after_crash()).await
+        Self::with(config, self.log.after_crash()).await
     }
 
     pub(crate) fn log_tail(&self) -> Position {
@@ -144,6 +148,19 @@ impl Harness {
         let answer = self.put(&path(service, instance), &registration()).send().await;
         assert_eq!(answer.status, StatusCode::CREATED, "{}", answer.body);
         answer
+    }
+
+    /// Waits until the first instance of a service is in this state.
+    pub(crate) async fn until_state(&self, service: &str, state: &str) -> Answer {
+        let mut index = 0;
+        loop {
+            let path = format!("/services/{service}?index={index}&wait_seconds=30");
+            let found = self.get(&path).send().await;
+            if found.body["instances"][0]["state"] == state {
+                return found;
+            }
+            index = found.index();
+        }
     }
 
     /// Waits until so many requests wait for a change.
