@@ -14,6 +14,7 @@ use crate::Json;
 #[derive(Clone, Debug)]
 pub struct Health {
     obstacles: Arc<RwLock<Vec<(&'static str, String)>>>,
+    notes: Arc<RwLock<Vec<(&'static str, String)>>>,
     changes: watch::Sender<()>,
 }
 
@@ -27,7 +28,8 @@ impl Health {
     /// Not ready yet; call [`Health::ready`] when start-up is done.
     pub fn starting() -> Self {
         let obstacles = vec![("start", "starting".to_owned())];
-        Self { obstacles: Arc::new(RwLock::new(obstacles)), changes: watch::Sender::new(()) }
+        let (obstacles, notes) = (Arc::new(RwLock::new(obstacles)), Arc::default());
+        Self { obstacles, notes, changes: watch::Sender::new(()) }
     }
 
     /// Start-up is done.
@@ -58,6 +60,13 @@ impl Health {
     pub fn clear(&self, part: &'static str) {
         self.obstacles.write().retain(|(existing, _)| *existing != part);
         self.changes.send_replace(());
+    }
+
+    /// Something worth knowing of a part that is not in the way, such as how far behind it is.
+    pub fn note(&self, part: &'static str, words: impl Into<String>) {
+        let mut notes = self.notes.write();
+        notes.retain(|(existing, _)| *existing != part);
+        notes.push((part, words.into()));
     }
 
     /// Whether nothing is in the way.
@@ -100,14 +109,14 @@ pub fn router(health: Health, metrics: Metrics) -> Router {
 }
 
 async fn ready(State(health): State<Health>) -> impl IntoResponse {
-    let obstacles = health.obstacles.read();
-    let status =
-        if obstacles.is_empty() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    let obstacles: serde_json::Map<_, _> = obstacles
-        .iter()
-        .map(|(part, reason)| ((*part).to_owned(), reason.clone().into()))
-        .collect();
-    (status, Json(serde_json::json!({ "ready": status == StatusCode::OK, "obstacles": obstacles })))
+    let by_part = |said: &[(&'static str, String)]| -> serde_json::Map<_, _> {
+        said.iter().map(|(part, words)| ((*part).to_owned(), words.clone().into())).collect()
+    };
+    let (obstacles, notes) = (by_part(&health.obstacles.read()), by_part(&health.notes.read()));
+    let is_ready = obstacles.is_empty();
+    let status = if is_ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    let body = serde_json::json!({ "ready": is_ready, "obstacles": obstacles, "notes": notes });
+    (status, Json(body))
 }
 
 async fn encoded(State(metrics): State<Metrics>) -> Result<impl IntoResponse, StatusCode> {

@@ -18,6 +18,10 @@ pub struct Config {
     pub records_bytes_max: usize,
     /// Proofs and reads under way at once; more of them wait.
     pub queries_max: usize,
+    /// Requests for records that wait until there are any; one more is refused.
+    pub waiters_max: usize,
+    /// How long such a request may wait.
+    pub wait_ms_max: u64,
 }
 
 impl Default for Config {
@@ -28,6 +32,8 @@ impl Default for Config {
             records_max: 1000,
             records_bytes_max: 1 << 20,
             queries_max: 4,
+            waiters_max: 64,
+            wait_ms_max: 30_000,
         }
     }
 }
@@ -41,6 +47,7 @@ impl Config {
             ("records_max", self.records_max > 0),
             ("records_bytes_max", self.records_bytes_max > 0),
             ("queries_max", self.queries_max > 0),
+            ("waiters_max", self.waiters_max > 0),
         ];
         let wrong = at_least.into_iter().filter(|(_, is_right)| !is_right);
         let mut mistakes: Vec<_> = wrong.map(|(name, _)| format!("{name} is 0")).collect();

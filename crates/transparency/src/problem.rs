@@ -13,13 +13,24 @@ pub const PROOF_NOT_READY: ProblemType =
 /// What is stored is not what was written.
 pub const LOG_DAMAGED: ProblemType = ProblemType::new(500, "log-damaged", "Log damaged");
 
+/// One request more that waits for records would be over the limit.
+pub const TOO_MANY_WAITERS: ProblemType =
+    ProblemType::new(429, "too-many-waiters", "Too many waiters");
+
 /// All of them, for documentation and its test.
-pub const ALL: &[ProblemType] = &[NOT_IN_LOG, PROOF_NOT_READY, LOG_DAMAGED];
+pub const ALL: &[ProblemType] = &[NOT_IN_LOG, PROOF_NOT_READY, LOG_DAMAGED, TOO_MANY_WAITERS];
 
 pub(crate) fn not_in_log(durable: u64) -> Problem {
     Problem::new(&NOT_IN_LOG)
         .detail(format!("the log has {durable} records"))
         .with("durable", durable)
+}
+
+pub(crate) fn too_many_waiters(waiters_max: usize) -> Problem {
+    Problem::new(&TOO_MANY_WAITERS)
+        .detail(format!("{waiters_max} requests wait for records already, which is the limit"))
+        .with("limit", u64::try_from(waiters_max).unwrap_or(u64::MAX))
+        .retry_after(Duration::from_secs(1))
 }
 
 pub(crate) fn not_ready() -> Problem {

@@ -3,7 +3,7 @@
 //! `checkpoint`, `key` and `proofs/*` hold hashes only: any token for the role reads them. `records` holds everything
 //! that the role ever recorded: it takes `<family>:audit`.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use axum::{
     Router,
@@ -13,7 +13,7 @@ use axum::{
 };
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use http::header;
-use lombard_chassis::{Authenticated, Json, Problem, Query, problems};
+use lombard_chassis::{Authenticated, CancellationToken, Json, Problem, Query, problems};
 use lombard_log::merkle::{MerkleError, TreeHash};
 use lombard_types::Position;
 use serde::{Deserialize, Serialize};
@@ -26,6 +26,9 @@ use crate::{Config, problem, signer::Signer};
 pub(crate) struct Api {
     pub(crate) signer: Arc<Signer>,
     pub(crate) queries: Arc<Semaphore>,
+    pub(crate) waiters: Arc<Semaphore>,
+    /// Cancelled with the drain: nobody waits for records any more.
+    pub(crate) stopping: CancellationToken,
     pub(crate) config: Arc<Config>,
     pub(crate) family: &'static str,
 }
@@ -130,6 +133,8 @@ async fn consistency(
 struct RecordsQuery {
     from: u64,
     limit: Option<usize>,
+    #[serde(default)]
+    wait_ms: u64,
 }
 
 #[derive(Serialize)]
@@ -144,13 +149,14 @@ struct RecordBody {
     payload: String,
 }
 
-/// Durable records from a position on, as they are stored.
+/// Durable records from a position on, as they are stored. Waits for the first one, where the request says so.
 async fn records(
     token: Authenticated,
     State(api): State<Api>,
     Query(query): Query<RecordsQuery>,
 ) -> Result<Json<RecordsBody>, Problem> {
     token.require(api.family, "audit", None)?;
+    api.wait_beyond(query.from, query.wait_ms).await?;
     let _permit = api.permit().await?;
     let limit = query.limit.unwrap_or(usize::MAX).min(api.config.records_max);
     let durable = api.signer.durable();
@@ -178,6 +184,23 @@ impl Api {
             Some(size) => Ok(size),
             None => self.signer.latest().map(|latest| latest.size).ok_or_else(problem::not_ready),
         }
+    }
+
+    /// Waits until the record at `from` is durable, for a bounded time. Those who wait keep nobody from reading.
+    async fn wait_beyond(&self, from: u64, wait_ms: u64) -> Result<(), Problem> {
+        let mut durable = self.signer.log.durable();
+        if wait_ms == 0 || durable.borrow().get() > from {
+            return Ok(());
+        }
+        let refused = |_| problem::too_many_waiters(self.config.waiters_max);
+        let _waiter = self.waiters.try_acquire().map_err(refused)?;
+        let wait = Duration::from_millis(wait_ms.min(self.config.wait_ms_max));
+        tokio::select! {
+            _ = durable.wait_for(|durable| durable.get() > from) => {}
+            () = tokio::time::sleep(wait) => {}
+            () = self.stopping.cancelled() => {}
+        }
+        Ok(())
     }
 
     async fn permit(&self) -> Result<tokio::sync::OwnedSemaphorePermit, Problem> {

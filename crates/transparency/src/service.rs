@@ -91,7 +91,9 @@ impl Transparency {
         let signer = Arc::new(signer);
         metrics::register(&metrics, Arc::clone(&signer));
         let queries = Arc::new(Semaphore::new(config.queries_max));
-        Ok(Self { api: Api { signer, queries, config: Arc::new(config), family }, role })
+        let waiters = Arc::new(Semaphore::new(config.waiters_max));
+        let (config, stopping) = (Arc::new(config), CancellationToken::new());
+        Ok(Self { api: Api { signer, queries, waiters, stopping, config, family }, role })
     }
 
     /// The routes below `/v1/<role>/log`, for tokens that `verifier` accepts.
@@ -102,9 +104,8 @@ impl Transparency {
     /// Signs what is new until `drain` is cancelled. Where that fails it is logged, and proofs are still answered.
     pub async fn run(self, drain: CancellationToken) {
         let Self { api, .. } = self;
-        tokio::select! {
-            () = Arc::clone(&api.signer).run(&api.config) => {}
-            () = drain.cancelled() => {}
-        }
+        drain.run_until_cancelled(Arc::clone(&api.signer).run(&api.config)).await;
+        drain.cancelled().await;
+        api.stopping.cancel();
     }
 }

@@ -8,3 +8,4 @@
 mod proofs;
 mod restart;
 mod support;
+mod waiting;

@@ -125,6 +125,11 @@ impl Harness {
         drop(Arc::into_inner(log).unwrap());
     }
 
+    /// Begins to end it.
+    pub(crate) fn drain(&self) {
+        self.drain.cancel();
+    }
+
     pub(crate) async fn ask(&self, path: &str, scope: Option<&str>) -> (StatusCode, String) {
         let mut request = Request::get(format!("/v1/ledger/log{path}"));
         if let Some(scope) = scope {
