@@ -10,6 +10,8 @@ use crate::NormalPath;
 pub enum Role {
     /// Double-entry books.
     Ledger,
+    /// Reads of the books that are answered from indexes, where a process of its own answers them.
+    Query,
     /// Services and their instances.
     Registry,
     /// Clients, tokens and keys.
@@ -107,9 +109,10 @@ pub enum RouteFamily {
 
 impl RouteFamily {
     /// All of them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Own,
         Self::Role(Role::Ledger),
+        Self::Role(Role::Query),
         Self::Role(Role::Registry),
         Self::Role(Role::Auth),
         Self::Role(Role::Eventstore),
@@ -134,6 +137,7 @@ impl Role {
     pub const fn name(self) -> &'static str {
         match self {
             Self::Ledger => "ledger",
+            Self::Query => "query",
             Self::Registry => "registry",
             Self::Auth => "auth",
             Self::Eventstore => "eventstore",
@@ -157,6 +161,40 @@ const ROLE_ROUTES: [(&str, Role, Option<&str>); 7] = [
     // People sign in there.
     ("/console", Role::Console, None),
 ];
+
+/// Below `/v1/ledger`: what the read side answers, with `*` for an account and `**` for whatever follows. A test of the
+/// program holds this to the routes that the read side has.
+const LEDGER_READS: [&[&str]; 4] = [
+    &["accounts", "*", "balance"],
+    &["accounts", "*", "reservations"],
+    &["export", "**"],
+    &["totals"],
+];
+
+/// Whether a path below `/v1/ledger` is one that the read side answers.
+fn is_ledger_read(below: &str) -> bool {
+    let segments = below.split('/').filter(|segment| !segment.is_empty());
+    LEDGER_READS.iter().any(|pattern| {
+        let mut segments = segments.clone();
+        for expected in *pattern {
+            match (*expected, segments.next()) {
+                ("**", Some(_)) => return true,
+                (_, None) => return false,
+                // Behind it stands the path of an account, which may end in anything.
+                ("*", Some("by-path")) => return false,
+                ("*", Some(_)) => {}
+                (name, Some(segment)) if name == segment => {}
+                _ => return false,
+            }
+        }
+        segments.next().is_none()
+    })
+}
+
+/// Whether a path below `/v1/ledger` is about projections: they run where the reads are answered.
+fn is_of_projections(below: &str) -> bool {
+    below.split('/').find(|segment| !segment.is_empty()) == Some("projections")
+}
 
 /// Where a request goes, under which path, and what it must show.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -193,9 +231,12 @@ impl Route {
             return Some(Self { target, access, path: path.as_str().into() });
         }
         for (prefix, role, family) in ROLE_ROUTES {
-            if path.after(prefix).is_none() {
-                continue;
-            }
+            let Some(below) = path.after(prefix) else { continue };
+            let role = match role {
+                Role::Ledger if is_safe && is_ledger_read(below) => Role::Query,
+                Role::Ledger if is_of_projections(below) => Role::Query,
+                role => role,
+            };
             let access = match family {
                 None => Access::Public,
                 Some(family) => {
@@ -264,6 +305,39 @@ mod tests {
             ("/console", true, "console | public | /console"),
             ("/console/a.css", true, "console | public | /console/a.css"),
             ("/v1/ledger/x", true, "ledger | /v1/ledger ledger:read | /v1/ledger/x"),
+            ("/v1/ledger/totals", true, "query | /v1/ledger ledger:read | /v1/ledger/totals"),
+            ("/v1/ledger/totals", false, "ledger | /v1/ledger ledger:read | /v1/ledger/totals"),
+            ("/v1/ledger/totals/x", true, "ledger | /v1/ledger ledger:read | /v1/ledger/totals/x"),
+            (
+                "/v1/ledger/accounts/7/balance",
+                true,
+                "query | /v1/ledger ledger:read | /v1/ledger/accounts/7/balance",
+            ),
+            (
+                "/v1/ledger/accounts/by-path/balance",
+                true,
+                "ledger | /v1/ledger ledger:read | /v1/ledger/accounts/by-path/balance",
+            ),
+            (
+                "/v1/ledger/accounts/7",
+                true,
+                "ledger | /v1/ledger ledger:read | /v1/ledger/accounts/7",
+            ),
+            (
+                "/v1/ledger/export/hledger",
+                true,
+                "query | /v1/ledger ledger:read | /v1/ledger/export/hledger",
+            ),
+            (
+                "/v1/ledger/projections/a/rebuild",
+                false,
+                "query | /v1/ledger ledger:read | /v1/ledger/projections/a/rebuild",
+            ),
+            (
+                "/v1/ledger/log/records",
+                true,
+                "ledger | /v1/ledger ledger:read | /v1/ledger/log/records",
+            ),
             ("/v1/registry", false, "registry | /v1/registry registry:read | /v1/registry"),
             ("/v1/eventstore/", true, "eventstore | /v1/eventstore events:read | /v1/eventstore/"),
             ("/v1/auth/clients", false, "auth | /v1/auth auth:read | /v1/auth/clients"),

@@ -15,6 +15,8 @@ use crate::cluster::{Address, Clock, Cluster, ClusterRules, Source};
 pub struct RoleAddresses {
     /// Double-entry books.
     pub ledger: SocketAddr,
+    /// Reads of the books; the ledger answers them where this is not said.
+    pub query: Option<SocketAddr>,
     /// Services and their instances.
     pub registry: SocketAddr,
     /// Clients, tokens and keys.
@@ -67,10 +69,16 @@ impl Endpoints {
             cluster.set_members(&[address], None, clock.now());
             (role, Arc::new(cluster))
         };
+        let mut roles: HashMap<_, _> = roles.into_iter().map(cluster).collect();
+        let query = match addresses.query {
+            Some(address) => Some(cluster((Role::Query, address)).1),
+            None => roles.get(&Role::Ledger).cloned(),
+        };
+        roles.extend(query.map(|query| (Role::Query, query)));
         Self {
             clock,
             own_zone: own_zone.map(Into::into),
-            roles: roles.into_iter().map(cluster).collect(),
+            roles,
             services: ArcSwap::default(),
             known: Mutex::default(),
         }

@@ -6,6 +6,8 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
+    /// Reads are answered by a process of its own, which follows the ledger over the network, not by the ledger's.
+    pub separate: bool,
     /// Transfers after which what is in memory is handed to be written to disk.
     pub freeze_transfers: u64,
     /// Items of a page where the request does not say.
@@ -21,6 +23,7 @@ pub struct Config {
 impl Default for Config {
     fn default() -> Self {
         Self {
+            separate: false,
             freeze_transfers: 200_000,
             page_items_default: 100,
             page_items_max: 1000,

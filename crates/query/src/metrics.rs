@@ -18,9 +18,19 @@ struct Gauges {
     log: SharedLog,
 }
 
-pub(crate) fn register(metrics: &Metrics, follower: Follower<LedgerIndex>, log: SharedLog) {
-    let gauges = Gauges { follower, log };
-    metrics.register(|registry| registry.register_collector(Box::new(gauges)));
+/// `prefix` goes before the names, so that they are `lombard_ledger_query_...` in the ledger's process and
+/// `lombard_query_...` in one of its own.
+pub(crate) fn register(
+    metrics: &Metrics,
+    prefix: Option<&'static str>,
+    follower: Follower<LedgerIndex>,
+    log: SharedLog,
+) {
+    let gauges = Box::new(Gauges { follower, log });
+    metrics.register(|registry| match prefix {
+        Some(prefix) => registry.sub_registry_with_prefix(prefix).register_collector(gauges),
+        None => registry.register_collector(gauges),
+    });
 }
 
 impl Collector for Gauges {
@@ -33,13 +43,13 @@ impl Collector for Gauges {
         let number = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
         let gauges = [
             (
-                "query_lag_records",
+                "lag_records",
                 "Durable records that the index has not applied",
                 durable.since(position),
             ),
-            ("query_sealed_records", "Records whose index entries are on disk", sealed.get()),
-            ("query_reservations_open", "Pending transfers that are open", number(open)),
-            ("query_obstacle", "1 where the index cannot be read or sealed", u64::from(is_stopped)),
+            ("sealed_records", "Records whose index entries are on disk", sealed.get()),
+            ("reservations_open", "Pending transfers that are open", number(open)),
+            ("obstacle", "1 where the index cannot be read or sealed", u64::from(is_stopped)),
         ];
         for (name, help, value) in gauges {
             let gauge = ConstGauge::new(i64::try_from(value).unwrap_or(i64::MAX));

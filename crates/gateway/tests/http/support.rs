@@ -67,6 +67,7 @@ impl World {
         );
         let addresses = RoleAddresses {
             ledger: roles.address,
+            query: None,
             auth: roles.address,
             eventstore: roles.address,
             registry,
