@@ -22,6 +22,7 @@ const MAY_DEPEND_ON: &[(&str, &[&str])] = &[
     ("lombard-grpc", &["types", "token", "chassis", "proto"]),
     ("lombard-transparency", &["types", "log", "token", "chassis"]),
     ("lombard-client", &["types", "token", "proto"]),
+    ("lombard-mirror", &["types", "log", "chassis", "client"]),
     ("lombard-ledger-core", &["types"]),
     ("lombard-auth-core", &["types", "token"]),
     ("lombard-registry-core", &["types"]),
@@ -32,6 +33,7 @@ const MAY_DEPEND_ON: &[(&str, &[&str])] = &[
         &["types", "log", "index", "engine", "token", "chassis", "proto", "grpc", "ledger-core"],
     ),
     ("lombard-query", &["types", "log", "index", "engine", "token", "chassis", "ledger-core"]),
+    ("lombard-projection", &["types", "log", "engine", "token", "chassis", "ledger-core"]),
     ("lombard-auth", &["types", "log", "engine", "token", "chassis", "auth-core"]),
     ("lombard-registry", &["types", "log", "engine", "token", "chassis", "registry-core"]),
     (

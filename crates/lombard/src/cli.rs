@@ -92,6 +92,9 @@ pub(crate) enum Command {
     /// Share events between consumers: make and watch consumer groups, look after their dead letters
     #[command(subcommand)]
     Group(crate::group_commands::GroupCommand),
+    /// Watch and rebuild the ledger's SQL projections
+    #[command(subcommand)]
+    Projection(crate::projection_commands::ProjectionCommand),
     /// Manage OAuth clients
     #[command(subcommand)]
     Client(ClientCommand),
@@ -133,6 +136,8 @@ pub(crate) enum Command {
     Eventstore,
     /// Run the ledger alone
     Ledger,
+    /// Run the ledger's read side alone: it follows the ledger's log over the network
+    Query,
     /// Run the console alone: pages over the public APIs
     Console,
 }
@@ -142,12 +147,23 @@ pub(crate) struct UpCommand {
     /// Listen on free ports that the system chooses
     #[arg(long)]
     pub(crate) any_port: bool,
+    /// Start a part that otherwise runs within another role as a process of its own
+    #[arg(long, value_name = "PART", value_enum)]
+    pub(crate) with: Vec<Part>,
+}
+
+/// What may run as a process of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Part {
+    /// The ledger's read side, which otherwise runs within the ledger
+    Query,
 }
 
 #[derive(Clone, Debug)]
 pub(crate) struct UpArguments {
     pub(crate) common: CommonArguments,
     pub(crate) any_port: bool,
+    pub(crate) with: Vec<Part>,
 }
 
 #[derive(Args, Clone, Copy, Debug)]

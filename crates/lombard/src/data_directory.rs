@@ -10,6 +10,8 @@
 //!     log/                    segments, leaf hashes, the newest checkpoint and the key that verifies it
 //!     groups/                 of the event store: consumer groups, as a short log and snapshots that belong to it
 //!     snapshots/ index/       made from the log; can be deleted while the role does not run
+//!   query/                    the ledger's read side as a process of its own: a copy of the ledger's log, and an index
+//!                             made from it; can be deleted while it does not run
 //! ```
 
 use std::{

@@ -16,6 +16,7 @@ mod ledger_commands;
 mod log_commands;
 mod operator;
 mod progress;
+mod projection_commands;
 mod role;
 mod run_role;
 mod service_commands;
@@ -48,7 +49,9 @@ fn main() -> ExitCode {
 
 fn run(command: Command, common: cli::CommonArguments) -> anyhow::Result<()> {
     match command {
-        Command::Up(up) => block_on(up::run(UpArguments { common, any_port: up.any_port })),
+        Command::Up(up) => {
+            block_on(up::run(UpArguments { common, any_port: up.any_port, with: up.with }))
+        }
         Command::Status(output) => block_on(status::run(&common, output)),
         Command::Tour(arguments) => block_on(tour::run(&common, &arguments)),
         Command::Service(command) => block_on(service_commands::run(&common, command)),
@@ -57,6 +60,7 @@ fn run(command: Command, common: cli::CommonArguments) -> anyhow::Result<()> {
         Command::Asset(command) => block_on(ledger_commands::asset(&common, command)),
         Command::Event(command) => block_on(event_commands::run(&common, command)),
         Command::Group(command) => block_on(group_commands::run(&common, command)),
+        Command::Projection(command) => block_on(projection_commands::run(&common, command)),
         Command::Client(command) => block_on(commands::client(&common, command)),
         Command::Log(command) => log_commands::run(&common, command),
         Command::Backup(arguments) => backup_commands::backup(&common, &arguments),
@@ -76,6 +80,7 @@ fn run(command: Command, common: cli::CommonArguments) -> anyhow::Result<()> {
         Command::Auth => run_role(Role::Auth, &common),
         Command::Eventstore => run_role(Role::Eventstore, &common),
         Command::Ledger => run_role(Role::Ledger, &common),
+        Command::Query => run_role(Role::Query, &common),
         Command::Console => run_role(Role::Console, &common),
     }
 }

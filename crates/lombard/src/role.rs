@@ -13,12 +13,20 @@ pub(crate) enum Role {
     Auth,
     Eventstore,
     Ledger,
+    Query,
     Console,
 }
 
 impl Role {
-    pub(crate) const ALL: [Self; 6] =
-        [Self::Gateway, Self::Registry, Self::Auth, Self::Eventstore, Self::Ledger, Self::Console];
+    pub(crate) const ALL: [Self; 7] = [
+        Self::Gateway,
+        Self::Registry,
+        Self::Auth,
+        Self::Eventstore,
+        Self::Ledger,
+        Self::Query,
+        Self::Console,
+    ];
 
     /// Those that keep a log.
     pub(crate) const WITH_LOG: [Self; 4] =
@@ -31,6 +39,7 @@ impl Role {
             Self::Auth => "auth",
             Self::Eventstore => "eventstore",
             Self::Ledger => "ledger",
+            Self::Query => "query",
             Self::Console => "console",
         }
     }
@@ -44,6 +53,7 @@ impl Role {
             Self::Eventstore => 8083,
             Self::Ledger => 8084,
             Self::Console => 8085,
+            Self::Query => 8086,
         };
         SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), port)
     }
@@ -55,7 +65,9 @@ impl Role {
         let port = match self {
             Self::Eventstore => 9083,
             Self::Ledger => 9084,
-            Self::Gateway | Self::Registry | Self::Auth | Self::Console => return None,
+            Self::Gateway | Self::Registry | Self::Auth | Self::Query | Self::Console => {
+                return None;
+            }
         };
         Some(SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), port))
     }

@@ -1,5 +1,7 @@
 //! `lombard <role>`: one role in the foreground, as the supervisor, systemd or a container runs it.
 
+mod query;
+
 use std::{
     collections::BTreeMap,
     net::{SocketAddr, TcpListener},
@@ -15,7 +17,8 @@ use lombard_chassis::{
     serve, telemetry,
 };
 use lombard_client::{AccessTokens, Credentials};
-use lombard_log::{SegmentedConfig, SegmentedLog, SharedLog};
+use lombard_log::{LogId, SegmentedConfig, SegmentedLog, SharedLog};
+use lombard_projection::Projections;
 use lombard_token::Verifier;
 use lombard_transparency::Transparency;
 
@@ -85,6 +88,7 @@ pub(crate) async fn run(role: Role, common: &CommonArguments) -> anyhow::Result<
         Role::Auth => start.auth().await,
         Role::Eventstore => start.eventstore().await,
         Role::Ledger => start.ledger().await,
+        Role::Query => start.query().await,
         Role::Console => start.console().await,
     }?;
     tracing::info!("stopped");
@@ -114,7 +118,7 @@ impl Start {
         &self,
         config: SegmentedConfig,
         family: &'static str,
-    ) -> anyhow::Result<(SharedLog, Transparency)> {
+    ) -> anyhow::Result<(SharedLog, LogId, Transparency)> {
         let directory = self.directory.log(self.role);
         let log = SegmentedLog::open(&directory, config)?;
         let log_id = log.id();
@@ -130,7 +134,7 @@ impl Start {
         };
         let limits =
             config::load("transparency", self.config_file.as_deref(), serde_json::json!({}))?;
-        Ok((log, Transparency::new(limits, deps)?))
+        Ok((log, log_id, Transparency::new(limits, deps)?))
     }
 
     /// Beside the log, not in it: a snapshot is worth nothing without its log, and can always be made again.
@@ -154,9 +158,26 @@ impl Start {
 
     /// Verifies tokens for this role.
     fn verifier(&self) -> Verifier {
-        let audience = format!("{}/v1/{}", self.issuer, self.role);
+        self.verifier_for(self.role)
+    }
+
+    /// Verifies tokens for a role, part of whose interface this one may serve.
+    fn verifier_for(&self, role: Role) -> Verifier {
+        let audience = format!("{}/v1/{role}", self.issuer);
         let server = self.addresses.url(Role::Auth);
         keys::verifier(&self.issuer, audience, server, &self.health, self.drain.clone())
+    }
+
+    /// Gets tokens for one of the platform's own clients.
+    fn tokens_of(&self, client_id: &str) -> anyhow::Result<AccessTokens> {
+        let key = operator::read_key(&self.directory, client_id)?;
+        Ok(AccessTokens::new(
+            reqwest::Client::new(),
+            Credentials::key(client_id, key),
+            self.issuer.clone(),
+            // Not through the gateway, which may not be there yet.
+            format!("{}/oauth/token", self.addresses.url(Role::Auth)),
+        ))
     }
 
     /// Adds the routes below `/v1/<role>/log`, and signs the log until the drain.
@@ -215,7 +236,7 @@ impl Start {
     }
 
     async fn auth(self) -> anyhow::Result<()> {
-        let (log, transparency) = self.log(SegmentedConfig::small(), "auth")?;
+        let (log, _, transparency) = self.log(SegmentedConfig::small(), "auth")?;
         let deps = lombard_auth::Deps {
             log,
             snapshot_directory: Some(self.snapshots()),
@@ -240,17 +261,28 @@ impl Start {
     }
 
     async fn ledger(mut self) -> anyhow::Result<()> {
-        let (log, transparency) = self.log(SegmentedConfig::default(), "ledger")?;
+        let (log, log_id, transparency) = self.log(SegmentedConfig::default(), "ledger")?;
         let verifier = self.verifier();
-        let deps = lombard_query::Deps {
-            log: Arc::clone(&log),
-            codec: lombard_ledger::EventCodec,
-            directory: self.directory.role(self.role).join("query"),
-            verifier: verifier.clone(),
-            metrics: self.metrics.clone(),
+        let config = self.query_config()?;
+        let query = if config.separate {
+            None
+        } else {
+            let deps = lombard_query::Deps {
+                log: Arc::clone(&log),
+                codec: lombard_ledger::EventCodec,
+                directory: self.directory.role(self.role).join("query"),
+                verifier: verifier.clone(),
+                metrics: self.metrics.clone(),
+                metrics_prefix: Some("query"),
+            };
+            Some(lombard_query::Query::start(config, deps).await?)
         };
-        let limits = config::load("query", self.config_file.as_deref(), serde_json::json!({}))?;
-        let query = lombard_query::Query::start(limits, deps).await?;
+        let projections = match &query {
+            Some(_) => {
+                Some(self.projections(query::Followed::own(&log, log_id), verifier.clone())?)
+            }
+            None => None,
+        };
         let deps = lombard_ledger::Deps {
             log,
             snapshot_directory: Some(self.snapshots()),
@@ -260,8 +292,10 @@ impl Start {
             metrics: self.metrics.clone(),
         };
         let ledger = lombard_ledger::Ledger::new(self.config()?, deps)?;
-        let router =
-            self.with_proofs(ledger.router().merge(query.router()), transparency, verifier.clone());
+        let reads = query.map_or_else(axum::Router::new, |query| query.router());
+        let tables = projections.as_ref().map_or_else(axum::Router::new, Projections::router);
+        let router = ledger.router().merge(reads).merge(tables);
+        let router = self.with_proofs(router, transparency, verifier.clone());
         let grpc = self.spawn_grpc(ledger.grpc_routes(), ledger.grpc_limits(), verifier);
         let drain = self.drain.clone();
         Self::serve(
@@ -273,15 +307,22 @@ impl Start {
             ledger.run(drain),
         )
         .await?;
-        // Both drain at the same time; the process ends with the last.
+        // All drain at the same time; the process ends with the last.
         if let Some(grpc) = grpc {
             grpc.await??;
+        }
+        if let Some(projections) = projections {
+            projections.stop().await;
         }
         Ok(())
     }
 
+    fn query_config(&self) -> anyhow::Result<lombard_query::Config> {
+        Ok(config::load("query", self.config_file.as_deref(), serde_json::json!({}))?)
+    }
+
     async fn registry(self) -> anyhow::Result<()> {
-        let (log, transparency) = self.log(SegmentedConfig::small(), "registry")?;
+        let (log, _, transparency) = self.log(SegmentedConfig::small(), "registry")?;
         let verifier = self.verifier();
         let deps = lombard_registry::Deps {
             log,
@@ -305,7 +346,7 @@ impl Start {
     }
 
     async fn eventstore(mut self) -> anyhow::Result<()> {
-        let (log, transparency) = self.log(SegmentedConfig::default(), "events")?;
+        let (log, _, transparency) = self.log(SegmentedConfig::default(), "events")?;
         let verifier = self.verifier();
         let deps = lombard_eventstore::Deps {
             log,
@@ -338,21 +379,16 @@ impl Start {
     }
 
     async fn gateway(self) -> anyhow::Result<()> {
-        let key = operator::read_key(&self.directory, GATEWAY)?;
+        let query = self.query_config()?.separate.then(|| self.addresses.of(Role::Query));
         let tokens = RegistryTokens {
-            tokens: AccessTokens::new(
-                reqwest::Client::new(),
-                Credentials::key(GATEWAY, key),
-                self.issuer.clone(),
-                // Not through the gateway, which is not there yet.
-                format!("{}/oauth/token", self.addresses.url(Role::Auth)),
-            ),
+            tokens: self.tokens_of(GATEWAY)?,
             resource: format!("{}/v1/registry", self.issuer),
         };
         let deps = lombard_gateway::Deps {
             issuer: self.issuer.clone(),
             roles: lombard_gateway::RoleAddresses {
                 ledger: self.addresses.of(Role::Ledger),
+                query,
                 registry: self.addresses.of(Role::Registry),
                 auth: self.addresses.of(Role::Auth),
                 eventstore: self.addresses.of(Role::Eventstore),
@@ -372,9 +408,10 @@ impl Start {
     }
 
     async fn console(self) -> anyhow::Result<()> {
+        let has_query = self.query_config()?.separate;
         let roles: BTreeMap<&str, String> = Role::ALL
             .into_iter()
-            .filter(|role| *role != Role::Console)
+            .filter(|role| *role != Role::Console && (has_query || *role != Role::Query))
             .map(|role| (role.name(), self.addresses.url(role)))
             .collect();
         let overrides = serde_json::json!({ "issuer": self.issuer, "roles": roles });

@@ -23,6 +23,8 @@ pub(crate) struct ChildSpec {
     pub(crate) role: Role,
     pub(crate) program: PathBuf,
     pub(crate) arguments: Vec<String>,
+    /// Settings that go before those of the file.
+    pub(crate) settings: Vec<(&'static str, &'static str)>,
     /// Held here, so that connections made while the role is away wait instead of being refused.
     pub(crate) listener: TcpListener,
     /// The same for gRPC, of a role that speaks it.
@@ -46,6 +48,7 @@ impl ChildSpec {
             .env_remove("LISTEN_PID")
             .env("LISTEN_FDNAMES", self.socket_names())
             .env("LOMBARD_SUPERVISED", "1")
+            .envs(self.settings.iter().copied())
             .stdin(Stdio::null())
             .kill_on_drop(true)
             // A group of its own: Ctrl-C reaches the supervisor alone, which then drains the roles in order.

@@ -16,6 +16,8 @@ use crate::data_directory::{DataDirectory, write_private};
 pub(crate) const OPERATOR: &str = "lombard-operator";
 /// The gateway's client: reads the registry.
 pub(crate) const GATEWAY: &str = "lombard-gateway";
+/// The client of the ledger's read side, where that is a process of its own: reads the ledger's log.
+pub(crate) const QUERY: &str = "lombard-query";
 const ADMINISTRATOR: &str = "admin";
 
 /// The administrator's credentials, to be shown once.
@@ -33,6 +35,7 @@ pub(super) fn prepare(directory: &DataDirectory) -> anyhow::Result<Option<Admini
     }
     let programs = [
         (GATEWAY, "The gateway of this platform", "registry:read"),
+        (QUERY, "The ledger's read side as a process of its own", "ledger:audit"),
         (OPERATOR, "Whoever may read the data directory", "admin"),
     ];
     let mut clients = Vec::new();

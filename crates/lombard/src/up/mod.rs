@@ -14,7 +14,7 @@ use std::{
 };
 
 use anyhow::Context as _;
-use lombard_chassis::{CancellationToken, drain, listen, telemetry};
+use lombard_chassis::{CancellationToken, config, drain, listen, telemetry};
 use parking_lot::Mutex;
 use tokio::{process::Child, task::JoinSet};
 
@@ -23,7 +23,7 @@ use self::{
     run_state::{RoleState, RunState},
 };
 use crate::{
-    cli::UpArguments,
+    cli::{Part, UpArguments},
     data_directory::DataDirectory,
     role::{Addresses, Role, RoleAddress},
 };
@@ -59,7 +59,10 @@ pub(crate) async fn run(arguments: UpArguments) -> anyhow::Result<()> {
     let _lock = directory.lock()?;
     let drain = drain::on_signal().context("failed to listen for signals")?;
 
-    let sockets = bind_all(&arguments)?;
+    let query: lombard_query::Config =
+        config::load("query", arguments.common.config.as_deref(), serde_json::json!({}))?;
+    let has_query = query.separate || arguments.with.contains(&Part::Query);
+    let sockets = bind_all(&arguments, has_query)?;
     let bound: Vec<RoleAddress> = sockets.iter().map(|sockets| sockets.bound).collect();
     let addresses = Addresses::with(&bound);
     let issuer = arguments.common.issuer.clone().unwrap_or_else(|| addresses.url(Role::Gateway));
@@ -93,6 +96,11 @@ pub(crate) async fn run(arguments: UpArguments) -> anyhow::Result<()> {
             role,
             program: program.clone(),
             arguments: child_arguments.clone(),
+            settings: if has_query {
+                vec![("LOMBARD_QUERY__SEPARATE", "true")]
+            } else {
+                Vec::new()
+            },
             listener,
             grpc_listener: grpc.map(|(_, listener)| listener),
         };
@@ -132,7 +140,7 @@ struct Sockets {
 }
 
 /// Binds every role's sockets before anything starts, and reports all ports that are taken at once.
-fn bind_all(arguments: &UpArguments) -> anyhow::Result<Vec<Sockets>> {
+fn bind_all(arguments: &UpArguments, has_query: bool) -> anyhow::Result<Vec<Sockets>> {
     let wanted = Addresses::with(&arguments.common.listen);
     let mut sockets = Vec::new();
     let mut mistakes = Vec::new();
@@ -149,7 +157,7 @@ fn bind_all(arguments: &UpArguments) -> anyhow::Result<Vec<Sockets>> {
             }
         }
     };
-    for role in Role::ALL {
+    for role in Role::ALL.into_iter().filter(|role| has_query || *role != Role::Query) {
         let listener = bind(role, wanted.of(role), "--listen");
         let grpc = role.grpc_address(&arguments.common.grpc_listen);
         let grpc = grpc.map(|address| bind(role, address, "--grpc-listen"));

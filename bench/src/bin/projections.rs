@@ -1,0 +1,220 @@
+//! The ledger's books as SQL tables: how many transfers a second come into them, from an empty database with its keys in
+//! place (as when a projection is new), and when the tables are built anew beside the ones that are read.
+
+use std::{
+    os::unix::{fs::chown, process::CommandExt as _},
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context as _, ensure};
+use clap::Parser;
+use futures_util::future::BoxFuture;
+use lombard_bench::{Book, Cpu, Options, Payer, Spread, Worker as _, check};
+use lombard_chassis::Metrics;
+use lombard_ledger::EventCodec;
+use lombard_log::{Log as _, SegmentedConfig, SegmentedLog, SharedLog};
+use lombard_projection::{Config, Deps, Progress, Projections, Secret, Settings};
+use lombard_token::{Jwks, KeySource, KeySourceError, Verifier};
+use tokio::sync::watch;
+
+const NAME: &str = "books";
+const SQLITE: f64 = 40_000.0;
+const POSTGRES: f64 = 80_000.0;
+
+#[derive(Parser)]
+struct Arguments {
+    #[command(flatten)]
+    options: Options,
+    /// Thousands of transfers.
+    #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u64).range(1..=100_000))]
+    thousands: u64,
+    /// Accounts that they are between, at random.
+    #[arg(long, default_value_t = 10_000)]
+    accounts: u64,
+    /// Transfers of a record.
+    #[arg(long, default_value_t = 8190)]
+    batch: usize,
+    /// Only `sqlite` or `postgres`.
+    #[arg(long)]
+    only: Option<String>,
+    /// A PostgreSQL server to use; without it one is started, where its programs are.
+    #[arg(long)]
+    url: Option<String>,
+}
+
+fn main() -> anyhow::Result<()> {
+    const WHAT: &str = "SQL projections of the ledger: each transfer is one row of transfers and two of entries";
+    let arguments = Options::start_with(WHAT, |it: &Arguments| &it.options);
+    let directory = tempfile::tempdir_in(&arguments.options.directory)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
+    let transfers = arguments.thousands * 1000;
+    runtime.block_on(fill(directory.path(), &arguments))?;
+    let log: SharedLog =
+        Arc::new(SegmentedLog::open(&directory.path().join("log"), SegmentedConfig::default())?);
+    let is_wanted = |kind: &str| arguments.only.as_deref().is_none_or(|only| only == kind);
+    if is_wanted("sqlite") {
+        let path = directory.path().join("books.sqlite");
+        let settings = Settings { path: Some(path.clone()), ..Settings::default() };
+        let rate = runtime.block_on(measure("SQLite", &log, settings, &arguments))?;
+        let bytes = std::fs::metadata(&path)?.len() as f64;
+        println!("  {:.0} bytes of file a transfer", bytes / transfers as f64);
+        check::at_least("SQLite: transfers/s of rebuilding", rate, SQLITE);
+    }
+    if is_wanted("postgres") {
+        let server = match &arguments.url {
+            Some(_) => None,
+            None => Some(PostgresServer::start(&arguments.options.directory)?),
+        };
+        let url = arguments.url.clone().or(server.as_ref().map(PostgresServer::url));
+        let settings = Settings { url: url.map(Secret::new), ..Settings::default() };
+        let rate = runtime.block_on(measure("PostgreSQL", &log, settings, &arguments))?;
+        check::at_least("PostgreSQL: transfers/s of rebuilding", rate, POSTGRES);
+    }
+    Ok(())
+}
+
+async fn fill(directory: &Path, arguments: &Arguments) -> anyhow::Result<()> {
+    let started = Instant::now();
+    let book = Book::open(directory, arguments.accounts).await?;
+    let mut payer = Payer::new(&book, 0, arguments.batch, Spread::Uniform, 0);
+    let batch = arguments.batch as u64;
+    for _ in 0..(arguments.thousands * 1000).div_ceil(batch) {
+        payer.ask().await?;
+    }
+    println!("a log of {} thousand transfers in {:.1?}\n", arguments.thousands, started.elapsed());
+    Ok(())
+}
+
+/// Nobody asks over HTTP here.
+struct NoKeys;
+
+impl KeySource for NoKeys {
+    fn fetch(&self) -> BoxFuture<'_, Result<Jwks, KeySourceError>> {
+        Box::pin(async { Ok(Jwks { keys: Vec::new() }) })
+    }
+}
+
+/// Prints all rounds; answers the median rate of rebuilding.
+async fn measure(
+    what: &str,
+    log: &SharedLog,
+    settings: Settings,
+    arguments: &Arguments,
+) -> anyhow::Result<f64> {
+    let records = log.durable().borrow().get();
+    let transfers = (arguments.thousands * 1000) as f64;
+    let (_, origin) = watch::channel(Some("lombard/ledger/bench".into()));
+    let (_, known) = watch::channel(Some(records));
+    let deps = Deps {
+        log: Arc::clone(log),
+        codec: EventCodec,
+        origin,
+        records: known,
+        directory: PathBuf::new(),
+        verifier: Verifier::new("http://bench", "http://bench", Arc::new(NoKeys)),
+        metrics: Metrics::new("bench"),
+    };
+    let config = Config([(NAME.to_owned(), settings)].into());
+    let started = (Instant::now(), Cpu::This.used());
+    let projections = Projections::start(config, deps)?;
+    until(&projections, |progress| progress.records == records).await?;
+    report(&format!("{what}, new"), transfers, started)?;
+    let mut rates = Vec::new();
+    for round in 1..=arguments.options.rounds {
+        let started = (Instant::now(), Cpu::This.used());
+        ensure!(projections.rebuild(NAME), "not taken on");
+        until(&projections, |progress| progress.rebuilds == u64::from(round)).await?;
+        rates.push(report(&format!("{what}, rebuilt"), transfers, started)?);
+    }
+    projections.stop().await;
+    rates.sort_by(f64::total_cmp);
+    rates.get(rates.len() / 2).copied().context("no rounds")
+}
+
+async fn until(
+    projections: &Projections,
+    is_so: impl Fn(&Progress) -> bool,
+) -> anyhow::Result<()> {
+    loop {
+        let progress = projections.progress(NAME).context("no projection")?;
+        if is_so(&progress) {
+            return Ok(());
+        }
+        let error = progress.reason.or(progress.rebuild_error);
+        ensure!(error.is_none(), "{}", error.unwrap_or_default());
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+fn report(what: &str, transfers: f64, started: (Instant, Duration)) -> anyhow::Result<f64> {
+    let (elapsed, cpu) = (started.0.elapsed().as_secs_f64(), Cpu::This.used() - started.1);
+    let (rate, micros) = (transfers / elapsed, cpu.as_secs_f64() * 1e6 / transfers);
+    println!("  {what}: {rate:.0} transfers/s, {elapsed:.1} s, {micros:.1} us of this process each");
+    Ok(rate)
+}
+
+/// A server of its own, as it is installed, on a socket in a directory that goes with it.
+struct PostgresServer {
+    server: Child,
+    place: tempfile::TempDir,
+}
+
+impl PostgresServer {
+    fn start(directory: &Path) -> anyhow::Result<Self> {
+        /// Debian's `nobody`: the server does not run as root.
+        const NOBODY: u32 = 65534;
+        let debian = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
+        let mut places = debian.map(|version| version.path().join("bin"));
+        let programs = places.find(|place| place.join("initdb").is_file());
+        let programs = programs.context("no PostgreSQL on this machine: say --url")?;
+        let place = tempfile::tempdir_in(directory)?;
+        let is_root = rustix::process::geteuid().is_root();
+        if is_root {
+            chown(place.path(), Some(NOBODY), Some(NOBODY))?;
+        }
+        let command = |program: &str| {
+            let mut command = Command::new(programs.join(program));
+            if is_root {
+                command.uid(NOBODY).gid(NOBODY);
+            }
+            command.current_dir(place.path()).stdin(Stdio::null());
+            command.stdout(Stdio::null()).stderr(Stdio::null());
+            command
+        };
+        let data = place.path().join("data");
+        let made =
+            command("initdb").args(["--auth=trust", "--username=bench", "-D"]).arg(&data).status();
+        ensure!(made?.success(), "initdb failed");
+        let server = command("postgres")
+            .args(["-c", "listen_addresses=", "-c", "max_wal_size=4GB", "-k"])
+            .arg(place.path())
+            .arg("-D")
+            .arg(&data)
+            .spawn()?;
+        let socket = place.path().join(".s.PGSQL.5432");
+        for _ in 0..1000 {
+            if socket.exists() {
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        Ok(Self { server, place })
+    }
+
+    fn url(&self) -> String {
+        format!("host={} user=bench dbname=postgres", self.place.path().display())
+    }
+}
+
+impl Drop for PostgresServer {
+    fn drop(&mut self) {
+        let pid = i32::try_from(self.server.id()).ok().and_then(rustix::process::Pid::from_raw);
+        if let Some(pid) = pid {
+            drop(rustix::process::kill_process(pid, rustix::process::Signal::INT));
+        }
+        drop(self.server.wait());
+    }
+}
