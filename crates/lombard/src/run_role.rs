@@ -273,7 +273,6 @@ impl Start {
                 directory: self.directory.role(self.role).join("query"),
                 verifier: verifier.clone(),
                 metrics: self.metrics.clone(),
-                metrics_prefix: Some("query"),
             };
             Some(lombard_query::Query::start(config, deps).await?)
         };

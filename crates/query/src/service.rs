@@ -24,10 +24,8 @@ pub struct Deps<C> {
     pub directory: PathBuf,
     /// Verifies tokens that are issued for the ledger.
     pub verifier: Verifier,
-    /// Where it counts,
+    /// Where it counts.
     pub metrics: Metrics,
-    /// and what goes before the names there, in a process that counts other things too.
-    pub metrics_prefix: Option<&'static str>,
 }
 
 impl<C> std::fmt::Debug for Deps<C> {
@@ -70,12 +68,14 @@ impl Query {
         if !mistakes.is_empty() {
             return Err(NewError::Config { mistakes });
         }
-        let Deps { log, codec, directory, verifier, metrics, metrics_prefix } = deps;
+        let Deps { log, codec, directory, verifier, metrics } = deps;
         let opened = LedgerIndex::open(&directory, &log, &codec, config.freeze_transfers).await;
         let (index, from) = opened?;
         let records = Arc::new(History::new(Arc::clone(&log), codec.clone()));
         let follower = Follower::start_at("ledger-query", Arc::clone(&log), codec, index, from)?;
-        metrics::register(&metrics, metrics_prefix, follower.clone(), Arc::clone(&log));
+        // The ledger's process counts other things too.
+        let prefix = (!config.separate).then_some("query");
+        metrics::register(&metrics, prefix, follower.clone(), Arc::clone(&log));
         let api = Api { follower, records, log, config: Arc::new(config) };
         Ok(Self { api, verifier })
     }

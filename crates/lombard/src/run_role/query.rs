@@ -37,7 +37,6 @@ impl Start {
             directory: directory.join("index"),
             verifier: verifier.clone(),
             metrics: self.metrics.clone(),
-            metrics_prefix: None,
         };
         let query = lombard_query::Query::start(self.query_config()?, deps).await?;
         let followed = Followed {
