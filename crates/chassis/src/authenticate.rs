@@ -32,6 +32,22 @@ impl Authenticated {
         }
         Err(insufficient_scope(&required_scope(family, operation, path)))
     }
+
+    /// The claims, if they permit `operation` of `family` on anything, whatever it is; else 403. Asked before anything of
+    /// a request is looked at, so that a caller without any right learns nothing from it.
+    pub fn require_somewhere(&self, family: &str, operation: &str) -> Result<&Claims, Problem> {
+        let wanted = required_scope(family, operation, None);
+        let is_some = self.0.scope.iter().any(|scope| {
+            let rest = scope.as_str().strip_prefix(wanted.as_str());
+            scope.is_admin() || rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(':'))
+        });
+        if is_some { Ok(&self.0) } else { Err(insufficient_scope(&wanted)) }
+    }
+
+    /// Whether the claims permit `operation` of `family` on `path`.
+    pub fn permits(&self, family: &str, operation: &str, path: &str) -> bool {
+        self.0.scope.permits(family, operation, Some(path))
+    }
 }
 
 /// The scope that permits an operation, as text.

@@ -164,11 +164,20 @@ const ROLE_ROUTES: [(&str, Role, Option<&str>); 7] = [
 
 /// Below `/v1/ledger`: what the read side answers, with `*` for an account and `**` for whatever follows. A test of the
 /// program holds this to the routes that the read side has.
-const LEDGER_READS: [&[&str]; 4] = [
+const LEDGER_READS: [&[&str]; 13] = [
+    &["accounts"],
+    &["accounts", "*"],
     &["accounts", "*", "balance"],
+    &["accounts", "*", "entries"],
     &["accounts", "*", "reservations"],
+    &["accounts", "by-path", "**"],
+    &["assets"],
+    &["explain", "**"],
     &["export", "**"],
     &["totals"],
+    &["transfers"],
+    &["transfers", "*"],
+    &["trial-balance"],
 ];
 
 /// Whether a path below `/v1/ledger` is one that the read side answers.
@@ -316,12 +325,22 @@ mod tests {
             (
                 "/v1/ledger/accounts/by-path/balance",
                 true,
-                "ledger | /v1/ledger ledger:read | /v1/ledger/accounts/by-path/balance",
+                "query | /v1/ledger ledger:read | /v1/ledger/accounts/by-path/balance",
             ),
             (
                 "/v1/ledger/accounts/7",
                 true,
+                "query | /v1/ledger ledger:read | /v1/ledger/accounts/7",
+            ),
+            (
+                "/v1/ledger/accounts/7",
+                false,
                 "ledger | /v1/ledger ledger:read | /v1/ledger/accounts/7",
+            ),
+            (
+                "/v1/ledger/transfers/7/post",
+                true,
+                "ledger | /v1/ledger ledger:read | /v1/ledger/transfers/7/post",
             ),
             (
                 "/v1/ledger/export/hledger",

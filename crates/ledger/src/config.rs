@@ -20,12 +20,6 @@ pub struct Config {
     pub import_problems_max: usize,
     /// Longest metadata of a transfer, as compact JSON; at most 2048.
     pub metadata_bytes_max: usize,
-    /// Items of a page where the request does not say.
-    pub page_items_default: usize,
-    /// Items of a page, at most.
-    pub page_items_max: usize,
-    /// How long a read with `at_least` waits for the read side.
-    pub wait_ms_max: u64,
     /// How long a write waits before its outcome is reported as unknown.
     pub submit_ms_max: u64,
     /// Commands that may wait for the writer; one more is refused as overloaded.
@@ -39,6 +33,8 @@ pub struct Config {
     pub snapshot_records: u64,
     /// or after this many bytes of records, whichever comes first.
     pub snapshot_bytes: u64,
+    /// Accounts whose balances are asked for at once over gRPC, at most.
+    pub balances_max: usize,
     /// Frames of a gRPC session that wait for their answers; no further one is received meanwhile.
     pub session_frames_max: usize,
     /// Transfers of a frame, at most.
@@ -55,15 +51,13 @@ impl Default for Config {
             batch_sets_max: 1000,
             import_problems_max: 1000,
             metadata_bytes_max: Metadata::BYTES_MAX,
-            page_items_default: 100,
-            page_items_max: 1000,
-            wait_ms_max: 2000,
             submit_ms_max: 10_000,
             queue_commands_max: 8192,
             group_commands_max: 1024,
             index_memory_ids: 512 << 10,
             snapshot_records: SnapshotPolicy::default().records,
             snapshot_bytes: SnapshotPolicy::default().bytes,
+            balances_max: 1000,
             session_frames_max: 32,
             frame_transfers_max: 8190,
             grpc: lombard_grpc::Limits::default(),
@@ -87,25 +81,17 @@ impl Config {
             self.metadata_bytes_max <= Metadata::BYTES_MAX,
             "metadata_bytes_max is over 2048, which is all that a record holds",
         );
-        expect(self.page_items_default > 0, "page_items_default is 0");
-        expect(
-            self.page_items_default <= self.page_items_max,
-            "page_items_default is over page_items_max",
-        );
         expect(self.submit_ms_max > 0, "submit_ms_max is 0");
         expect(self.queue_commands_max > 0, "queue_commands_max is 0");
         expect(self.group_commands_max > 0, "group_commands_max is 0");
         expect(self.index_memory_ids > 0, "index_memory_ids is 0");
         expect(self.snapshot_records > 0, "snapshot_records is 0");
         expect(self.snapshot_bytes > 0, "snapshot_bytes is 0");
+        expect(self.balances_max > 0, "balances_max is 0");
         expect(self.session_frames_max > 0, "session_frames_max is 0");
         expect(self.frame_transfers_max > 0, "frame_transfers_max is 0");
         mistakes.extend(self.grpc.mistakes().into_iter().map(|mistake| format!("grpc.{mistake}")));
         mistakes
-    }
-
-    pub(crate) fn wait(&self) -> Duration {
-        Duration::from_millis(self.wait_ms_max)
     }
 
     pub(crate) const fn snapshot_policy(&self) -> SnapshotPolicy {
@@ -131,8 +117,6 @@ mod tests {
         assert_eq!(Config::default().mistakes(), Vec::<String>::new());
         let config = Config {
             metadata_bytes_max: 4096,
-            page_items_default: 5,
-            page_items_max: 4,
             batch_bytes_max: 0,
             batch_sets_max: 0,
             index_memory_ids: 0,
@@ -140,6 +124,6 @@ mod tests {
             frame_transfers_max: 0,
             ..Config::default()
         };
-        assert_eq!(config.mistakes().len(), 7);
+        assert_eq!(config.mistakes().len(), 6);
     }
 }

@@ -2,13 +2,13 @@
 //!
 //! - `machine.rs` runs the rules of `lombard-ledger-core` on the engine: the write side. `codec/` is how its events are
 //!   stored.
-//! - [`query`] is the read side: it follows the log on a thread of its own and knows nothing of the write side's state.
+//! - The read side is a crate of its own, `lombard-query`, that follows the log. Only names are known here
+//!   (`directory.rs`), as requests and answers are full of them.
 //! - `rest/` is the HTTP interface, `grpc/` the one for gRPC; [`problem`] is their table of problems.
 //!
 //! **Invariants**
 //! - A transfer is answered after it is durable, and happens once per id however often it is asked for.
 //! - Amounts are decimal strings outside and integers inside; no float and no rounding in between.
-//! - Reads come from the read side and say how far it was; only the lookup of a transfer by id is linearizable.
 //!
 //! What it is **not**: it holds no rule of accounting (that is `lombard-ledger-core`) and opens no file or socket (they
 //! are given to it in [`Deps`]).
@@ -18,13 +18,13 @@
 
 mod codec;
 mod config;
+mod directory;
 #[cfg(fuzzing)]
 pub mod fuzzing;
 mod grpc;
 mod machine;
 mod metrics;
 pub mod problem;
-pub mod query;
 mod rest;
 mod service;
 mod spent;

@@ -6,24 +6,26 @@ use lombard_ledger_core::{
 };
 use lombard_types::Timestamp;
 
-use crate::spent::SpentIndex;
+use crate::{directory::Directory, spent::SpentIndex};
 
 /// The write side: one book, decided by one thread.
 #[derive(Debug)]
 pub struct LedgerMachine {
     book: Book,
     spent: SpentIndex,
+    directory: Directory,
     seed: HashSeed,
 }
 
 impl LedgerMachine {
     /// A machine without history.
-    pub(crate) fn empty(seed: HashSeed, spent: SpentIndex) -> Self {
-        Self { book: Book::new(seed), spent, seed }
+    pub(crate) fn empty(seed: HashSeed, spent: SpentIndex, directory: Directory) -> Self {
+        Self { book: Book::new(seed), spent, directory, seed }
     }
 
     /// The machine with a book that was made with its seed.
     pub(crate) fn with_book(self, book: Book) -> Self {
+        self.directory.learn_book(&book);
         Self { book, ..self }
     }
 
@@ -65,5 +67,6 @@ impl Machine for LedgerMachine {
     fn apply(&mut self, event: &Event, at: At) {
         self.book.apply(event, Recorded { position: at.position, time: at.time });
         self.spent.learn(event, at);
+        self.directory.learn(event, at);
     }
 }

@@ -1,7 +1,7 @@
 //! What the ledger counts.
 
 use lombard_chassis::Metrics;
-use lombard_engine::{Follower, Handle, SnapshotInfo};
+use lombard_engine::{Handle, SnapshotInfo};
 use lombard_ledger_core::{Outcome, TransferRefusal, TransferRejection};
 use prometheus_client::{
     collector::Collector,
@@ -9,7 +9,7 @@ use prometheus_client::{
     metrics::{counter::Counter, family::Family, gauge::ConstGauge},
 };
 
-use crate::{machine::LedgerMachine, query::LedgerView, spent::SpentIndex};
+use crate::{machine::LedgerMachine, spent::SpentIndex};
 
 /// The ledger's counters. Cheap to clone.
 #[derive(Clone, Debug, Default)]
@@ -27,7 +27,6 @@ impl LedgerMetrics {
     pub(crate) fn register(
         metrics: &Metrics,
         writer: Handle<LedgerMachine>,
-        view: Follower<LedgerView>,
         spent: SpentIndex,
     ) -> Self {
         let counters = Self::default();
@@ -45,7 +44,7 @@ impl LedgerMetrics {
                 "Transfers asked for, by result",
                 counters.transfers.clone(),
             );
-            registry.register_collector(Box::new(Gauges { writer, view, spent }));
+            registry.register_collector(Box::new(Gauges { writer, spent }));
         });
         counters
     }
@@ -78,7 +77,6 @@ impl LedgerMetrics {
 #[derive(Debug)]
 struct Gauges {
     writer: Handle<LedgerMachine>,
-    view: Follower<LedgerView>,
     spent: SpentIndex,
 }
 
@@ -92,11 +90,6 @@ impl Collector for Gauges {
                 number(self.writer.queue_length()),
             ),
             ("durable_records", "Records of the log that are durable", signed(durable.get())),
-            (
-                "view_lag_records",
-                "Durable records that the read side has not applied",
-                signed(durable.since(self.view.position())),
-            ),
             (
                 "index_unsealed_records",
                 "Durable records whose ids are in the index's memory only",

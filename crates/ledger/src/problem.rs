@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use lombard_chassis::{Problem, ProblemType, problems};
 use lombard_engine::{QueryError, SubmitError};
+pub(crate) use lombard_ledger_api::problem::invalid_path;
+pub use lombard_ledger_api::problem::{ACCOUNT_NOT_FOUND, TRANSFER_NOT_FOUND};
 use lombard_ledger_core::{
     AccountRejection, AssetRejection, ChartRejection, ClosingRejection, PeriodRejection, Rejection,
     TransferRefusal, TransferRejection,
@@ -41,12 +43,6 @@ pub const IDEMPOTENCY_KEY_REUSED: ProblemType =
 
 // === what is not there ===
 
-/// The account that is asked for does not exist.
-pub const ACCOUNT_NOT_FOUND: ProblemType =
-    ProblemType::new(404, "account-not-found", "Account not found");
-/// The transfer that is asked for does not exist.
-pub const TRANSFER_NOT_FOUND: ProblemType =
-    ProblemType::new(404, "transfer-not-found", "Transfer not found");
 /// The asset that a request names does not exist.
 pub const ASSET_NOT_FOUND: ProblemType =
     ProblemType::new(422, "asset-not-found", "Asset not found");
@@ -402,18 +398,6 @@ pub(crate) fn from_parse_amount_error(field: &'static str, error: ParseAmountErr
 /// A field of the body whose text is not of its grammar.
 pub(crate) fn invalid_field(field: &'static str, error: impl std::fmt::Display) -> Problem {
     Problem::new(&problems::INVALID_BODY).detail(format!("{field}: {error}")).with("field", field)
-}
-
-/// A query parameter whose text is not of its grammar.
-pub(crate) fn invalid_parameter(name: &'static str, error: impl std::fmt::Display) -> Problem {
-    Problem::new(&problems::INVALID_QUERY)
-        .detail(format!("{name}: {error}"))
-        .with("parameter", name)
-}
-
-/// A part of the path whose text is not of its grammar.
-pub(crate) fn invalid_path(error: impl std::fmt::Display) -> Problem {
-    Problem::new(&problems::INVALID_PATH).detail(error.to_string())
 }
 
 #[cfg(test)]

@@ -8,20 +8,20 @@ use std::{
 
 use axum::{Extension, Router};
 use lombard_chassis::{CancellationToken, Health, Metrics};
-use lombard_engine::{Engine, Follower, Handle, Snapshots, StartError, StoppedError};
+use lombard_engine::{Engine, Handle, Snapshots, StartError, StoppedError};
 use lombard_ledger_core::{Command, HashSeed};
 use lombard_log::SharedLog;
 use lombard_token::Verifier;
-use lombard_types::{Position, Timestamp};
+use lombard_types::Timestamp;
 use uuid::Uuid;
 
 use crate::{
     Config,
     codec::EventCodec,
+    directory::Directory,
     grpc,
     machine::LedgerMachine,
     metrics::LedgerMetrics,
-    query::LedgerView,
     rest::{self, Api, InProgress},
     spent::{SpentError, SpentIndex},
 };
@@ -86,23 +86,22 @@ impl Ledger {
         // Drawn anew at each start: nobody outside can choose ids that collide in the indexes.
         let seed = HashSeed(Uuid::new_v4().as_u128());
         let spent = SpentIndex::open(&index_directory, &log, config.index_memory_ids)?;
-        let of_machine = spent.clone();
-        let empty = move || LedgerMachine::empty(seed, of_machine.clone());
+        let directory = Directory::new(seed);
+        let of_machine = (spent.clone(), directory.clone());
+        let empty = move || LedgerMachine::empty(seed, of_machine.0.clone(), of_machine.1.clone());
         let snapshots =
             snapshot_directory.map(|directory| Snapshots::new(directory, config.snapshot_policy()));
         let (writer, engine) = Engine::start_with_snapshots(
             "ledger",
-            Arc::clone(&log),
+            log,
             snapshots,
             empty,
             EventCodec,
             config.engine_limits(),
         )?;
-        let view = Follower::start("ledger", log, EventCodec, LedgerView::new(seed))?;
-        let metrics =
-            LedgerMetrics::register(&metrics, writer.clone(), view.clone(), spent.clone());
+        let metrics = LedgerMetrics::register(&metrics, writer.clone(), spent.clone());
         let config = Arc::new(config);
-        let api = Api { writer, view, metrics, config, in_progress: InProgress::default() };
+        let api = Api { writer, directory, metrics, config, in_progress: InProgress::default() };
         Ok(Self { api, engine, spent, verifier, health })
     }
 
@@ -126,44 +125,25 @@ impl Ledger {
         self.api.writer.clone()
     }
 
-    /// The read side, for callers in the same process.
-    pub fn view(&self) -> Follower<LedgerView> {
-        self.api.view.clone()
-    }
-
-    /// Watches over the writer and the read side until `drain` is cancelled. Both go on for as long as a router or
-    /// handle is left, so that requests under way are still answered during the drain. Becomes ready when the read side has caught up with the log.
+    /// Watches over the writer until `drain` is cancelled. It goes on for as long as a router or handle is left, so that
+    /// requests under way are still answered during the drain. The ledger is ready from the start: `new` has replayed the
+    /// log.
     ///
     /// An error means that the process must end: the writer stopped, and only a restart recovers.
     pub async fn run(self, drain: CancellationToken) -> Result<(), StoppedError> {
         let Self { api, engine, spent, health, .. } = self;
         let watch_index = watch_index(spent, health.clone());
         let end_pendings = end_pendings(api.writer.clone());
-        let watch = watch_view(api.view.clone(), api.writer.log().tail(), health);
+        health.ready();
         // The writer stops when nobody can ask it any more.
         drop(api);
         tokio::select! {
             stopped = engine.stopped() => stopped,
-            () = watch => Ok(()),
             () = watch_index => Ok(()),
             () = end_pendings => Ok(()),
             () = drain.cancelled() => Ok(()),
         }
     }
-}
-
-/// Tells the readiness of the read side. Never ends: without it, writes go on.
-async fn watch_view(view: Follower<LedgerView>, tail: Position, health: Health) {
-    /// Longer than any process runs.
-    const FOR_EVER: Duration = Duration::from_secs(1 << 32);
-    if view.wait_for(tail, FOR_EVER).await.is_ok() {
-        health.ready();
-    }
-    // Never reached: the wait ends when the view has stopped following.
-    if view.wait_for(Position::new(u64::MAX), FOR_EVER).await.is_err() {
-        health.obstacle("read side", "stopped following the log; see the log of the role");
-    }
-    std::future::pending().await
 }
 
 /// Records what time has ended, soon after it did. No decision and no read waits for it; it is for whoever follows the

@@ -274,7 +274,9 @@ impl Start {
                 verifier: verifier.clone(),
                 metrics: self.metrics.clone(),
             };
-            Some(lombard_query::Query::start(config, deps).await?)
+            let query = lombard_query::Query::start(config, deps).await?;
+            tokio::spawn(query.watch(self.health.clone()));
+            Some(query)
         };
         let projections = match &query {
             Some(_) => {

@@ -162,11 +162,19 @@ impl DecodedRecord {
         self.transfers().filter(|transfer| transfer.set == first).collect()
     }
 
+    /// The pending sets that time ended in it, in order.
+    pub fn endings(&self) -> Vec<Ended> {
+        let mut all = Vec::new();
+        for event in &self.events {
+            if let Event::PendingsEnded(ended) = event {
+                all.extend_from_slice(ended);
+            }
+        }
+        all
+    }
+
     /// How and when time ended a pending set.
     pub fn ended(&self, id: TransferId) -> Option<Ended> {
-        self.events.iter().find_map(|event| match event {
-            Event::PendingsEnded(ended) => ended.iter().find(|ended| ended.id == id).copied(),
-            _ => None,
-        })
+        self.endings().into_iter().find(|ended| ended.id == id)
     }
 }

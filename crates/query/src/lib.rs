@@ -15,8 +15,7 @@
 //!
 //! What it is **not**: it decides nothing, and does not know how events are stored (it is given a codec).
 //!
-//! [`Query`] runs an index beside a log and serves `GET /v1/ledger/accounts/{id}/balance`, `.../reservations`,
-//! `/v1/ledger/totals` and `/v1/ledger/export/hledger`.
+//! [`Query`] runs an index beside a log and serves all reads below `/v1/ledger` but those that only the writer can answer.
 //!
 //! Start reading at [`LedgerIndex`], then `store/mod.rs`.
 #![warn(missing_docs)]
@@ -26,6 +25,7 @@ mod bytes;
 mod config;
 mod history;
 mod index;
+mod latest;
 mod metrics;
 mod place;
 pub mod problem;
@@ -37,8 +37,9 @@ pub use books::{AccountRow, AssetRow};
 pub use config::Config;
 pub use history::{DecodedRecord, History, HistoryError, TransferInRecord};
 pub use index::{Cut, EntryRow, HoldRow, LedgerIndex, OpenError, PrefixTotals, Standing, TooMany};
+pub use latest::Latest;
 pub use lombard_chassis::Page;
 pub use lombard_types::Sum;
 pub use place::{AccountNumber, AssetNumber, ParsePlaceError, Place};
 pub use service::{Deps, NewError, Query};
-pub use store::{AssetSums, CodeSums, EntryKind};
+pub use store::{AssetSums, CodeSums, EntryKind, ParseEntryKindError};

@@ -1,15 +1,15 @@
 //! The read side's problems: the only place that names their status codes.
 
-use std::{fmt::Display, time::Duration};
+use std::time::Duration;
 
 use lombard_chassis::{Problem, ProblemType, problems};
 use lombard_engine::Lagging;
 
+pub use lombard_ledger_api::problem::{ACCOUNT_NOT_FOUND, TRANSFER_NOT_FOUND};
+pub(crate) use lombard_ledger_api::problem::{invalid_parameter, invalid_path};
+
 use crate::TooMany;
 
-/// No account has the id, or the caller may not know of it.
-pub const ACCOUNT_NOT_FOUND: ProblemType =
-    ProblemType::new(404, "account-not-found", "Account not found");
 /// The answer is not kept ready, and making it takes more than the configuration allows.
 pub const TOO_MUCH_TO_EXAMINE: ProblemType =
     ProblemType::new(422, "too-much-to-examine", "Too much to examine");
@@ -30,18 +30,15 @@ pub(crate) fn lagging(error: Lagging) -> Problem {
     }
 }
 
+/// What a linearizable answer depends on cannot be known.
+pub(crate) fn ledger_away() -> Problem {
+    Problem::new(&problems::POSITION_NOT_REACHED)
+        .detail("the ledger cannot be asked how far it is; with as_of, what is known is told")
+        .retry_after(Duration::from_secs(1))
+}
+
 /// A file of the index, or the log, cannot be read: whoever runs the ledger has to look.
 pub(crate) fn internal(error: &impl std::error::Error) -> Problem {
     tracing::error!(%error, "a read of the ledger failed");
     Problem::new(&problems::INTERNAL)
-}
-
-pub(crate) fn invalid_parameter(name: &'static str, error: impl Display) -> Problem {
-    Problem::new(&problems::INVALID_QUERY)
-        .detail(format!("{name}: {error}"))
-        .with("parameter", name)
-}
-
-pub(crate) fn invalid_path(error: impl Display) -> Problem {
-    Problem::new(&problems::INVALID_PATH).detail(error.to_string())
 }

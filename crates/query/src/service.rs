@@ -1,16 +1,17 @@
 //! The index beside a log, and its routes.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use axum::{Extension, Router};
-use lombard_chassis::Metrics;
+use lombard_chassis::{Health, Metrics};
 use lombard_engine::{Codec, Follower, StartError};
 use lombard_ledger_core::Event;
 use lombard_log::SharedLog;
 use lombard_token::Verifier;
+use lombard_types::Position;
 
 use crate::{
-    Config, History, LedgerIndex, OpenError, metrics,
+    Config, History, Latest, LedgerIndex, OpenError, metrics,
     rest::{self, Api},
 };
 
@@ -76,13 +77,41 @@ impl Query {
         // The ledger's process counts other things too.
         let prefix = (!config.separate).then_some("query");
         metrics::register(&metrics, prefix, follower.clone(), Arc::clone(&log));
-        let api = Api { follower, records, log, config: Arc::new(config) };
+        let api = Api { follower, records, log, latest: None, config: Arc::new(config) };
         Ok(Self { api, verifier })
+    }
+
+    /// Follows a copy of the ledger's log: linearizable reads ask the ledger first how far it is.
+    #[must_use]
+    pub fn with_latest(mut self, latest: Arc<dyn Latest>) -> Self {
+        self.api.latest = Some(latest);
+        self
     }
 
     /// The routes, below `/v1/ledger`.
     pub fn router(&self) -> Router {
         rest::router(self.api.clone()).layer(Extension(self.verifier.clone()))
+    }
+
+    /// Tells the readiness of the read side: not before it has caught up with what is durable now, and not any more when it
+    /// has stopped following. Never ends: what lags is a read, and writes go on.
+    pub fn watch(&self, health: Health) -> impl Future<Output = ()> + Send + 'static {
+        /// Longer than any process runs.
+        const FOR_EVER: Duration = Duration::from_secs(1 << 32);
+        const WHAT: &str = "read side";
+        health.obstacle(WHAT, "catching up with the log");
+        let follower = self.api.follower.clone();
+        let durable = *self.api.log.durable().borrow();
+        async move {
+            if follower.wait_for(durable, FOR_EVER).await.is_ok() {
+                health.clear(WHAT);
+            }
+            // Never reached: the wait ends when the index has stopped following.
+            if follower.wait_for(Position::new(u64::MAX), FOR_EVER).await.is_err() {
+                health.obstacle(WHAT, "stopped following the log; see the log of the role");
+            }
+            std::future::pending().await
+        }
     }
 
     /// The index, for callers in the same process.

@@ -21,7 +21,7 @@ pub(super) async fn balance(
 ) -> Result<BalanceResponse, Problem> {
     let caller = super::caller(&call)?;
     caller.read_anything()?;
-    let accounts_max = api.config.page_items_max;
+    let accounts_max = api.config.balances_max;
     if request.accounts.is_empty() || request.accounts.len() > accounts_max {
         let wanted = format!("must be 1 to {accounts_max}");
         return Err(problem::invalid_field("accounts", wanted));

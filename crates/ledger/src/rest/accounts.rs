@@ -1,24 +1,23 @@
 //! `/v1/ledger/accounts`.
 
 use axum::extract::State;
-use lombard_chassis::{Context, Json, Path, Problem, Query};
+use lombard_chassis::{Context, Json, Path, Problem};
+use lombard_ledger_api::{AccountBody, AccountParts, Answer, SideBody};
 use lombard_ledger_core::{
     AccountIdentity, AccountRef, Balance, Command, NameAccount, OpenAccount, Reply,
 };
-use lombard_types::{AccountId, AccountPath, Position, Scale};
+use lombard_types::{AccountId, AccountPath, Scale};
 use serde::Deserialize;
 use uuid::Uuid;
 
 use super::{
     Api,
-    answer::Answer,
     authority::{Caller, Right},
-    body::{AccountBody, AccountParts, Decimal, SideBody},
+    body::Decimal,
     evidence,
     idempotency::{IdempotencyKey, OptionalIdempotencyKey},
-    paging::{self, PageBody, Reading},
 };
-use crate::{problem, query::AccountRow};
+use crate::problem;
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -168,103 +167,4 @@ async fn change(
 )]
 fn fresh_id() -> AccountId {
     AccountId::try_from(Uuid::now_v7()).expect("a UUIDv7 is an id")
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Listing {
-    #[serde(default)]
-    prefix: String,
-    after: Option<String>,
-    limit: Option<String>,
-    at_least: Option<String>,
-}
-
-/// The accounts whose path begins with `prefix`, in order of path. Leaves out those that the caller may not read, so
-/// a page can be short and have a next one. Needs `ledger:read` for anything.
-pub(super) async fn list(
-    State(api): State<Api>,
-    caller: Caller,
-    Query(listing): Query<Listing>,
-) -> Result<Answer<PageBody<AccountBody>>, Problem> {
-    caller.read_anything()?;
-    let limit = paging::limit(listing.limit.as_deref(), &api.config)?;
-    let after: Option<AccountPath> = paging::parameter("after", listing.after.as_deref())?;
-    let at_least: Option<Position> = paging::parameter("at_least", listing.at_least.as_deref())?;
-    api.reach(at_least).await?;
-    let (body, position) = api.read(|view| {
-        let may_read = |path: &AccountPath| caller.may_read(path);
-        let page = view.accounts(&listing.prefix, after.as_ref(), limit, may_read);
-        PageBody::of(page, AccountBody::from, |path| path.to_string())
-    });
-    Ok(Answer::ok(position, body))
-}
-
-/// The account with an id. Needs `ledger:read` for its path.
-pub(super) async fn by_id(
-    State(api): State<Api>,
-    caller: Caller,
-    Path(id): Path<String>,
-    Query(reading): Query<Reading>,
-) -> Result<Answer<AccountBody>, Problem> {
-    let id: AccountId = id.parse().map_err(problem::invalid_path)?;
-    one(&api, &caller, &AccountRef::Id(id), &reading).await
-}
-
-/// The account at a path. Needs `ledger:read` for it.
-pub(super) async fn by_path(
-    State(api): State<Api>,
-    caller: Caller,
-    Path(path): Path<String>,
-    Query(reading): Query<Reading>,
-) -> Result<Answer<AccountBody>, Problem> {
-    let path: AccountPath = path.parse().map_err(problem::invalid_path)?;
-    caller.read(&path)?;
-    one(&api, &caller, &AccountRef::Path(path), &reading).await
-}
-
-async fn one(
-    api: &Api,
-    caller: &Caller,
-    name: &AccountRef,
-    reading: &Reading,
-) -> Result<Answer<AccountBody>, Problem> {
-    caller.read_anything()?;
-    api.reach(reading.at_least()?).await?;
-    let (found, position) = api.read(|view| {
-        let account = readable(caller, view.account(name))?;
-        Ok(AccountBody::from(account))
-    });
-    Ok(Answer::ok(position, found?))
-}
-
-/// The account, unless it does not exist or the caller may not read it. Who may read only some accounts is not told
-/// whether another one exists.
-pub(super) fn readable<'a>(
-    caller: &Caller,
-    account: Option<&'a AccountRow>,
-) -> Result<&'a AccountRow, Problem> {
-    match account {
-        Some(account) => caller.read(&account.path).map(|()| account),
-        None => {
-            caller.read_book()?;
-            Err(Problem::new(&problem::ACCOUNT_NOT_FOUND))
-        }
-    }
-}
-
-impl From<&AccountRow> for AccountBody {
-    fn from(account: &AccountRow) -> Self {
-        Self::from(AccountParts {
-            id: account.id,
-            path: &account.path,
-            asset: &account.asset,
-            normal_side: account.normal_side,
-            floor: account.floor,
-            ceiling: account.ceiling,
-            is_closed: account.is_closed,
-            version: account.version,
-            totals: &account.totals,
-        })
-    }
 }

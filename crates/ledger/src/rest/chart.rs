@@ -2,15 +2,15 @@
 
 use axum::extract::State;
 use lombard_chassis::{Context, Json, Path, Problem};
+use lombard_ledger_api::{Answer, SideBody};
 use lombard_ledger_core::{Asset, Balance, ChartRule, Command, Reply};
 use lombard_types::{AccountPath, AssetCode};
 use serde::{Deserialize, Serialize};
 
 use super::{
     Api,
-    answer::Answer,
     authority::{Caller, Right},
-    body::{Decimal, SideBody},
+    body::Decimal,
     evidence,
     idempotency::OptionalIdempotencyKey,
     unexpected_reply,

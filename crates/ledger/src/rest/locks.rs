@@ -2,12 +2,12 @@
 
 use axum::extract::State;
 use lombard_chassis::{Context, Json, Path, Problem};
+use lombard_ledger_api::Answer;
 use lombard_ledger_core::{Command, LockName, PeriodLock, Reply};
 use serde::{Deserialize, Serialize};
 
 use super::{
     Api, Done,
-    answer::Answer,
     authority::{Caller, Right},
     evidence,
     idempotency::OptionalIdempotencyKey,

@@ -27,20 +27,6 @@ pub(super) fn parse(json: Option<&RawValue>, bytes_max: usize) -> Result<Metadat
     Metadata::new(text).map_err(|error| too_large(error.bytes))
 }
 
-/// The metadata as JSON to be put into an answer; `None` where there is none.
-pub(super) fn raw(metadata: &Metadata) -> Option<Box<RawValue>> {
-    if metadata.as_str().is_empty() {
-        return None;
-    }
-    match RawValue::from_string(metadata.as_str().to_owned()) {
-        Ok(value) => Some(value),
-        Err(error) => {
-            tracing::error!(%error, "recorded metadata is not JSON; it is left out of the answer");
-            None
-        }
-    }
-}
-
 /// Leaves out the white space between the tokens of valid JSON.
 fn compact(json: &str) -> String {
     let mut out = String::with_capacity(json.len());

@@ -11,7 +11,7 @@ use lombard_log::MemoryLog;
 use lombard_types::AccountId;
 
 use super::*;
-use crate::machine::LedgerMachine;
+use crate::{directory::Directory, machine::LedgerMachine};
 
 /// So few that files are sealed and merged all the time.
 const FREEZE_IDS: u64 = 5;
@@ -37,7 +37,7 @@ fn id(number: u128) -> TransferId {
 }
 
 fn start(log: &SharedLog, spent: &SpentIndex) -> (Handle<LedgerMachine>, Engine) {
-    let machine = LedgerMachine::empty(HashSeed(1), spent.clone());
+    let machine = LedgerMachine::empty(HashSeed(1), spent.clone(), Directory::new(HashSeed(1)));
     Engine::start("test", Arc::clone(log), machine, EventCodec, Limits::default()).unwrap()
 }
 

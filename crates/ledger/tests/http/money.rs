@@ -59,7 +59,8 @@ async fn money_moves_and_every_read_agrees() {
     assert_eq!(
         trial.body,
         json!({ "balanced": true, "assets": [
-            { "asset": "EUR", "account_count": 3, "debits": "112.50", "credits": "112.50", "balanced": true },
+            { "asset": "EUR", "account_count": 3, "debits": "112.50", "credits": "112.50",
+              "debits_pending": "0.00", "credits_pending": "0.00", "balanced": true },
         ]})
     );
 }
@@ -297,5 +298,5 @@ async fn transfers_are_counted_by_result() {
     ] {
         assert!(text.contains(line), "{line}\n{text}");
     }
-    assert!(text.contains("lombard_ledger_view_lag_records "), "{text}");
+    assert!(text.contains("lombard_ledger_query_lag_records "), "{text}");
 }

@@ -271,8 +271,9 @@ async fn accounts_assets_and_reads() {
 
 #[tokio::test]
 async fn a_read_of_the_future_is_told_to_come_back() {
-    let config = Config { wait_ms_max: 20, ..Config::default() };
-    let ledger = Harness::with(config, Arc::new(MemoryLog::new())).await;
+    let reads = lombard_query::Config { wait_ms_max: 20, ..Default::default() };
+    let log = Arc::new(MemoryLog::new());
+    let ledger = Harness::with_reads(Config::default(), log, None, reads).await;
     for path in ["/assets", "/accounts", "/transfers", "/trial-balance"] {
         let answer = ledger.get(&format!("{path}?at_least=7")).send().await;
         assert_eq!((answer.status.as_u16(), answer.slug()), (503, "position-not-reached"));

@@ -2,10 +2,11 @@
 
 use std::{sync::Arc, time::Duration};
 
+use futures_util::future::BoxFuture;
 use lombard_chassis::{Health, config};
 use lombard_engine::Follower;
 use lombard_log::{LogId, SharedLog};
-use lombard_mirror::{HttpSource, Mirror};
+use lombard_mirror::{HttpSource, Mirror, Source as _};
 use lombard_projection::Projections;
 use lombard_query::LedgerIndex;
 use lombard_token::Verifier;
@@ -24,8 +25,11 @@ impl Start {
         let resource = format!("{}/v1/ledger", self.issuer);
         let ledger = self.addresses.url(Role::Ledger);
         let directory = self.directory.role(self.role);
+        let source =
+            || HttpSource::new(&limits, Arc::clone(&tokens), resource.clone(), &ledger, "ledger");
+        let asked = source();
         let deps = lombard_mirror::Deps {
-            source: HttpSource::new(&limits, tokens, resource, &ledger, Role::Ledger.name()),
+            source: source(),
             directory: directory.clone(),
             health: self.health.clone(),
             metrics: self.metrics.clone(),
@@ -39,6 +43,7 @@ impl Start {
             metrics: self.metrics.clone(),
         };
         let query = lombard_query::Query::start(self.query_config()?, deps).await?;
+        let query = query.with_latest(Arc::new(LedgerSource { asked, log: mirror.log() }));
         let followed = Followed {
             log: mirror.log(),
             origin: mirror.origin(),
@@ -77,6 +82,26 @@ impl Start {
             metrics: self.metrics.clone(),
         };
         Ok(Projections::start(config, deps)?)
+    }
+}
+
+/// The ledger, asked how far it is.
+#[derive(Debug)]
+struct LedgerSource {
+    asked: HttpSource,
+    /// The copy of its log, so that nothing is sent that is there already.
+    log: SharedLog,
+}
+
+impl lombard_query::Latest for LedgerSource {
+    fn durable(&self) -> BoxFuture<'_, Option<Position>> {
+        Box::pin(async {
+            let page = self.asked.records(self.log.tail().get(), Duration::ZERO).await;
+            let page = page.inspect_err(|error| {
+                tracing::warn!(%error, "the ledger could not be asked how far it is");
+            });
+            page.ok().map(|page| Position::new(page.durable))
+        })
     }
 }
 

@@ -74,8 +74,8 @@ impl LedgerIndex {
                 self.store.put_asset(number, place);
             }
             Event::AccountOpened { .. } => self.open_account(event, at, touched),
-            Event::AccountClosed { id, .. } => self.set_closed(*id, true),
-            Event::AccountReopened { id, .. } => self.set_closed(*id, false),
+            Event::AccountClosed { id, .. } => self.set_closed(*id, place, true),
+            Event::AccountReopened { id, .. } => self.set_closed(*id, place, false),
             Event::Transfers(transfers) => self.learn_transfers(transfers, at, touched)?,
             Event::PendingsEnded(ended) => {
                 for ended in ended {
@@ -132,11 +132,12 @@ impl LedgerIndex {
         })
     }
 
-    fn set_closed(&mut self, id: AccountId, is_closed: bool) {
+    fn set_closed(&mut self, id: AccountId, place: Place, is_closed: bool) {
         let number = self.books.account_of(id);
         let account = self.books.account_mut(number);
         account.is_closed = is_closed;
         self.store.put_account(number, Opened { place: account.opened_at, is_closed });
+        self.store.put_closing(number, place, is_closed);
     }
 
     fn learn_transfers(

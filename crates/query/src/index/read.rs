@@ -161,6 +161,17 @@ impl LedgerIndex {
             .map(|(path, number)| (path, self.books.account(*number)))
     }
 
+    /// Whether an account took no transfers.
+    pub fn was_closed(&self, account: AccountNumber, cut: Cut) -> Result<bool, ReadError> {
+        if cut.end > self.record {
+            return Ok(self.books.account(account).is_closed);
+        }
+        match cut.last_place() {
+            Some(last) => self.store.was_closed(account, last),
+            None => Ok(false),
+        }
+    }
+
     /// How an account stood. Two seeks, and a look at the reservations of the account that time has ended and nobody
     /// had recorded.
     pub fn standing(&self, account: AccountNumber, cut: Cut) -> Result<Standing, ReadError> {
@@ -487,6 +498,28 @@ impl LedgerIndex {
     /// The cut of a time: of all that was recorded up to then.
     pub fn cut_at(&self, time: Timestamp) -> Result<Cut, ReadError> {
         Ok(Cut { end: self.store.position_after(time)?, time })
+    }
+
+    /// The position of the first record that was decided at a time or later.
+    pub fn position_from(&self, time: Timestamp) -> Result<Position, ReadError> {
+        self.store.position_from(time)
+    }
+
+    /// The pending transfer of a set that ended at a place, by itself or otherwise: where it was made.
+    pub(crate) fn ended_at(&self, id: TransferId, at: Place) -> Result<Option<Place>, ReadError> {
+        let Some(first) = self.store.transfer(id)? else {
+            return Ok(None);
+        };
+        for pending in self.store.pendings_from(first) {
+            let (place, pending) = pending?;
+            if pending.id != id {
+                break;
+            }
+            if pending.ended.is_some_and(|ended| ended.place == at) {
+                return Ok(Some(place));
+            }
+        }
+        Ok(None)
     }
 
     /// When the last record was decided.

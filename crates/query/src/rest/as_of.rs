@@ -4,9 +4,10 @@ use std::time::SystemTime;
 
 use lombard_chassis::{Problem, problems};
 use lombard_engine::decode_record_time;
+use lombard_ledger_api::parameter;
 use lombard_types::{Position, Timestamp};
 
-use super::{Api, parameter};
+use super::Api;
 use crate::{Cut, problem};
 
 impl Api {
@@ -43,6 +44,24 @@ impl Api {
                 cut.map_err(|error| problem::internal(&error))
             }
         }
+    }
+
+    /// The same; without `as_of`, a moment after everything that was answered to anybody before now. The ledger answers
+    /// nothing before it is durable in the log, and that is what is waited for.
+    pub(super) async fn newest_cut(
+        &self,
+        at_least: Option<&str>,
+        as_of: Option<&str>,
+    ) -> Result<Cut, Problem> {
+        if as_of.is_none() {
+            let durable = match &self.latest {
+                Some(latest) => latest.durable().await.ok_or_else(problem::ledger_away)?,
+                None => *self.log.durable().borrow(),
+            };
+            let reached = self.follower.wait_for(durable, self.wait()).await;
+            reached.map_err(problem::lagging)?;
+        }
+        self.cut(at_least, as_of).await
     }
 
     async fn reach(&self, position: Position) -> Result<(), Problem> {

@@ -1,12 +1,14 @@
 //! `/v1/ledger/accounts/{id}/balance`.
 
 use axum::{extract::State, response::Response};
-use lombard_chassis::{Authenticated, Path, Problem, Query};
+use lombard_chassis::{Path, Problem, Query};
+use lombard_ledger_api::parameter;
 use lombard_ledger_core::Totals;
 use lombard_types::{AccountId, Amount, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::{Api, answer, parameter};
+use super::{Api, Reader, answer};
+
 use crate::{AccountRow, problem};
 
 #[derive(Debug, Deserialize)]
@@ -42,7 +44,7 @@ struct BalanceBody {
 /// What an account held: now, as of a position or time, or by what counts up to an effective time, as far as that was
 /// known then. Needs `ledger:read` for its path.
 pub(super) async fn get(
-    token: Authenticated,
+    reader: Reader,
     State(api): State<Api>,
     Path(id): Path<String>,
     Query(asked): Query<Asked>,
@@ -50,7 +52,7 @@ pub(super) async fn get(
     let id: AccountId = id.parse().map_err(problem::invalid_path)?;
     let effective_at: Option<Timestamp> = parameter("effective_at", asked.effective_at.as_deref())?;
     let cut = api.cut(asked.at_least.as_deref(), asked.as_of.as_deref()).await?;
-    let body = api.about(&token, id, |index, account| {
+    let body = api.about(&reader, id, cut, |index, account| {
         let Some(at) = effective_at else {
             let standing = index.standing(account.number, cut);
             let standing = standing.map_err(|error| problem::internal(&error))?;

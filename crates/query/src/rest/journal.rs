@@ -13,12 +13,12 @@ use axum::{
 use bytes::Bytes;
 use futures_util::stream;
 use http::header;
-use lombard_chassis::{Authenticated, Problem, Query};
+use lombard_chassis::{Problem, Query};
 use lombard_ledger_core::{AccountRef, Ending, Event, Outcome, Transfer, TransferKind};
 use lombard_types::{AccountId, Position, Timestamp};
 use serde::Deserialize;
 
-use super::{Api, FAMILY, READ, with_position};
+use super::{Api, Reader, with_position};
 use crate::{DecodedRecord, history::HistoryError};
 
 #[derive(Debug, Deserialize)]
@@ -31,11 +31,11 @@ pub(super) struct Asked {
 /// Everything that was moved, record by record. A body that is cut short is an error that is in the ledger's own log.
 /// Needs `ledger:read` without a path.
 pub(super) async fn get(
-    token: Authenticated,
+    reader: Reader,
     State(api): State<Api>,
     Query(asked): Query<Asked>,
 ) -> Result<Response, Problem> {
-    token.require(FAMILY, READ, None)?;
+    reader.whole_book()?;
     let cut = api.cut(asked.at_least.as_deref(), asked.as_of.as_deref()).await?;
     let records = stream::try_unfold((api, Position::START), move |(api, position)| async move {
         if position >= cut.end {

@@ -1,32 +1,38 @@
 //! The HTTP interface: reads below `/v1/ledger`. Every answer says in `Lombard-Position` the last record that it takes
 //! into account.
 
+mod accounts;
 mod as_of;
+mod assets;
 mod balance;
+mod described;
+mod entries;
+mod explain;
 mod journal;
+mod reader;
 mod reservations;
 mod totals;
+mod transfers;
+mod trial_balance;
 
-use std::{str::FromStr, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use axum::{
     Router,
     response::{IntoResponse, Response},
     routing::get,
 };
-use http::{HeaderName, HeaderValue};
-use lombard_chassis::{Authenticated, Json, Problem};
+use http::HeaderValue;
+use lombard_chassis::{Json, Problem};
 use lombard_engine::Follower;
+use lombard_ledger_api::{LOMBARD_POSITION, limit};
 use lombard_ledger_core::{AccountRef, EntrySide};
 use lombard_log::SharedLog;
 use lombard_types::AccountId;
 use serde::Serialize;
 
-use crate::{AccountRow, Config, Cut, LedgerIndex, history::Records, problem};
-
-const LOMBARD_POSITION: HeaderName = HeaderName::from_static("lombard-position");
-const FAMILY: &str = "ledger";
-const READ: &str = "read";
+use self::reader::Reader;
+use crate::{AccountRow, Config, Cut, Latest, LedgerIndex, history::Records, problem};
 
 /// What the handlers share.
 #[derive(Clone, Debug)]
@@ -34,15 +40,27 @@ pub(crate) struct Api {
     pub(crate) follower: Follower<LedgerIndex>,
     pub(crate) records: Arc<dyn Records>,
     pub(crate) log: SharedLog,
+    /// Who knows how much is durable; the log itself where there is nobody.
+    pub(crate) latest: Option<Arc<dyn Latest>>,
     pub(crate) config: Arc<Config>,
 }
 
 pub(crate) fn router(api: Api) -> Router {
     let routes = Router::new()
+        .route("/assets", get(assets::list))
+        .route("/accounts", get(accounts::list))
+        .route("/accounts/by-path/{*path}", get(accounts::by_path))
+        .route("/accounts/{id}", get(accounts::by_id))
         .route("/accounts/{id}/balance", get(balance::get))
+        .route("/accounts/{id}/entries", get(entries::list))
         .route("/accounts/{id}/reservations", get(reservations::list))
         .route("/export/hledger", get(journal::get))
+        .route("/explain/balances/{id}", get(explain::balance))
+        .route("/explain/transfers/{id}", get(explain::transfer))
         .route("/totals", get(totals::get))
+        .route("/transfers", get(transfers::list))
+        .route("/transfers/{id}", get(transfers::by_id))
+        .route("/trial-balance", get(trial_balance::get))
         .with_state(api);
     Router::new().nest("/v1/ledger", routes)
 }
@@ -52,27 +70,37 @@ impl Api {
         Duration::from_millis(self.config.wait_ms_max)
     }
 
-    /// Asks the index about an account that the caller may read. Who may read only some accounts is not told whether
-    /// another one exists.
-    fn about<R>(
-        &self,
-        token: &Authenticated,
-        id: AccountId,
-        ask: impl FnOnce(&LedgerIndex, &AccountRow) -> Result<R, Problem>,
-    ) -> Result<R, Problem> {
+    /// How many items a page may have.
+    fn limit(&self, text: Option<&str>) -> Result<usize, Problem> {
+        limit(text, self.config.page_items_default, self.config.page_items_max)
+    }
+
+    /// Asks the index, unless it cannot go on.
+    fn ask<R>(&self, ask: impl FnOnce(&LedgerIndex) -> Result<R, Problem>) -> Result<R, Problem> {
         self.follower.read(|index| {
             index.check().map_err(|error| problem::internal(&error))?;
-            match index.account(&AccountRef::Id(id)) {
-                Some(account) => {
-                    token.require(FAMILY, READ, Some(account.path.as_str()))?;
-                    ask(index, account)
-                }
-                None => {
-                    token.require(FAMILY, READ, None)?;
-                    Err(Problem::new(&problem::ACCOUNT_NOT_FOUND))
-                }
-            }
+            ask(index)
         })
+    }
+
+    /// Asks the index about an account that the caller may read, and that was open at the cut.
+    fn about<R>(
+        &self,
+        reader: &Reader,
+        id: AccountId,
+        cut: Cut,
+        ask: impl FnOnce(&LedgerIndex, &AccountRow) -> Result<R, Problem>,
+    ) -> Result<R, Problem> {
+        self.ask(|index| {
+            let account = index.account(&AccountRef::Id(id));
+            let account = account.filter(|account| account.opened.position < cut.end);
+            ask(index, reader.readable(account)?)
+        })
+    }
+
+    /// What is known of an account that the caller may read.
+    fn account(&self, reader: &Reader, id: AccountId, cut: Cut) -> Result<AccountRow, Problem> {
+        self.about(reader, id, cut, |_, account| Ok(account.clone()))
     }
 }
 
@@ -86,15 +114,6 @@ fn with_position(cut: Cut, mut response: Response) -> Response {
         response.headers_mut().insert(LOMBARD_POSITION, HeaderValue::from(position.get()));
     }
     response
-}
-
-/// Reads a parameter that has a grammar of its own.
-fn parameter<T>(name: &'static str, text: Option<&str>) -> Result<Option<T>, Problem>
-where
-    T: FromStr,
-    T::Err: std::fmt::Display,
-{
-    text.map(str::parse).transpose().map_err(|error| problem::invalid_parameter(name, error))
 }
 
 const fn side(side: EntrySide) -> &'static str {

@@ -1,11 +1,12 @@
 //! `/v1/ledger/accounts/{id}/reservations`.
 
 use axum::{extract::State, response::Response};
-use lombard_chassis::{Authenticated, Path, Problem, Query};
+use lombard_chassis::{Path, Problem, Query};
+use lombard_ledger_api::{PageBody, parameter};
 use lombard_types::{AccountId, Amount};
 use serde::{Deserialize, Serialize};
 
-use super::{Api, answer, parameter, side};
+use super::{Api, Reader, answer, side};
 use crate::{Place, problem};
 
 #[derive(Debug, Deserialize)]
@@ -15,13 +16,6 @@ pub(super) struct Listing {
     limit: Option<String>,
     at_least: Option<String>,
     as_of: Option<String>,
-}
-
-#[derive(Debug, Serialize)]
-struct PageBody {
-    items: Vec<ReservationBody>,
-    /// What to ask the next page with; null on the last.
-    next: Option<String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -38,23 +32,16 @@ struct ReservationBody {
 /// The reservations of an account that were open, oldest first. Of the past, it looks at all that there ever were, so a
 /// page can be short and have a next one. Needs `ledger:read` for its path.
 pub(super) async fn list(
-    token: Authenticated,
+    reader: Reader,
     State(api): State<Api>,
     Path(id): Path<String>,
     Query(listing): Query<Listing>,
 ) -> Result<Response, Problem> {
     let id: AccountId = id.parse().map_err(problem::invalid_path)?;
-    let max = api.config.page_items_max;
-    let limit = match parameter("limit", listing.limit.as_deref())? {
-        None => api.config.page_items_default,
-        Some(limit) if (1..=max).contains(&limit) => limit,
-        Some(_) => {
-            return Err(problem::invalid_parameter("limit", format!("must be from 1 to {max}")));
-        }
-    };
+    let limit = api.limit(listing.limit.as_deref())?;
     let after: Option<Place> = parameter("after", listing.after.as_deref())?;
     let cut = api.cut(listing.at_least.as_deref(), listing.as_of.as_deref()).await?;
-    let page = api.about(&token, id, |index, account| {
+    let page = api.about(&reader, id, cut, |index, account| {
         let page = index.holds(account.number, after, cut, limit, api.config.examined_max);
         let page = page.map_err(|error| problem::internal(&error))?;
         let scale = account.asset.scale;

@@ -1,10 +1,10 @@
 //! `/v1/ledger/totals`.
 
 use axum::{extract::State, response::Response};
-use lombard_chassis::{Authenticated, Problem, Query};
+use lombard_chassis::{Problem, Query};
 use serde::{Deserialize, Serialize};
 
-use super::{Api, FAMILY, READ, answer};
+use super::{Api, Reader, answer};
 use crate::{PrefixTotals, problem};
 
 #[derive(Debug, Deserialize)]
@@ -34,16 +34,16 @@ struct Line {
 /// What all accounts whose path begins with a prefix add up to, per asset: it looks at each of them. Without a prefix,
 /// of the whole book, as it was recorded. Needs `ledger:read` for everything that begins with the prefix.
 pub(super) async fn get(
-    token: Authenticated,
+    reader: Reader,
     State(api): State<Api>,
     Query(asked): Query<Asked>,
 ) -> Result<Response, Problem> {
-    // With the star, so that who may read `customers/42` or `customers/42/*` does not see `customers/420`.
-    let everything_below = asked.prefix.as_ref().map(|prefix| format!("{prefix}*"));
-    token.require(FAMILY, READ, everything_below.as_deref())?;
+    match &asked.prefix {
+        Some(prefix) => reader.all_below(prefix)?,
+        None => reader.whole_book()?,
+    }
     let cut = api.cut(asked.at_least.as_deref(), asked.as_of.as_deref()).await?;
-    let lines = api.follower.read(|index| {
-        index.check().map_err(|error| problem::internal(&error))?;
+    let lines = api.ask(|index| {
         let Some(prefix) = &asked.prefix else {
             return index.trial_balance(cut).map_err(|error| problem::internal(&error));
         };

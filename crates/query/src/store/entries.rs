@@ -62,6 +62,19 @@ impl EntryKind {
     }
 }
 
+/// A text is no kind of entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("must be single, pending, post, void, reversal, expired or posted_on_time")]
+pub struct ParseEntryKindError;
+
+impl std::str::FromStr for EntryKind {
+    type Err = ParseEntryKindError;
+
+    fn from_str(text: &str) -> Result<Self, ParseEntryKindError> {
+        Self::ALL.into_iter().find(|kind| kind.name() == text).ok_or(ParseEntryKindError)
+    }
+}
+
 /// What happened to one account at one place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Effect {

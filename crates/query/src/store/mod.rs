@@ -16,6 +16,7 @@
 //! | sums         | asset, position                       | totals of all its accounts, their number   | 112 a record's asset |
 //! | codes        | code, asset, position                 | count and sum of what was moved            | 42, where coded      |
 //! | accounts     | number                                | place of its opening, whether it is closed | 14 an account        |
+//! | closings     | account, place                        | 1 closed, 0 opened again                   | 14 a change          |
 //! | assets       | number                                | place of its creation                      | 13 an asset          |
 //!
 //! Keys that begin with a place or a position only grow, so what was true at a position is a bounded lookup: later
@@ -35,14 +36,14 @@ use lombard_index::{FilterOn, Index, Map, MapSpec, OpenError, Opening};
 use lombard_log::SharedLog;
 use lombard_types::{Position, Timestamp};
 
-pub use self::{
-    entries::EntryKind,
-    sums::{AssetSums, CodeSums},
-};
 pub(crate) use self::{
     entries::{Effect, StoredEntry},
     names::Opened,
     pendings::{Ended, StoredPending},
+};
+pub use self::{
+    entries::{EntryKind, ParseEntryKindError},
+    sums::{AssetSums, CodeSums},
 };
 use crate::place::{PLACE_BYTES, Place};
 
@@ -63,6 +64,7 @@ pub(crate) struct Store {
     sums: Map<{ sums::KEY }, { sums::VALUE }>,
     codes: Map<{ codes::KEY }, { codes::VALUE }>,
     accounts: Map<4, 10>,
+    closings: Map<{ entries::KEY }, 1>,
     assets: Map<4, PLACE_BYTES>,
 }
 
@@ -103,6 +105,7 @@ impl Store {
         let sums = opening.map(plain("sums"))?;
         let codes = opening.map(plain("codes"))?;
         let accounts = opening.map(plain("accounts"))?;
+        let closings = opening.map(filtered("closings", 4))?;
         let assets = opening.map(plain("assets"))?;
         let index = opening.start(log.durable())?;
         let store = Self {
@@ -121,6 +124,7 @@ impl Store {
             sums,
             codes,
             accounts,
+            closings,
             assets,
         };
         Ok((store, position, mark))

@@ -5,7 +5,7 @@ use lombard_index::ReadError;
 use lombard_ledger_core::ExternalId;
 use lombard_types::{Position, Timestamp, TransferId};
 
-use super::Store;
+use super::{Store, entries};
 use crate::{
     bytes::{from, join, part, u32_at},
     place::{AccountNumber, AssetNumber, PLACE_BYTES, Place},
@@ -62,6 +62,21 @@ impl Store {
         self.accounts.insert(number.0.to_be_bytes(), value);
     }
 
+    /// An account was closed, or opened again.
+    pub(crate) fn put_closing(&self, account: AccountNumber, place: Place, is_closed: bool) {
+        self.closings.insert(entries::key(account, place), [u8::from(is_closed)]);
+    }
+
+    /// Whether an account was closed at a place.
+    pub(crate) fn was_closed(
+        &self,
+        account: AccountNumber,
+        until: Place,
+    ) -> Result<bool, ReadError> {
+        let (from, to) = (entries::key(account, Place::FIRST), entries::key(account, until));
+        Ok(self.closings.last_in(&from, &to)?.is_some_and(|(_, value)| value == [1]))
+    }
+
     /// All accounts in the order of their numbers.
     pub(crate) fn accounts(&self) -> impl Iterator<Item = Result<Opened, ReadError>> {
         self.accounts.range(&[0; 4], &[u8::MAX; 4]).map(|entry| {
@@ -81,6 +96,14 @@ impl Store {
             let (key, value) = entry?;
             Ok((AssetNumber(u32_at(&key, 0)), Place::from_bytes(value)))
         })
+    }
+
+    /// The position of the first record at a time or later.
+    pub(crate) fn position_from(&self, time: Timestamp) -> Result<Position, ReadError> {
+        match time.unix_nanos().checked_sub(1) {
+            Some(before) => self.position_after(Timestamp::from_unix_nanos(before)),
+            None => Ok(Position::START),
+        }
     }
 
     /// How many records there were up to a time: the position of the first later one.

@@ -11,12 +11,12 @@ use axum::{body::Body, extract::State};
 use futures_util::StreamExt as _;
 use http::{HeaderMap, header};
 use lombard_chassis::{Context, Problem, problems};
+use lombard_ledger_api::Answer;
 use lombard_ledger_core::{Outcome, TransferRefusal, TransferRejection};
 use serde::Serialize;
 
 use super::{
     Api,
-    answer::Answer,
     authority::{Caller, Right},
     evidence,
     sets::{Asked, Ended, NewSet, outcome},

@@ -2,16 +2,14 @@
 
 use axum::extract::State;
 use lombard_chassis::{Context, Json, Problem, Query};
+use lombard_ledger_api::{Answer, SetBody};
 use lombard_ledger_core::Outcome;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::{
-    super::{
-        Api, answer::Answer, authority::Caller, evidence, idempotency::IdempotencyKey,
-        unexpected_reply,
-    },
-    Ended, NewSet, SetBody, Trying, outcome, refusal_problem, rejected,
+    super::{Api, authority::Caller, evidence, idempotency::IdempotencyKey, unexpected_reply},
+    Ended, NewSet, Trying, outcome, refusal_problem, rejected,
 };
 use crate::problem;
 
@@ -88,7 +86,7 @@ impl Api {
         let problem = match ended {
             Ended::Rejected { transfer, rejection, .. } => rejected(transfer, rejection, is_one),
             Ended::Stored(stored) => match outcome(stored.set()?) {
-                Outcome::Created => return self.set_body(&stored).await.map(ResultBody::Transfer),
+                Outcome::Created => return self.set_body(&stored).map(ResultBody::Transfer),
                 Outcome::Refused(refusal) => {
                     refusal_problem(self, caller, &stored, refusal).await?
                 }

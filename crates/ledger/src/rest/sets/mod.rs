@@ -1,6 +1,5 @@
 //! Posting sets: to create, post, void and reverse them.
 
-mod answer;
 mod batch;
 mod request;
 mod resolve;
@@ -11,21 +10,20 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use lombard_chassis::{Context, Json, Problem, Query};
+use lombard_ledger_api::{Answer, SetBody, TransferBody, TransferParts};
 use lombard_ledger_core::{AccountRef, Outcome, TransferRefusal, TransferRejection};
-use lombard_types::AccountPath;
+use lombard_types::{AccountId, AccountPath};
 use serde::Deserialize;
 
 use super::{
     Api,
-    answer::{self as answers, Answer},
     authority::Caller,
     evidence,
     idempotency::{Held, IdempotencyKey},
-    metadata, unexpected_reply,
+    unexpected_reply,
 };
 use crate::problem;
 
-pub(super) use answer::{SetBody, TransferBody, TransferParts};
 pub(super) use batch::create_batch;
 pub(crate) use request::{
     Asked, Balancing, ConditionBody, ConditionSide, ImportedRow, NewLeg, NewSet, PendingBody,
@@ -109,7 +107,7 @@ async fn answer(api: &Api, caller: &Caller, stored: &Stored) -> Result<Response,
     match outcome(stored.set()?) {
         Outcome::Refused(refusal) => refused(api, caller, stored, refusal).await,
         Outcome::Created => {
-            let body = api.set_body(stored).await?;
+            let body = api.set_body(stored)?;
             if stored.is_dry_run {
                 return Ok(Answer::ok(Some(stored.position), body).into_response());
             }
@@ -131,7 +129,7 @@ async fn refused(
         problem = problem::with_position(problem, Some(stored.recorded.position));
     }
     let mut response = problem.into_response();
-    answers::set_headers(&mut response, Some(stored.position), stored.is_replay);
+    lombard_ledger_api::set_headers(&mut response, Some(stored.position), stored.is_replay);
     Ok(response)
 }
 
@@ -156,56 +154,46 @@ pub(crate) async fn refusal_problem(
         (TransferRefusal::ExceedsDebits, Some(transfer)) => Some(transfer.credit_account),
         _ => None,
     };
-    if let Some(id) = short
-        && api.reach(Some(stored.position)).await.is_ok()
+    if let Some((path, available)) = available(api, short).await
+        && caller.may_read(&path)
     {
-        let available = api.view.read(|view| {
-            let account = view.account(&AccountRef::Id(id))?;
-            let available = account.totals.available(account.normal_side);
-            let available = available.display(account.asset.scale).to_string();
-            caller.may_read(&account.path).then(|| (account.path.clone(), available))
-        });
-        if let Some((path, available)) = available {
-            problem =
-                problem.with("account", AccountPath::as_str(&path)).with("available", available);
-        }
+        problem = problem.with("account", path.to_string()).with("available", available);
     }
     Ok(problem)
 }
 
-impl Api {
-    /// A set as JSON. Its accounts are older than it is, so that the read side is waited for at most for them.
-    pub(super) async fn set_body(&self, stored: &Stored) -> Result<SetBody, Problem> {
-        let set = stored.set()?;
-        if let Some(body) = self.seen_set_body(stored)? {
-            return Ok(body);
-        }
-        self.reach(Some(stored.position)).await?;
-        debug_assert!(!set.recorded.is_empty(), "a set has a transfer");
-        self.seen_set_body(stored)?.ok_or_else(unexpected_reply)
-    }
+/// What can be spent of an account by now. Nothing where the writer is too busy to say.
+async fn available(api: &Api, account: Option<AccountId>) -> Option<(AccountPath, String)> {
+    let name = AccountRef::Id(account?);
+    let asked = api.writer.query(move |machine| {
+        let book = machine.book();
+        let account = book.account(&name)?;
+        let available = account.totals.available(account.normal_side);
+        let scale = book.asset_of(account).scale;
+        Some((account.path.clone(), available.display(scale).to_string()))
+    });
+    asked.await.ok()?.0
+}
 
-    /// The same, where the read side has seen the accounts.
-    fn seen_set_body(&self, stored: &Stored) -> Result<Option<SetBody>, Problem> {
+impl Api {
+    /// A set as JSON. Its accounts are older than it is, so that the directory knows them.
+    pub(super) fn set_body(&self, stored: &Stored) -> Result<SetBody, Problem> {
         let set = stored.set()?;
-        let json = set.note.and_then(|note| metadata::raw(&note.metadata));
-        Ok(self.view.read(|view| {
-            let body = |recorded: &lombard_ledger_core::RecordedTransfer| {
-                let debit = view.account(&AccountRef::Id(recorded.transfer.debit_account))?;
-                let credit = view.account(&AccountRef::Id(recorded.transfer.credit_account))?;
-                Some(TransferBody::from(TransferParts {
-                    transfer: &recorded.transfer,
-                    outcome: recorded.outcome,
-                    pending: None,
-                    debit_path: &debit.path,
-                    credit_path: &credit.path,
-                    asset: &debit.asset,
-                    recorded: stored.recorded,
-                    external_id: set.note.and_then(|note| note.external_id.as_ref()),
-                    metadata: json.clone(),
-                }))
-            };
-            SetBody::of(set.recorded.iter().map(body).collect::<Option<_>>()?)
-        }))
+        let body = |recorded: &lombard_ledger_core::RecordedTransfer| {
+            let debit = self.named(&AccountRef::Id(recorded.transfer.debit_account))?;
+            let credit = self.named(&AccountRef::Id(recorded.transfer.credit_account))?;
+            Some(TransferBody::from(TransferParts {
+                transfer: &recorded.transfer,
+                outcome: recorded.outcome,
+                pending: None,
+                debit_path: &debit.path,
+                credit_path: &credit.path,
+                asset: &debit.asset,
+                recorded: stored.recorded,
+                note: set.note,
+            }))
+        };
+        let transfers = set.recorded.iter().map(body).collect::<Option<_>>();
+        transfers.and_then(SetBody::of).ok_or_else(unexpected_reply)
     }
 }

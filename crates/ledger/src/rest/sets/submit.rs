@@ -104,14 +104,9 @@ impl Api {
         position: Position,
     ) -> Result<Ended, Problem> {
         let mut stored = self.stored(asked.id, spent.position).await?;
-        self.reach(Some(spent.position)).await?;
-        let compared = self.view.read(|view| {
-            let asset_of =
-                |id| view.account(&AccountRef::Id(id)).map(|account| account.asset.code.clone());
-            compare_retry(stored.set()?, &asked.transfers, Some(&asked.note), asset_of)
-                .map_or_else(|differs| Ok(Some(differs)), |()| Ok(None))
-        });
-        if let Some((transfer, rejection)) = compared? {
+        let asset_of = |id| self.named(&AccountRef::Id(id)).map(|account| account.asset.code);
+        let compared = compare_retry(stored.set()?, &asked.transfers, Some(&asked.note), asset_of);
+        if let Err((transfer, rejection)) = compared {
             self.metrics.transfer_rejected(rejection);
             return Ok(Ended::Rejected { transfer, rejection, position: Some(position) });
         }

@@ -114,7 +114,7 @@ async fn a_dry_run_of_an_action_records_nothing() {
 
 #[tokio::test]
 async fn balances_are_of_one_position() {
-    let server = TestServer::with(Config { page_items_max: 100, ..Config::default() });
+    let server = TestServer::with(Config { balances_max: 100, ..Config::default() });
     server.open_accounts().await;
     let client = server.own_client(ALL);
     client.create(&pay(1, "world", "shop/a", "3.00")).await.unwrap();

@@ -11,8 +11,9 @@ use axum::{
 };
 use http_body_util::BodyExt;
 use lombard_chassis::{Health, Metrics, context, extract};
-use lombard_ledger::{Config, Deps, Ledger};
+use lombard_ledger::{Config, Deps, EventCodec, Ledger};
 use lombard_log::{MemoryLog, SharedLog};
+use lombard_query::Query;
 use lombard_types::Position;
 use serde_json::Value;
 use tower::ServiceExt;
@@ -81,20 +82,41 @@ impl Harness {
         log: SharedLog,
         snapshot_directory: Option<PathBuf>,
     ) -> Self {
+        Self::with_reads(config, log, snapshot_directory, lombard_query::Config::default()).await
+    }
+
+    /// With limits of the read side, too.
+    pub(crate) async fn with_reads(
+        config: Config,
+        log: SharedLog,
+        snapshot_directory: Option<PathBuf>,
+        reads: lombard_query::Config,
+    ) -> Self {
         let tokens = Tokens;
         let index = tempfile::tempdir().unwrap();
         let metrics = Metrics::new("ledger");
         let deps = Deps {
             log: Arc::clone(&log),
             snapshot_directory,
-            index_directory: index.path().to_owned(),
+            index_directory: index.path().join("spent"),
             verifier: tokens.verifier().await,
             health: Health::starting(),
             metrics: metrics.clone(),
         };
+        let verifier = deps.verifier.clone();
         let ledger = Ledger::new(config, deps).unwrap();
+        let deps = lombard_query::Deps {
+            log: Arc::clone(&log),
+            codec: EventCodec,
+            directory: index.path().join("query"),
+            verifier,
+            metrics: metrics.clone(),
+        };
+
+        let query = Query::start(reads, deps).await.unwrap();
         let router = ledger
             .router()
+            .merge(query.router())
             .fallback(extract::not_found)
             .method_not_allowed_fallback(extract::method_not_allowed)
             .layer(middleware::from_fn(context::layer));

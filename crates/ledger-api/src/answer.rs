@@ -7,12 +7,13 @@ use lombard_types::Position;
 use serde::Serialize;
 
 /// The last record of the log that an answer depends on. Absent while the log is empty.
-pub(crate) const LOMBARD_POSITION: HeaderName = HeaderName::from_static("lombard-position");
+pub const LOMBARD_POSITION: HeaderName = HeaderName::from_static("lombard-position");
 /// Present on the answer to a retry: this is the first answer again, and nothing happened now.
-pub(crate) const IDEMPOTENCY_REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
+pub const IDEMPOTENCY_REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 
 /// A body and what is said about it in headers.
-pub(super) struct Answer<T> {
+#[derive(Debug)]
+pub struct Answer<T> {
     status: StatusCode,
     position: Option<Position>,
     location: Option<String>,
@@ -21,11 +22,13 @@ pub(super) struct Answer<T> {
 }
 
 impl<T> Answer<T> {
-    pub(super) fn ok(position: Option<Position>, body: T) -> Self {
+    /// 200, of a position.
+    pub fn ok(position: Option<Position>, body: T) -> Self {
         Self { status: StatusCode::OK, position, location: None, is_replay: false, body }
     }
 
-    pub(super) fn created(position: Position, location: String, body: T) -> Self {
+    /// 201, with where it is found.
+    pub fn created(position: Position, location: String, body: T) -> Self {
         Self {
             status: StatusCode::CREATED,
             position: Some(position),
@@ -35,7 +38,9 @@ impl<T> Answer<T> {
         }
     }
 
-    pub(super) fn replayed(mut self, is_replay: bool) -> Self {
+    /// Whether it is the first answer again.
+    #[must_use]
+    pub fn replayed(mut self, is_replay: bool) -> Self {
         self.is_replay = is_replay;
         self
     }
@@ -54,7 +59,7 @@ impl<T: Serialize> IntoResponse for Answer<T> {
 }
 
 /// The headers that good answers and problems have in common.
-pub(super) fn set_headers(response: &mut Response, position: Option<Position>, is_replay: bool) {
+pub fn set_headers(response: &mut Response, position: Option<Position>, is_replay: bool) {
     let headers = response.headers_mut();
     if let Some(position) = position {
         headers.insert(LOMBARD_POSITION, HeaderValue::from(position.get()));

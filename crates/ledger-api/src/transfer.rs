@@ -3,26 +3,47 @@
 use std::time::Duration;
 
 use lombard_ledger_core::{
-    Asset, ExternalId, Outcome, Recorded, Reservation, Transfer, TransferKind, UserData,
+    Asset, Metadata, Note, Outcome, Recorded, Reservation, Transfer, TransferKind, UserData,
 };
-use lombard_types::AccountPath;
+use lombard_types::{AccountPath, Timestamp};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use super::super::body::{amount_text, effective_at, position_text};
-use crate::query::PendingStatus;
+use crate::{amount_text, position_text};
+
+/// What has become of a pending transfer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PendingStatus {
+    /// It is reserved.
+    Pending,
+    /// It was posted.
+    Posted,
+    /// It was voided.
+    Voided,
+    /// Its time passed.
+    Expired,
+}
 
 /// A set of one transfer is that transfer; a larger one has a list.
 #[derive(Debug, Serialize)]
 #[serde(untagged)]
-pub(crate) enum SetBody {
+pub enum SetBody {
+    /// The only transfer of its set.
     One(Box<TransferBody>),
-    Many { id: String, status: &'static str, transfers: Vec<TransferBody> },
+    /// All of them.
+    Many {
+        /// The set's id.
+        id: String,
+        /// What has become of it.
+        status: &'static str,
+        /// In the order in which they were asked for.
+        transfers: Vec<TransferBody>,
+    },
 }
 
 impl SetBody {
     /// `None` where there is no transfer.
-    pub(crate) fn of(mut transfers: Vec<TransferBody>) -> Option<Self> {
+    pub fn of(mut transfers: Vec<TransferBody>) -> Option<Self> {
         let first = transfers.first()?;
         if transfers.len() > 1 {
             let (id, status) = (first.id.clone(), first.status);
@@ -34,7 +55,7 @@ impl SetBody {
 
 /// A transfer, whatever became of it.
 #[derive(Debug, Serialize)]
-pub(crate) struct TransferBody {
+pub struct TransferBody {
     id: String,
     /// `single`, `pending`, `post`, `void` or `reversal`.
     kind: &'static str,
@@ -83,17 +104,25 @@ struct UserDataBody {
     data_32: u32,
 }
 
-/// What makes a transfer's JSON, from the writer's reply or from the view.
-pub(crate) struct TransferParts<'a> {
-    pub(crate) transfer: &'a Transfer,
-    pub(crate) outcome: Outcome,
-    pub(crate) pending: Option<PendingStatus>,
-    pub(crate) debit_path: &'a AccountPath,
-    pub(crate) credit_path: &'a AccountPath,
-    pub(crate) asset: &'a Asset,
-    pub(crate) recorded: Recorded,
-    pub(crate) external_id: Option<&'a ExternalId>,
-    pub(crate) metadata: Option<Box<RawValue>>,
+/// What makes a transfer's JSON.
+#[derive(Clone, Copy, Debug)]
+pub struct TransferParts<'a> {
+    /// What was, or would have been, done.
+    pub transfer: &'a Transfer,
+    /// Whether it was.
+    pub outcome: Outcome,
+    /// What has become of it since, where it was pending.
+    pub pending: Option<PendingStatus>,
+    /// The account that is debited.
+    pub debit_path: &'a AccountPath,
+    /// The account that is credited.
+    pub credit_path: &'a AccountPath,
+    /// What is moved.
+    pub asset: &'a Asset,
+    /// Where and when.
+    pub recorded: Recorded,
+    /// What its set carries besides.
+    pub note: Option<&'a Note>,
 }
 
 impl From<TransferParts<'_>> for TransferBody {
@@ -106,8 +135,7 @@ impl From<TransferParts<'_>> for TransferBody {
             credit_path,
             asset,
             recorded,
-            external_id,
-            metadata,
+            note,
         } = parts;
         let (status, result) = match outcome {
             Outcome::Created => (status(transfer.kind, pending), None),
@@ -151,8 +179,10 @@ impl From<TransferParts<'_>> for TransferBody {
             effective_at: effective_at.to_string(),
             recorded_at: recorded.time.to_string(),
             position: position_text(recorded.position),
-            external_id: external_id.map(|id| id.as_str().to_owned()),
-            metadata,
+            external_id: note
+                .and_then(|note| note.external_id.as_ref())
+                .map(|id| id.as_str().to_owned()),
+            metadata: note.and_then(|note| raw(&note.metadata)),
         }
     }
 }
@@ -188,4 +218,23 @@ fn user_data(data: UserData) -> Option<UserDataBody> {
         data_64: data.data_64.to_string(),
         data_32: data.data_32,
     })
+}
+
+/// When a transfer counts.
+pub fn effective_at(transfer: &Transfer, recorded_at: Timestamp) -> Timestamp {
+    transfer.effective_at.unwrap_or(recorded_at)
+}
+
+/// The metadata as JSON to be put into an answer; `None` where there is none.
+fn raw(metadata: &Metadata) -> Option<Box<RawValue>> {
+    if metadata.as_str().is_empty() {
+        return None;
+    }
+    match RawValue::from_string(metadata.as_str().to_owned()) {
+        Ok(value) => Some(value),
+        Err(error) => {
+            tracing::error!(%error, "recorded metadata is not JSON; it is left out of the answer");
+            None
+        }
+    }
 }

@@ -1,0 +1,142 @@
+//! The read side over HTTP, beside a ledger on the same log, as the program runs them.
+
+#![allow(
+    clippy::unwrap_used,
+    dead_code,
+    reason = "helpers may panic, and not every test uses all of them"
+)]
+
+use std::{
+    sync::{Arc, OnceLock},
+    time::{Duration, SystemTime},
+};
+
+use axum::{Router, body::Body, extract::Request, http::StatusCode, middleware};
+use futures_util::future::BoxFuture;
+use http_body_util::BodyExt as _;
+use lombard_chassis::{Health, Metrics, context};
+use lombard_ledger::{EventCodec, Ledger};
+use lombard_log::{MemoryLog, SharedLog};
+use lombard_query::{Config, Deps, Query};
+use lombard_token::{Claims, Jwks, KeySource, KeySourceError, SigningKey, Verifier};
+use lombard_types::Timestamp;
+use serde_json::{Value, json};
+use tower::ServiceExt as _;
+
+const ISSUER: &str = "http://127.0.0.1:8080";
+const AUDIENCE: &str = "http://127.0.0.1:8080/v1/ledger";
+
+struct Keys;
+
+fn key() -> &'static SigningKey {
+    static KEY: OnceLock<SigningKey> = OnceLock::new();
+    KEY.get_or_init(|| SigningKey::generate().unwrap())
+}
+
+impl KeySource for Keys {
+    fn fetch(&self) -> BoxFuture<'_, Result<Jwks, KeySourceError>> {
+        Box::pin(async { Ok(Jwks { keys: vec![key().public_jwk().clone()] }) })
+    }
+}
+
+pub(crate) fn token(scope: &str) -> String {
+    let now = Timestamp::from_system_time(SystemTime::now());
+    let claims = Claims {
+        issuer: ISSUER.into(),
+        subject: "tester".into(),
+        audience: AUDIENCE.into(),
+        client_id: "tester".into(),
+        scope: scope.parse().unwrap(),
+        authorization_details: Default::default(),
+        token_id: "token-1".into(),
+        issued_at: now,
+        expires_at: now.plus(Duration::from_secs(300)),
+    };
+    claims.sign(key()).unwrap()
+}
+
+pub(crate) struct Harness {
+    pub(crate) router: Router,
+    _directory: tempfile::TempDir,
+}
+
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) position: String,
+    pub(crate) body: Value,
+}
+
+impl Answer {
+    pub(crate) fn text(&self, pointer: &str) -> &str {
+        let text = self.body.pointer(pointer).and_then(Value::as_str);
+        text.unwrap_or_else(|| panic!("{pointer}: {}", self.body))
+    }
+}
+
+impl Harness {
+    pub(crate) async fn new(config: Config) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let log: SharedLog = Arc::new(MemoryLog::new());
+        let verifier = Verifier::new(ISSUER, AUDIENCE, Arc::new(Keys));
+        verifier.refresh().await.unwrap();
+        let deps = Deps {
+            log: Arc::clone(&log),
+            codec: EventCodec,
+            directory: directory.path().join("query"),
+            verifier: verifier.clone(),
+            metrics: Metrics::new("query"),
+        };
+        let query = Query::start(config, deps).await.unwrap();
+        let deps = lombard_ledger::Deps {
+            log,
+            snapshot_directory: None,
+            index_directory: directory.path().join("index"),
+            verifier,
+            health: Health::starting(),
+            metrics: Metrics::new("ledger"),
+        };
+        let ledger = Ledger::new(lombard_ledger::Config::default(), deps).unwrap();
+        let router =
+            ledger.router().merge(query.router()).layer(middleware::from_fn(context::layer));
+        Self { router, _directory: directory }
+    }
+
+    pub(crate) async fn send(&self, request: Request) -> Answer {
+        let response = self.router.clone().oneshot(request).await.unwrap();
+        let (parts, body) = response.into_parts();
+        let bytes = body.collect().await.unwrap().to_bytes();
+        let position = parts.headers.get("lombard-position");
+        Answer {
+            status: parts.status,
+            position: position.map(|value| value.to_str().unwrap().to_owned()).unwrap_or_default(),
+            body: serde_json::from_slice(&bytes).unwrap(),
+        }
+    }
+
+    pub(crate) async fn get(&self, scope: &str, path: &str) -> Answer {
+        let request = Request::get(format!("/v1/ledger{path}"))
+            .header("authorization", format!("Bearer {}", token(scope)));
+        self.send(request.body(Body::empty()).unwrap()).await
+    }
+
+    pub(crate) async fn post(&self, path: &str, idempotency_key: &str, body: Value) -> Answer {
+        let request = Request::post(format!("/v1/ledger{path}"))
+            .header("authorization", format!("Bearer {}", token("ledger:read ledger:write")))
+            .header("content-type", "application/json")
+            .header("idempotency-key", idempotency_key);
+        let answer = self.send(request.body(Body::from(body.to_string())).unwrap()).await;
+        assert!(answer.status.is_success(), "{}", answer.body);
+        answer
+    }
+
+    pub(crate) async fn open(&self, path: &str) -> String {
+        let body = json!({ "path": path, "asset": "EUR", "floor": null });
+        self.post("/accounts", path, body).await.text("/id").to_owned()
+    }
+}
+
+pub(crate) fn payment(amount: &str) -> Value {
+    json!({ "debit_account": "world", "credit_account": "customers/42/wallet", "asset": "EUR", "amount": amount })
+}
+
+pub(crate) const READ: &str = "ledger:read";
