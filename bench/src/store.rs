@@ -47,6 +47,7 @@ impl Store {
             log: Arc::clone(&log),
             index_directory: directory.join("index"),
             subjects_directory: directory.join("subjects"),
+            disk: Arc::new(Real),
             groups: GroupsLog::in_memory(),
             verifier: Verifier::new("http://bench", "http://bench", Arc::new(NoKeys)),
             health: Health::starting(),

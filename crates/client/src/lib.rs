@@ -31,9 +31,9 @@ pub use access_token::{AccessToken, AccessTokens};
 pub use credentials::Credentials;
 pub use error::{Error, Problem};
 pub use eventstore::{
-    Appended, AppendedAll, Condition, ConsumerGroup, Criterion, DeadLetter, Delivery, EventStore,
-    EventSubscription, Expected, GroupSettings, GroupState, NewEvent, RecordedEvent, Selection,
-    Settled, StreamAppend,
+    Appended, AppendedAll, Condition, ConsumerGroup, Criterion, DataSubject, DeadLetter, Delivery,
+    EventStore, EventSubscription, Expected, GroupSettings, GroupState, NewEvent, RecordedEvent,
+    Schema, SchemaPut, SchemaVersion, Selection, Settled, StreamAppend, SubjectState,
 };
 pub use http::{Authentication, Call, Exchange, Received};
 pub use ledger::{

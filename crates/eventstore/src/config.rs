@@ -1,12 +1,15 @@
 //! The event store's limits, each with its unit.
 
-use std::{path::PathBuf, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use lombard_engine::Limits;
 use lombard_eventstore_core as core;
 use serde::{Deserialize, Serialize};
 
-use crate::schema::DefinitionLimits;
+use crate::{schema::DefinitionLimits, subjects::MasterKeySource};
 
 /// How the event store is run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -42,8 +45,15 @@ pub struct Config {
     pub subjects_max: usize,
     /// Keys of data subjects that are kept in memory, ready for use.
     pub subject_keys_cached_max: usize,
-    /// The file of the 32 bytes that wrap the keys of data subjects; made beside them where it is not said.
+    /// The file of the 32 bytes that wrap the keys of data subjects. Where no place is said for them, they are in a file
+    /// that is made beside those keys.
     pub subject_master_key_file: Option<PathBuf>,
+    /// The environment variable that has them instead, in hexadecimal or Base64.
+    pub subject_master_key_variable: Option<String>,
+    /// The program that prints them instead, and its arguments: how a KMS is asked.
+    pub subject_master_key_command: Vec<String>,
+    /// How long that program may take.
+    pub subject_master_key_command_ms_max: u64,
     /// Extension attributes of one event.
     pub event_extensions_max: usize,
     /// Longest value of one attribute.
@@ -122,6 +132,9 @@ impl Default for Config {
             subjects_max: 1_000_000,
             subject_keys_cached_max: 10_000,
             subject_master_key_file: None,
+            subject_master_key_variable: None,
+            subject_master_key_command: Vec::new(),
+            subject_master_key_command_ms_max: 30_000,
             event_extensions_max: 32,
             attribute_bytes_max: 2048,
             page_events_default: 100,
@@ -194,6 +207,15 @@ impl Config {
         expect(self.subjects_max > 0, "subjects_max is 0");
         expect(u32::try_from(self.subjects_max).is_ok(), "subjects_max is over 4294967295");
         expect(self.subject_keys_cached_max > 1, "subject_keys_cached_max is below 2");
+        let places = [
+            self.subject_master_key_file.is_some(),
+            self.subject_master_key_variable.is_some(),
+            !self.subject_master_key_command.is_empty(),
+        ];
+        expect(
+            places.into_iter().filter(|is_said| *is_said).count() <= 1,
+            "more than one of subject_master_key_file, subject_master_key_variable and subject_master_key_command is said",
+        );
         expect(self.index_memory_events > 0, "index_memory_events is 0");
         expect(self.append_streams_max > 0, "append_streams_max is 0");
         expect(
@@ -248,6 +270,20 @@ impl Config {
         Duration::from_millis(self.wait_ms_max)
     }
 
+    /// Where the key is that wraps the keys of data subjects, which are in `directory`.
+    pub(crate) fn master_key(&self, directory: &Path) -> MasterKeySource {
+        if let [program, arguments @ ..] = &*self.subject_master_key_command {
+            let patience = Duration::from_millis(self.subject_master_key_command_ms_max);
+            let (program, arguments) = (program.clone(), arguments.to_vec());
+            return MasterKeySource::Command { program, arguments, patience };
+        }
+        match (&self.subject_master_key_variable, &self.subject_master_key_file) {
+            (Some(name), _) => MasterKeySource::Variable(name.clone()),
+            (None, Some(path)) => MasterKeySource::File(path.clone()),
+            (None, None) => MasterKeySource::File(directory.join("master.key")),
+        }
+    }
+
     pub(crate) fn definition_limits(&self) -> DefinitionLimits {
         DefinitionLimits { nodes_max: self.schema_nodes_max, steps_max: self.upcast_steps_max }
     }
@@ -293,8 +329,10 @@ mod tests {
             body_bytes_max: 1 << 30,
             page_events_default: 5,
             page_events_max: 4,
+            subject_master_key_variable: Some("KEY".to_owned()),
+            subject_master_key_command: vec!["kms".to_owned()],
             ..Config::default()
         };
-        assert_eq!(config.mistakes().len(), 2);
+        assert_eq!(config.mistakes().len(), 3);
     }
 }

@@ -58,7 +58,7 @@ pub(crate) fn erase_subjects(
     let mut erased = Ok(());
     let erase = |stored: DocumentStored, _| {
         if erased.is_ok() {
-            erased = keys.erase(std::iter::once(&*stored.key.name));
+            erased = keys.erase_all(std::iter::once(&*stored.key.name));
         }
     };
     each(index, log, DocumentKind::ErasedSubject, Position::START, erase)?;

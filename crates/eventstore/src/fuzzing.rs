@@ -33,7 +33,8 @@ fn prepare(events: Vec<Members>) {
     let events: Result<Vec<CloudEvent<'_>>, _> =
         events.into_iter().map(cloud_event::read).collect();
     if let Ok(events) = events {
-        drop(preparing().prepare(&stream(), events));
+        let preparing = preparing();
+        drop(preparing.check(events).and_then(|checked| preparing.finish(&stream(), checked)));
     }
 }
 

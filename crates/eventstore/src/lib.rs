@@ -56,5 +56,5 @@ pub use documents::DocumentsError;
 pub use groups::GroupsLog;
 pub use index::OpenError;
 pub use machine::{EventStoreMachine, Reply};
-pub use service::{Deps, EventStore, NewError};
+pub use service::{Deps, EventStore, NewError, RunError};
 pub use subjects::{KeyFileError, MasterKeyError};

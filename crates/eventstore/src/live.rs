@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use lombard_engine::{DecodeError, Feed, FeedItem, FeedLimits, StartError};
+use lombard_engine::{Feed, FeedItem, FeedLimits, StartError};
 use lombard_eventstore_core::{Appended, Event, Placed};
 use lombard_log::{Record, SharedLog};
 use lombard_types::Timestamp;
@@ -13,6 +13,7 @@ use crate::{
     codec::{self, EventCodec, Recorded, StoredRecord},
     query::Stored,
     showing::Showing,
+    subjects::OpenError,
 };
 
 /// A record in the feed.
@@ -53,7 +54,7 @@ impl Live {
     }
 
     /// Its events in JSON.
-    pub(crate) fn json(&self, showing: &Showing) -> Result<Json, DecodeError> {
+    pub(crate) fn json(&self, showing: &Showing) -> Result<Json, OpenError> {
         let Some(epoch) = showing.epoch().filter(|_| !self.is_sealed) else {
             return self.write(showing);
         };
@@ -84,7 +85,7 @@ impl Live {
         }
     }
 
-    fn write(&self, showing: &Showing) -> Result<Json, DecodeError> {
+    fn write(&self, showing: &Showing) -> Result<Json, OpenError> {
         let Some((appended, recorded)) = self.appended() else {
             return Ok(Arc::default());
         };

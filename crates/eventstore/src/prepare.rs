@@ -10,7 +10,7 @@ use crate::{
     cloud_event::{self, CloudEvent, InvalidEvent, invalid},
     codec,
     schema::{DataSchema, Mismatch, SchemaVersion, Schemas, Snapshot, is_own_dataschema},
-    subjects::{self, Bound, SubjectKey, SubjectKeys, SubjectKeysError, Wanted},
+    subjects::{self, Bound, SubjectKey, SubjectKeys, SubjectKeysError},
 };
 
 /// An event cannot be appended.
@@ -33,11 +33,27 @@ pub(crate) enum Reason {
     Mismatch { version: SchemaVersion, source: Mismatch },
     #[error("the data subject is erased")]
     SubjectErased,
-    #[error("the limit of {subjects_max} data subjects is reached")]
-    TooManySubjects { subjects_max: usize },
+    /// Their file cannot be used before the store is started again.
+    #[error("the keys of data subjects cannot be used")]
+    NoKeys,
     /// For the log of the role, where it is told already.
     #[error("the event cannot be sealed")]
     Seal,
+}
+
+/// The events of one stream that can be sealed and stored.
+#[derive(Debug)]
+pub(crate) struct Checked<'a> {
+    events: Vec<CloudEvent<'a>>,
+    refused: Option<Refused>,
+}
+
+impl Checked<'_> {
+    /// Whose keys are needed. Nobody's where an event is refused already.
+    pub(crate) fn subjects(&self) -> impl Iterator<Item = &str> {
+        let events = self.events.iter().filter(|_| self.refused.is_none());
+        events.filter_map(|event| event.content.data_subject.as_deref())
+    }
 }
 
 /// The events of one stream, as they are to be stored.
@@ -68,55 +84,40 @@ impl Preparing {
         Self { limits, event_bytes_max: config.event_bytes_max, schemas, keys }
     }
 
-    /// The events of one stream, as they are to be stored.
-    pub(crate) fn prepare(
+    /// Checks the events of one stream, and notes the versions of their schemas.
+    pub(crate) fn check<'a>(
         &self,
-        stream: &StreamName,
-        mut events: Vec<CloudEvent<'_>>,
-    ) -> Result<Prepared, Refused> {
-        let mut prepared = Prepared::default();
-        prepared.events.reserve_exact(events.len());
+        mut events: Vec<CloudEvent<'a>>,
+    ) -> Result<Checked<'a>, Refused> {
         let schemas = self.schemas.snapshot();
+        let mut first_refused = None;
         for (index, event) in events.iter_mut().enumerate() {
             let refused = |source| Refused { index, source };
             cloud_event::check(event, self.limits).map_err(|error| refused(error.into()))?;
             if let Err(reason) = self.check_schema(schemas.as_ref(), event) {
-                prepared.refused.get_or_insert(refused(reason));
+                first_refused.get_or_insert(refused(reason));
             }
         }
-        let wanted = if prepared.refused.is_some() { Wanted::Found } else { Wanted::Made };
-        let subjects =
-            |event: &CloudEvent<'_>| event.content.data_subject.as_deref().map(Box::from);
-        let subjects: Vec<Box<str>> = events.iter().filter_map(subjects).collect();
-        let keys = self.keys(&subjects, wanted)?;
-        for (index, mut event) in events.into_iter().enumerate() {
-            let refused = |source| Refused { index, source };
-            if let Err(reason) = seal(&keys, stream, &mut event) {
-                prepared.refused.get_or_insert(refused(reason));
-            }
-            prepared.events.push(self.finish(event).map_err(refused)?);
-        }
-        Ok(prepared)
+        Ok(Checked { events, refused: first_refused })
     }
 
-    /// The keys of the subjects. New ones are durable.
-    fn keys<'a>(&self, subjects: &'a [Box<str>], wanted: Wanted) -> Result<Keys<'a>, Refused> {
-        if subjects.is_empty() {
-            return Ok(Keys::new());
+    /// The events of one stream, as they are to be stored. Those with a data subject are sealed with its key, which has
+    /// to be there.
+    pub(crate) fn finish(
+        &self,
+        stream: &StreamName,
+        checked: Checked<'_>,
+    ) -> Result<Prepared, Refused> {
+        let Checked { events, refused } = checked;
+        let mut prepared = Prepared { events: Vec::with_capacity(events.len()), refused };
+        for (index, mut event) in events.into_iter().enumerate() {
+            let refused = |source| Refused { index, source };
+            if let Err(reason) = self.seal(stream, &mut event) {
+                prepared.refused.get_or_insert(refused(reason));
+            }
+            prepared.events.push(self.encode(event).map_err(refused)?);
         }
-        let keys = self.keys.keys(subjects.iter().map(|subject| &**subject), wanted);
-        keys.map_err(|error| {
-            let source = match error {
-                SubjectKeysError::TooMany { subjects_max } => {
-                    Reason::TooManySubjects { subjects_max }
-                }
-                error => {
-                    tracing::error!(%error, "no key for the data of a subject");
-                    Reason::Seal
-                }
-            };
-            Refused { index: 0, source }
-        })
+        Ok(prepared)
     }
 
     /// Checks the data against its schema, where its type has one, and notes the version.
@@ -148,7 +149,31 @@ impl Preparing {
         checked.map_err(|source| Reason::Mismatch { version: number, source })
     }
 
-    fn finish(&self, event: CloudEvent<'_>) -> Result<NewEvent, Reason> {
+    /// Seals an event that has a data subject. Where that cannot be, nothing is left of what had to be sealed.
+    fn seal(&self, stream: &StreamName, event: &mut CloudEvent<'_>) -> Result<(), Reason> {
+        let CloudEvent { id, event_type, tags, content } = event;
+        let Some(subject) = content.data_subject.as_deref() else { return Ok(()) };
+        let key = self.keys.find(subject);
+        let bound = Bound { id: *id, stream, event_type, tags };
+        let whole = std::mem::take(content);
+        let reason = match key {
+            Ok(Some(SubjectKey::Live(key))) => {
+                *content = subjects::seal(&key, bound, whole).map_err(|_| Reason::Seal)?;
+                return Ok(());
+            }
+            Ok(Some(SubjectKey::Erased)) => Reason::SubjectErased,
+            Err(SubjectKeysError::Poisoned) => Reason::NoKeys,
+            Ok(None) => Reason::Seal,
+            Err(error) => {
+                tracing::error!(%error, "no key for the data of a subject");
+                Reason::Seal
+            }
+        };
+        *content = whole.split().0;
+        Err(reason)
+    }
+
+    fn encode(&self, event: CloudEvent<'_>) -> Result<NewEvent, Reason> {
         let CloudEvent { id, event_type, tags, content } = event;
         let content = codec::encode_content(&content);
         let (bytes, bytes_max) =
@@ -157,31 +182,6 @@ impl Preparing {
             return Err(Reason::TooLarge { bytes, bytes_max });
         }
         Ok(NewEvent { id, event_type, tags: tags.into(), content })
-    }
-}
-
-type Keys<'a> = BTreeMap<&'a str, SubjectKey>;
-
-/// Seals an event that has a data subject. Where that cannot be, nothing is left of what had to be sealed.
-fn seal(keys: &Keys<'_>, stream: &StreamName, event: &mut CloudEvent<'_>) -> Result<(), Reason> {
-    let CloudEvent { id, event_type, tags, content } = event;
-    let Some(subject) = content.data_subject.as_deref() else { return Ok(()) };
-    let key = keys.get(subject);
-    let bound = Bound { id: *id, stream, event_type, tags };
-    let whole = std::mem::take(content);
-    match key {
-        Some(SubjectKey::Live(key)) => {
-            *content = subjects::seal(key, bound, whole).map_err(|_| Reason::Seal)?;
-            Ok(())
-        }
-        Some(SubjectKey::Erased) => {
-            *content = whole.split().0;
-            Err(Reason::SubjectErased)
-        }
-        None => {
-            *content = whole.split().0;
-            Err(Reason::Seal)
-        }
     }
 }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use lombard_chassis::{Problem, ProblemType, problems};
-use lombard_engine::{DecodeError, SubmitError};
+use lombard_engine::SubmitError;
 use lombard_eventstore_core::{DocumentKey, Rejection, Unreadable, group};
 use lombard_types::{Position, StreamName};
 
@@ -12,6 +12,7 @@ use crate::{
     prepare::{Reason, Refused},
     query::QueryError,
     schema::InvalidSchema,
+    subjects::{OpenError, SubjectKeysError},
 };
 
 // === what is wrong with the request ===
@@ -55,6 +56,9 @@ pub const TOO_MANY_SUBJECTS: ProblemType =
 /// No event was ever marked with this data subject, and it is not erased.
 pub const SUBJECT_NOT_FOUND: ProblemType =
     ProblemType::new(404, "subject-not-found", "Data subject not found");
+/// The keys of data subjects cannot be used before the role has started again.
+pub const SUBJECT_KEYS_FAILED: ProblemType =
+    ProblemType::new(503, "subject-keys-failed", "Keys of data subjects failed");
 /// One event is larger than the limit.
 pub const EVENT_TOO_LARGE: ProblemType =
     ProblemType::new(413, "event-too-large", "Event too large");
@@ -111,6 +115,7 @@ pub const ALL: &[ProblemType] = &[
     SUBJECT_ERASED,
     TOO_MANY_SUBJECTS,
     SUBJECT_NOT_FOUND,
+    SUBJECT_KEYS_FAILED,
     STREAM_NOT_FOUND,
     DOCUMENT_NOT_FOUND,
     EVENT_ID_REUSED,
@@ -252,9 +257,7 @@ pub(crate) fn from_refused(refused: &Refused) -> Problem {
         Reason::SubjectErased => Problem::new(&SUBJECT_ERASED)
             .detail("nothing more is recorded of a data subject that is erased")
             .with("index", index),
-        Reason::TooManySubjects { subjects_max } => Problem::new(&TOO_MANY_SUBJECTS)
-            .detail(refused.source.to_string())
-            .with("limit", *subjects_max),
+        Reason::NoKeys => subject_keys_failed(),
         Reason::Seal => Problem::new(&problems::INTERNAL),
     }
 }
@@ -265,10 +268,26 @@ pub(crate) fn subject_not_found(subject: &str) -> Problem {
         .with("subject", subject)
 }
 
-/// A key that was not destroyed, or not found: for the log of the role.
-pub(crate) fn from_subject_keys_error(error: &crate::subjects::SubjectKeysError) -> Problem {
-    tracing::error!(%error, "failed to use the keys of data subjects");
-    Problem::new(&problems::INTERNAL)
+/// A key that was not made, destroyed or found.
+pub(crate) fn from_subject_keys_error(error: &SubjectKeysError) -> Problem {
+    match error {
+        SubjectKeysError::TooMany { subjects_max } => {
+            Problem::new(&TOO_MANY_SUBJECTS).detail(error.to_string()).with("limit", *subjects_max)
+        }
+        SubjectKeysError::DiskFull => Problem::new(&problems::DISK_FULL).detail(error.to_string()),
+        SubjectKeysError::Poisoned => subject_keys_failed(),
+        SubjectKeysError::File(_) => {
+            let cause = std::error::Error::source(error).map(ToString::to_string);
+            tracing::error!(%error, cause, "failed to use the keys of data subjects");
+            Problem::new(&problems::INTERNAL)
+        }
+    }
+}
+
+fn subject_keys_failed() -> Problem {
+    Problem::new(&SUBJECT_KEYS_FAILED)
+        .detail("a key could not be written; what is sealed can be read after a restart")
+        .retry_after(SOON)
 }
 
 /// A definition that its owner has to change.
@@ -314,6 +333,9 @@ pub(crate) fn document_too_large(bytes: usize, bytes_max: usize) -> Problem {
 
 /// Events that the log did not give: a defect or damage, for the log of the role.
 pub(crate) fn from_query_error(error: &QueryError) -> Problem {
+    if let QueryError::Show { source: OpenError::NoKeys, .. } = error {
+        return subject_keys_failed();
+    }
     let cause = std::error::Error::source(error).map(ToString::to_string);
     tracing::error!(%error, cause, "failed to read events");
     Problem::new(&problems::INTERNAL)
@@ -324,10 +346,15 @@ pub(crate) fn not_where_indexed(record: Position) -> Problem {
     from_query_error(&QueryError::Missing { record })
 }
 
-/// An event whose stored content is not understood: a defect, for the log of the role.
-pub(crate) fn from_decode_error(error: DecodeError) -> Problem {
-    tracing::error!(%error, "failed to decode the content of an event");
-    Problem::new(&problems::INTERNAL)
+/// An event that cannot be shown: where that is a defect, it is for the log of the role.
+pub(crate) fn from_open_error(error: OpenError) -> Problem {
+    match error {
+        OpenError::NoKeys => subject_keys_failed(),
+        OpenError::Decode(error) => {
+            tracing::error!(%error, "failed to decode the content of an event");
+            Problem::new(&problems::INTERNAL)
+        }
+    }
 }
 
 /// A member of the body whose value is not of its grammar.

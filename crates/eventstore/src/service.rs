@@ -9,10 +9,7 @@ use std::{
 use axum::{Extension, Router};
 use lombard_chassis::{CancellationToken, Health, Metrics};
 use lombard_engine::{Engine, Handle, StartError, StateAt, StoppedError};
-use lombard_log::{
-    SharedLog,
-    disk::{Real, SharedDisk},
-};
+use lombard_log::{SharedLog, disk::SharedDisk};
 use lombard_token::Verifier;
 use tokio::sync::Semaphore;
 
@@ -32,7 +29,7 @@ use crate::{
     rest,
     schema::Schemas,
     showing::Showing,
-    subjects::{KeyFileError, MasterKey, MasterKeyError, SubjectKeys},
+    subjects::{KeyFileError, MasterKeyError, SubjectKeys},
 };
 
 /// What the role is given.
@@ -43,6 +40,8 @@ pub struct Deps {
     pub index_directory: PathBuf,
     /// Where the role keeps the keys of data subjects. What is sealed with them is lost without it.
     pub subjects_directory: PathBuf,
+    /// The disk that directory is on.
+    pub disk: SharedDisk,
     /// Where the role keeps its consumer groups.
     pub groups: GroupsLog,
     /// Verifies tokens that are issued for this role.
@@ -95,6 +94,17 @@ pub enum NewError {
     Start(#[from] StartError),
 }
 
+/// The role must end: only a restart recovers.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum RunError {
+    /// A writer stopped.
+    #[error(transparent)]
+    Stopped(#[from] StoppedError),
+    /// What is durable of the keys of data subjects is not known.
+    #[error("a key of a data subject could not be written")]
+    SubjectKeys,
+}
+
 impl EventStore {
     /// Opens the index and reads into it what it lacks of the log. Blocks while it does.
     pub fn new(config: Config, deps: Deps) -> Result<Self, NewError> {
@@ -102,8 +112,8 @@ impl EventStore {
         if !mistakes.is_empty() {
             return Err(NewError::Config { mistakes });
         }
-        let Deps { log, index_directory, subjects_directory, groups, verifier, health, metrics } =
-            deps;
+        let Deps { log, index_directory, subjects_directory, disk, .. } = deps;
+        let Deps { groups, verifier, health, metrics, .. } = deps;
         let (index, position) =
             EventIndex::open(&index_directory, &log, config.index_memory_events)?;
         let schemas = Schemas::new(log.durable(), config.schema_validators_max);
@@ -118,7 +128,7 @@ impl EventStore {
             config.engine_limits(),
         )?;
         // All of the log is in the index now.
-        let keys = open_keys(&config, &subjects_directory)?;
+        let keys = open_keys(&config, disk, &subjects_directory)?;
         documents::erase_subjects(&keys, &index, &log)?;
         let registry = metrics;
         let metrics =
@@ -178,19 +188,21 @@ impl EventStore {
 
     /// Serves until `drain` is cancelled. It is ready at once: everything was read before.
     ///
-    /// An error means that the process must end: the writer stopped, and only a restart recovers.
-    pub async fn run(self, drain: CancellationToken) -> Result<(), StoppedError> {
+    /// An error means that the process must end.
+    pub async fn run(self, drain: CancellationToken) -> Result<(), RunError> {
         let Self { api, engine, groups_engine, health, .. } = self;
         health.ready();
         let watch = watch_index(api.reader.index.clone(), health);
         let sweep = api.groups.clone().sweep();
+        let keys = api.keys.clone();
         // Subscriptions have no end of their own.
         let _end_subscriptions = api.drain.clone().drop_guard();
         // The writer stops when nobody can ask it any more.
         drop(api);
         tokio::select! {
-            stopped = engine.stopped() => stopped,
-            stopped = groups_engine.stopped() => stopped,
+            stopped = engine.stopped() => Ok(stopped?),
+            stopped = groups_engine.stopped() => Ok(stopped?),
+            () = keys.poisoned() => Err(RunError::SubjectKeys),
             () = watch => Ok(()),
             () = sweep => Ok(()),
             () = drain.cancelled() => Ok(()),
@@ -199,13 +211,10 @@ impl EventStore {
 }
 
 /// Opens the keys of data subjects in a directory. Blocks.
-fn open_keys(config: &Config, directory: &Path) -> Result<SubjectKeys, NewError> {
-    let disk: SharedDisk = Arc::new(Real);
+fn open_keys(config: &Config, disk: SharedDisk, directory: &Path) -> Result<SubjectKeys, NewError> {
     disk.create_directory(directory).map_err(KeyFileError::from)?;
-    let own = directory.join("master.key");
-    let path = config.subject_master_key_file.as_deref().unwrap_or(&own);
     let may_make = !SubjectKeys::are_in(&disk, directory)?;
-    let master = MasterKey::read_or_create(path, may_make)?;
+    let master = config.master_key(directory).read(may_make)?;
     let limits = (config.subjects_max, config.subject_keys_cached_max);
     Ok(SubjectKeys::open(disk, directory, master, limits)?)
 }

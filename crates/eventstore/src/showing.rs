@@ -2,7 +2,6 @@
 
 use std::{borrow::Cow, collections::BTreeMap, str::FromStr};
 
-use lombard_engine::DecodeError;
 use lombard_eventstore_core::{Content, EventType, Evidence, NewEvent, Placed};
 
 use crate::{
@@ -10,7 +9,7 @@ use crate::{
     codec::{self, Recorded},
     query::Stored,
     schema::{DataSchema, SchemaVersion, Schemas},
-    subjects::{self, Bound, DATA_SUBJECT, Opened, REDACTED, SubjectKeys},
+    subjects::{self, Bound, DATA_SUBJECT, OpenError, Opened, REDACTED, SubjectKeys},
 };
 
 /// An event as a reader sees it.
@@ -82,8 +81,8 @@ impl Showing {
         (self.data_version == DataVersion::Newest).then(|| self.schemas.epoch())
     }
 
-    /// What a reader sees of an event. The error is a defect or damage.
-    pub(crate) fn show<'a>(&self, stored: Stored<'a>) -> Result<Shown<'a>, DecodeError> {
+    /// What a reader sees of an event.
+    pub(crate) fn show<'a>(&self, stored: Stored<'a>) -> Result<Shown<'a>, OpenError> {
         let Stored { placed, recorded, evidence } = stored;
         let mut content = codec::decode_content(&placed.event.content)?;
         let opened = subjects::open(&self.keys, bound(&placed), &mut content)?;

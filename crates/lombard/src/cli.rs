@@ -95,6 +95,12 @@ pub(crate) enum Command {
     /// Watch and rebuild the ledger's SQL projections
     #[command(subcommand)]
     Projection(crate::projection_commands::ProjectionCommand),
+    /// Say what events of a type must look like, and how older ones become that
+    #[command(subcommand)]
+    Schema(crate::schema_commands::SchemaCommand),
+    /// Forget people and others whom events are about
+    #[command(subcommand)]
+    Subject(crate::subject_commands::SubjectCommand),
     /// Manage OAuth clients
     #[command(subcommand)]
     Client(ClientCommand),
@@ -357,6 +363,9 @@ pub(crate) enum EventCommand {
         /// What must be true of the stream: absent, or the revision of its last event
         #[arg(long, value_name = "REVISION")]
         expected: Option<String>,
+        /// Whose data it has: it is stored encrypted, and unreadable after `lombard subject erase`
+        #[arg(long, value_name = "SUBJECT")]
+        data_subject: Option<String>,
         /// A UUID that makes a repetition of this command harmless [default: a new one each time]
         #[arg(long)]
         id: Option<String>,

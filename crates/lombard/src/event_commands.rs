@@ -12,12 +12,23 @@ use crate::{
 pub(crate) async fn run(common: &CommonArguments, command: EventCommand) -> anyhow::Result<()> {
     let events = connect(common).await?.eventstore();
     match command {
-        EventCommand::Append { stream, kind, data, tag, expected, id, source, output } => {
+        EventCommand::Append {
+            stream,
+            kind,
+            data,
+            tag,
+            expected,
+            data_subject,
+            id,
+            source,
+            output,
+        } => {
             let data: Value = serde_json::from_str(&data).with_context(|| {
                 format!("the data is not JSON; a text needs quotes of its own: '\"{data}\"'")
             })?;
             let mut event = NewEvent::new(source, kind, data);
             event.tags = tag;
+            event.data_subject = data_subject;
             if let Some(id) = id {
                 event.id = id;
             }
@@ -83,6 +94,7 @@ fn selected(arguments: SelectionArguments) -> Selection {
 
 fn print(event: &RecordedEvent) {
     let RecordedEvent { kind, stream, revision, position, tags, recorded_at, data, .. } = event;
+    let data = if event.is_redacted { "(redacted)".to_owned() } else { data.to_string() };
     let tags = if tags.is_empty() { String::new() } else { format!("  [{}]", tags.join(" ")) };
     println!("{position:>8}  {recorded_at}  {stream} @{revision}  {kind}{tags}  {data}");
 }
@@ -96,6 +108,8 @@ pub(crate) fn as_json(event: &RecordedEvent) -> Value {
         "position": event.position.to_string(),
         "tags": event.tags,
         "recorded_at": event.recorded_at,
+        "data_subject": event.data_subject,
+        "redacted": event.is_redacted,
         "data": event.data,
     })
 }

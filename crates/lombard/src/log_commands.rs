@@ -1,12 +1,11 @@
 //! `lombard log ...`: checking and cutting off the roles' logs.
 
-use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
-
 use anyhow::{Context as _, ensure};
 use lombard_log::maintain::{self, CheckReport};
 use lombard_types::Position;
 
 use crate::{
+    agree::agrees,
     backup_commands::logs,
     cli::{CommonArguments, LogCommand, Whose},
     data_directory::DataDirectory,
@@ -90,14 +89,4 @@ fn repair(
         println!("  {}", file.display());
     }
     Ok(())
-}
-
-/// Asks on the terminal; where there is none, nobody can agree.
-fn agrees() -> anyhow::Result<bool> {
-    ensure!(io::stdin().is_terminal(), "this loses data: say --yes to do it without being asked");
-    print!("Type yes to do it: ");
-    io::stdout().flush()?;
-    let mut answer = String::new();
-    io::stdin().lock().read_line(&mut answer)?;
-    Ok(answer.trim() == "yes")
 }

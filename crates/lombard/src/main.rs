@@ -2,6 +2,7 @@
 
 #![expect(clippy::print_stdout, reason = "the command line answers on standard output")]
 
+mod agree;
 mod backup_commands;
 mod cli;
 mod commands;
@@ -19,8 +20,10 @@ mod progress;
 mod projection_commands;
 mod role;
 mod run_role;
+mod schema_commands;
 mod service_commands;
 mod status;
+mod subject_commands;
 mod table;
 mod tour;
 mod up;
@@ -61,6 +64,8 @@ fn run(command: Command, common: cli::CommonArguments) -> anyhow::Result<()> {
         Command::Event(command) => block_on(event_commands::run(&common, command)),
         Command::Group(command) => block_on(group_commands::run(&common, command)),
         Command::Projection(command) => block_on(projection_commands::run(&common, command)),
+        Command::Schema(command) => block_on(schema_commands::run(&common, command)),
+        Command::Subject(command) => block_on(subject_commands::run(&common, command)),
         Command::Client(command) => block_on(commands::client(&common, command)),
         Command::Log(command) => log_commands::run(&common, command),
         Command::Backup(arguments) => backup_commands::backup(&common, &arguments),

@@ -353,6 +353,7 @@ impl Start {
             log,
             index_directory: self.directory.role(self.role).join("index"),
             subjects_directory: self.directory.role(self.role).join("subjects"),
+            disk: Arc::new(lombard_log::disk::Real),
             groups: self.groups()?,
             verifier: verifier.clone(),
             health: self.health.clone(),

@@ -141,18 +141,24 @@ impl EventStore {
 
     /// The groups that the client may see.
     pub async fn groups(&self) -> Result<Vec<GroupState>, Error> {
-        self.all("/groups").await
+        self.all("/groups", None).await
     }
 
     /// All pages of a list.
-    async fn all<T: DeserializeOwned>(&self, path: &str) -> Result<Vec<T>, Error> {
+    pub(super) async fn all<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        filter: Option<(&'static str, &str)>,
+    ) -> Result<Vec<T>, Error> {
         let mut items = Vec::new();
         let mut after: Option<String> = None;
         loop {
             let asked = after.take();
             let call = |url| {
                 let call = Call::new(Method::GET, url);
-                asked.into_iter().fold(call, |call, after| call.query("after", after))
+                let query =
+                    filter.into_iter().chain(asked.as_deref().map(|after| ("after", after)));
+                query.fold(call, |call, (name, value)| call.query(name, value))
             };
             let page: Page<T> = self.platform.call(PREFIX, path, call).await?.body;
             items.extend(page.items);
@@ -247,7 +253,7 @@ impl ConsumerGroup {
 
     /// The events that were given up.
     pub async fn dead_letters(&self) -> Result<Vec<DeadLetter>, Error> {
-        self.events.all(&self.path("/dead-letters")).await
+        self.events.all(&self.path("/dead-letters"), None).await
     }
 
     /// Delivers dead letters again, those of these positions or all. Answers how many; fewer than there are where the

@@ -2,9 +2,12 @@
 
 mod condition;
 mod group;
+mod schema;
 mod selection;
+mod subject;
 mod subscription;
 
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::Method;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -13,10 +16,20 @@ use crate::{Call, Error, Platform};
 
 pub use condition::{AppendedAll, Condition, Criterion, StreamAppend};
 pub use group::{ConsumerGroup, DeadLetter, Delivery, GroupSettings, GroupState, Settled};
+pub use schema::{Schema, SchemaPut, SchemaVersion};
 pub use selection::Selection;
+pub use subject::{DataSubject, SubjectState};
 pub use subscription::EventSubscription;
 
 const PREFIX: &str = "/v1/eventstore";
+
+/// Everything but what needs no encoding in a path (RFC 3986 section 2.3).
+const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// A name as one segment of a path.
+fn segment(name: &str) -> String {
+    utf8_percent_encode(name, RESERVED).to_string()
+}
 
 /// The event store, as one client sees it.
 #[derive(Clone, Debug)]
@@ -38,6 +51,13 @@ pub struct NewEvent {
     /// What it is about, across streams, such as `order:42`; no commas or spaces.
     #[serde(serialize_with = "comma_separated", skip_serializing_if = "Vec::is_empty")]
     pub tags: Vec<String>,
+    /// What of the source it is about: `invoice-17.pdf`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub subject: Option<String>,
+    /// The person, or whoever else, whom data and `subject` are about. They are then stored encrypted, and are gone for
+    /// ever when that data subject is erased.
+    #[serde(rename = "datasubject", skip_serializing_if = "Option::is_none")]
+    pub data_subject: Option<String>,
     /// The rest of the story.
     pub data: Value,
 }
@@ -47,7 +67,15 @@ impl NewEvent {
     pub fn new(source: impl Into<String>, kind: impl Into<String>, data: Value) -> Self {
         let id = uuid::Uuid::now_v7().to_string();
         let (source, kind) = (source.into(), kind.into());
-        Self { specversion: "1.0", id, source, kind, tags: Vec::new(), data }
+        let (tags, subject, data_subject) = (Vec::new(), None, None);
+        Self { specversion: "1.0", id, source, kind, tags, subject, data_subject, data }
+    }
+
+    /// Says whose data it has.
+    #[must_use]
+    pub fn data_subject(mut self, data_subject: impl Into<String>) -> Self {
+        self.data_subject = Some(data_subject.into());
+        self
     }
 
     /// Adds a tag.
@@ -102,6 +130,14 @@ pub struct RecordedEvent {
     /// When it was recorded (RFC 3339).
     #[serde(rename = "storetime")]
     pub recorded_at: String,
+    /// What of the source it is about.
+    pub subject: Option<String>,
+    /// Whose data it has.
+    #[serde(rename = "datasubject")]
+    pub data_subject: Option<String>,
+    /// Whether that data subject is erased: what was encrypted is gone.
+    #[serde(rename = "lombardredacted", default)]
+    pub is_redacted: bool,
     /// The rest of the story.
     #[serde(default)]
     pub data: Value,

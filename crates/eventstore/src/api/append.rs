@@ -55,7 +55,7 @@ pub(crate) struct Outcome {
 impl Api {
     /// Appends what a client has sent: all of it or nothing. The same again is answered as the first time.
     pub(crate) async fn append(&self, draft: Draft<'_>) -> Result<Outcome, Problem> {
-        let ready = self.prepare(draft)?;
+        let ready = self.prepare(draft).await?;
         self.submit(ready).await
     }
 
@@ -93,15 +93,23 @@ impl Api {
         }
     }
 
-    /// Makes of what a client has sent what can be appended.
-    pub(crate) fn prepare(&self, draft: Draft<'_>) -> Result<Ready, Problem> {
+    /// Makes of what a client has sent what can be appended. Waits for the disk only where a data subject is new.
+    pub(crate) async fn prepare(&self, draft: Draft<'_>) -> Result<Ready, Problem> {
         let Draft { streams, condition, evidence } = draft;
-        let mut parts = Vec::with_capacity(streams.len());
-        let mut first_refused = None;
+        let refused = |refused| problem::from_refused(&refused);
+        let mut checked = Vec::with_capacity(streams.len());
         for StreamDraft { stream, expected, events } in streams {
-            let prepared = self.preparing.prepare(&stream, events);
-            let Prepared { events, refused } =
-                prepared.map_err(|refused| problem::from_refused(&refused))?;
+            let events = self.preparing.check(events).map_err(refused)?;
+            checked.push((stream, expected, events));
+        }
+        let subjects = checked.iter().flat_map(|(_, _, events)| events.subjects());
+        let made = self.keys.make(subjects).await;
+        made.map_err(|error| problem::from_subject_keys_error(&error))?;
+        let mut parts = Vec::with_capacity(checked.len());
+        let mut first_refused = None;
+        for (stream, expected, events) in checked {
+            let prepared = self.preparing.finish(&stream, events);
+            let Prepared { events, refused } = prepared.map_err(refused)?;
             first_refused = first_refused.or(refused);
             parts.push(StreamAppend { stream, expected, events });
         }

@@ -7,7 +7,7 @@ use lombard_eventstore_core::{
 use lombard_types::{Position, Timestamp};
 
 use super::Api;
-use crate::{problem, subjects::SubjectKey};
+use crate::problem;
 
 /// What became of a data subject.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,34 +21,38 @@ pub(crate) enum SubjectState {
 }
 
 impl Api {
-    /// Destroys a subject's key. First the log says so, for ever; a start goes on where this was interrupted.
+    /// Destroys a subject's key. First the log says so, for ever; a start goes on where this was interrupted. What has
+    /// begun is carried out also where the client goes away.
     pub(crate) async fn erase_subject(
         &self,
         subject: &str,
         evidence: Evidence,
     ) -> Result<SubjectState, Problem> {
-        let key = erased(subject);
-        let content = Content(Box::default());
-        self.put(PutDocument { key, expected: Expected::NoStream, content, evidence }).await?;
-        let (keys, name) = (self.keys.clone(), subject.to_owned());
-        let erase = move || keys.erase(std::iter::once(name.as_str()));
-        let done = tokio::task::spawn_blocking(erase).await.map_err(|error| {
+        let (api, subject) = (self.clone(), subject.to_owned());
+        let erasing = async move {
+            let key = erased(&subject);
+            let content = Content(Box::default());
+            api.put(PutDocument { key, expected: Expected::NoStream, content, evidence }).await?;
+            api.subject(&subject).await
+        };
+        tokio::spawn(erasing).await.unwrap_or_else(|error| {
             tracing::error!(%error, "erasing a data subject broke off");
-            Problem::new(&problems::INTERNAL)
-        })?;
-        done.map_err(|error| problem::from_subject_keys_error(&error))?;
-        self.subject(subject).await
+            Err(Problem::new(&problems::INTERNAL))
+        })
     }
 
-    /// What is known of a subject.
+    /// What is known of a subject. It is told to be erased when its key is: one of whom only the log says so, because that
+    /// was interrupted, is erased now.
     pub(crate) async fn subject(&self, subject: &str) -> Result<SubjectState, Problem> {
         if let Some((_, position)) = self.document(&erased(subject)).await? {
+            let done = self.keys.erase(subject).await;
+            done.map_err(|error| problem::from_subject_keys_error(&error))?;
             let stored = self.reader.record(position).await;
             let stored = stored.map_err(|error| problem::from_query_error(&error))?;
             return Ok(SubjectState::Erased { position, at: stored.recorded.time });
         }
         match self.keys.find(subject) {
-            Ok(Some(SubjectKey::Live(_) | SubjectKey::Erased)) => Ok(SubjectState::Active),
+            Ok(Some(_)) => Ok(SubjectState::Active),
             Ok(None) => Err(problem::subject_not_found(subject)),
             Err(error) => Err(problem::from_subject_keys_error(&error)),
         }

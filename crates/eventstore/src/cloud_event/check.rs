@@ -1,7 +1,7 @@
 //! What an event must be like, in whatever form it came.
 
 use super::{CloudEvent, EventContent, Extension, TAGS, attribute, is_own_attribute};
-use crate::subjects::{DATA_SUBJECT, SUBJECT_BYTES_MAX, is_subject};
+use crate::subjects::{DATA_SUBJECT, SUBJECT_GRAMMAR, is_subject};
 
 /// What one event may hold.
 #[derive(Clone, Copy, Debug)]
@@ -45,10 +45,7 @@ fn find_subject(content: &mut EventContent<'_>) -> Result<(), InvalidEvent> {
     content.data_subject = match content.extensions.remove(DATA_SUBJECT) {
         None => None,
         Some(Extension::Text(subject)) if is_subject(&subject) => Some(subject),
-        Some(_) => {
-            let reason = format!("must be a string of 1 to {SUBJECT_BYTES_MAX} bytes");
-            return Err(invalid(DATA_SUBJECT, reason));
-        }
+        Some(_) => return Err(invalid(DATA_SUBJECT, SUBJECT_GRAMMAR)),
     };
     Ok(())
 }

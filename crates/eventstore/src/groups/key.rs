@@ -12,6 +12,7 @@ use lombard_types::{EventId, GroupName};
 use crate::{
     cloud_event::{EventContent, Extension},
     showing::Shown,
+    subjects::DATA_SUBJECT,
 };
 
 /// The digest of what `order` names of the event.
@@ -34,8 +35,12 @@ pub(super) fn key_of(order: &Order, shown: &Shown<'_>) -> Option<Key> {
     Some(Key(u64::from_le_bytes(*first)))
 }
 
+/// Of an event that is sealed for a data subject, what is sealed is no key: keys are stored, and a digest of what is to be
+/// forgotten would stay. Its data subject is the key then, before an erasure and after.
 fn attribute<'a>(name: &str, shown: &'a Shown<'_>) -> Option<Cow<'a, str>> {
     let EventContent { source, subject, extensions, .. } = &shown.content;
+    let is_sealed = !matches!(name, "source" | "type");
+    let name = if is_sealed && extensions.contains_key(DATA_SUBJECT) { DATA_SUBJECT } else { name };
     match name {
         "source" => Some(Cow::Borrowed(source)),
         "subject" => subject.as_deref().map(Cow::Borrowed),

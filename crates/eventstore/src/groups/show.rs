@@ -95,7 +95,7 @@ impl ConsumerGroups {
                 }
                 Err(source) => {
                     let record = stored.recorded.position;
-                    failed = Some(QueryError::Decode { record, source });
+                    failed = Some(QueryError::Show { record, source });
                     return ControlFlow::Break(());
                 }
             }

@@ -141,7 +141,7 @@ impl ConsumerGroups {
                 Ok(shown) => found.push(Found { position, key: key_of(&settings.order, &shown) }),
                 Err(source) => {
                     let record = stored.recorded.position;
-                    failed = Some(QueryError::Decode { record, source });
+                    failed = Some(QueryError::Show { record, source });
                     return ControlFlow::Break(());
                 }
             }

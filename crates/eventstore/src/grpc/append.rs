@@ -20,14 +20,14 @@ pub(super) async fn append(
 ) -> Result<AppendResponse, Problem> {
     let caller = Caller::new(call.claims);
     let evidence = caller.evidence(call.context)?;
-    let append = prepare(&api, &caller, evidence, &request)?;
+    let append = prepare(&api, &caller, evidence, &request).await?;
     // What was sent is not kept while the append waits for the disk.
     drop(request);
     api.submit(append).await.map(response)
 }
 
 /// Reads a request, and makes what can be appended of it, where the caller's token permits it.
-pub(super) fn prepare(
+pub(super) async fn prepare(
     api: &Api,
     caller: &Caller,
     evidence: Evidence,
@@ -43,7 +43,7 @@ pub(super) fn prepare(
         streams.push(StreamDraft { stream, expected, events });
     }
     let condition = request.condition.as_ref().map(read_message::condition).transpose()?;
-    api.prepare(Draft { streams, condition, evidence })
+    api.prepare(Draft { streams, condition, evidence }).await
 }
 
 pub(super) fn response(outcome: Outcome) -> AppendResponse {

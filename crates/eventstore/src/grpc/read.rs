@@ -137,7 +137,7 @@ impl Reading {
                     ControlFlow::Continue(())
                 }
                 Err(source) => {
-                    failed = Some(QueryError::Decode { record: stored.recorded.position, source });
+                    failed = Some(QueryError::Show { record: stored.recorded.position, source });
                     ControlFlow::Break(())
                 }
             }

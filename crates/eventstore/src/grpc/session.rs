@@ -50,7 +50,7 @@ impl session::Session for AppendSession {
 
     async fn prepare(&self, _: &Call, request: AppendSessionRequest) -> Self::Prepared {
         let append = request.append.unwrap_or_default();
-        append::prepare(&self.api, &self.caller, self.evidence.clone(), &append)
+        append::prepare(&self.api, &self.caller, self.evidence.clone(), &append).await
     }
 
     async fn answer(&self, sequence: u64, prepared: Self::Prepared) -> AppendSessionResponse {

@@ -142,7 +142,7 @@ impl Subscriber {
                     ControlFlow::Continue(())
                 }
                 Err(source) => {
-                    failed = Some(QueryError::Decode { record: stored.recorded.position, source });
+                    failed = Some(QueryError::Show { record: stored.recorded.position, source });
                     ControlFlow::Break(())
                 }
             }
@@ -175,7 +175,7 @@ impl Subscriber {
     ) -> Result<(), Problem> {
         for stored in live.stored_events() {
             if self.place.includes(&stored.placed) && self.filter.is_met_by(&stored.placed) {
-                let shown = self.api.showing.show(stored).map_err(problem::from_decode_error)?;
+                let shown = self.api.showing.show(stored).map_err(problem::from_open_error)?;
                 writer.write(&shown, outgoing.buffer());
             }
         }

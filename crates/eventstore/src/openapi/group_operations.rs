@@ -121,6 +121,7 @@ pub(super) const ALL: &[Operation] = &[
         problems: &[
             problem::GROUP_NOT_FOUND,
             problem::TOO_MANY_CONSUMERS,
+            problem::SUBJECT_KEYS_FAILED,
             problems::DISK_FULL,
             problems::OUTCOME_UNKNOWN,
         ],
@@ -137,6 +138,7 @@ pub(super) const ALL: &[Operation] = &[
         problems: &[
             problem::GROUP_NOT_FOUND,
             problem::TOO_MANY_CONSUMERS,
+            problem::SUBJECT_KEYS_FAILED,
             problems::METHOD_NOT_ALLOWED,
             problems::DISK_FULL,
             problems::OUTCOME_UNKNOWN,

@@ -51,6 +51,7 @@ const APPEND: &[ProblemType] = &[
     problem::SCHEMA_MISMATCH,
     problem::SUBJECT_ERASED,
     problem::TOO_MANY_SUBJECTS,
+    problem::SUBJECT_KEYS_FAILED,
 ];
 /// What storing a document may answer.
 const PUT: &[ProblemType] = &[
@@ -144,7 +145,12 @@ pub(super) const ALL: &[Operation] = &[
         status: 200,
         answer: "A page. Link has the next; ETag has the stream's last revision",
         content: EVENTS,
-        problems: &[problem::STREAM_NOT_FOUND, NOT_REACHED, problems::INVALID_HEADER],
+        problems: &[
+            problem::STREAM_NOT_FOUND,
+            NOT_REACHED,
+            problems::INVALID_HEADER,
+            problem::SUBJECT_KEYS_FAILED,
+        ],
     },
     Operation {
         method: "post",
@@ -212,7 +218,7 @@ pub(super) const ALL: &[Operation] = &[
         status: 200,
         answer: "A page. Link has the next",
         content: EVENTS,
-        problems: &[NOT_REACHED, problems::INVALID_HEADER],
+        problems: &[NOT_REACHED, problems::INVALID_HEADER, problem::SUBJECT_KEYS_FAILED],
     },
     Operation {
         method: "post",
@@ -290,7 +296,7 @@ pub(super) const ALL: &[Operation] = &[
         status: 200,
         answer: "What is known of it",
         content: &[(JSON, "Subject")],
-        problems: &[problem::SUBJECT_NOT_FOUND],
+        problems: &[problem::SUBJECT_NOT_FOUND, problem::SUBJECT_KEYS_FAILED],
     },
     Operation {
         method: "delete",
@@ -304,6 +310,6 @@ pub(super) const ALL: &[Operation] = &[
         status: 200,
         answer: "It is erased, now or before",
         content: &[(JSON, "Subject")],
-        problems: &[problems::DISK_FULL, problems::OUTCOME_UNKNOWN],
+        problems: &[problems::DISK_FULL, problems::OUTCOME_UNKNOWN, problem::SUBJECT_KEYS_FAILED],
     },
 ];

@@ -17,7 +17,7 @@ use lombard_log::{ReadError, SharedLog};
 use lombard_types::Position;
 
 pub(crate) use self::{all::AllReading, filter::Filter, stream::StreamReading};
-use crate::{codec::Recorded, index::EventIndex};
+use crate::{codec::Recorded, index::EventIndex, subjects::OpenError};
 
 /// Which way to read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
@@ -65,6 +65,8 @@ pub(crate) enum QueryError {
     Index(#[from] lombard_index::ReadError),
     #[error("failed to decode record {record}")]
     Decode { record: Position, source: DecodeError },
+    #[error("failed to open what is sealed in record {record}")]
+    Show { record: Position, source: OpenError },
     #[error("record {record} is not where the index has it")]
     Missing { record: Position },
 }

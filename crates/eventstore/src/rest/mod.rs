@@ -57,6 +57,6 @@ pub(crate) fn router(api: Api) -> Router {
 
 /// A page, and the last record that it depends on.
 fn answer(page: Page, horizon: Horizon) -> Result<Answer, Problem> {
-    let json = page.into_json().map_err(problem::from_decode_error)?;
+    let json = page.into_json().map_err(problem::from_open_error)?;
     Ok(Answer::events(json).position(horizon.end.previous()))
 }

@@ -2,9 +2,7 @@
 
 use std::ops::ControlFlow;
 
-use lombard_engine::DecodeError;
-
-use crate::{cloud_event, query::Stored, showing::Showing};
+use crate::{cloud_event, query::Stored, showing::Showing, subjects::OpenError};
 
 /// Events as they are read.
 #[derive(Debug)]
@@ -14,7 +12,7 @@ pub(super) struct Page {
     count: usize,
     limit: usize,
     bytes_max: usize,
-    failed: Option<DecodeError>,
+    failed: Option<OpenError>,
 }
 
 impl Page {
@@ -52,7 +50,7 @@ impl Page {
     }
 
     /// A JSON array.
-    pub(super) fn into_json(mut self) -> Result<String, DecodeError> {
+    pub(super) fn into_json(mut self) -> Result<String, OpenError> {
         if let Some(error) = self.failed {
             return Err(error);
         }

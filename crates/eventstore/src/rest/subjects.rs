@@ -9,7 +9,7 @@ use crate::{
     api::{Api, SubjectState},
     authority::Caller,
     problem,
-    subjects::is_subject,
+    subjects::{SUBJECT_GRAMMAR, is_subject},
 };
 
 #[derive(Debug, Serialize)]
@@ -48,9 +48,7 @@ pub(super) async fn read(
 
 fn permitted(caller: &Caller, subject: &str) -> Result<(), Problem> {
     if !is_subject(subject) {
-        return Err(problem::invalid_path(
-            "a data subject is 1 to 255 bytes, no control characters",
-        ));
+        return Err(problem::invalid_path(format!("a data subject {SUBJECT_GRAMMAR}")));
     }
     caller.erase(subject)
 }

@@ -174,7 +174,7 @@ impl Subscriber {
                     write_event(id, &json, chunk);
                 }
                 Err(source) => {
-                    failed = Some(QueryError::Decode { record: stored.recorded.position, source });
+                    failed = Some(QueryError::Show { record: stored.recorded.position, source });
                     return ControlFlow::Break(());
                 }
             }

@@ -32,7 +32,9 @@ pub(super) async fn read(actor: u64, world: Rc<World>, reader: Reader, mut dice:
             match &error {
                 QueryError::Log(_) => {}
                 QueryError::Index(cause) => world.hear_complaint(cause),
-                QueryError::Decode { .. } | QueryError::Missing { .. } => panic!("{error:?}"),
+                QueryError::Decode { .. }
+                | QueryError::Show { .. }
+                | QueryError::Missing { .. } => panic!("{error:?}"),
             }
             return;
         }

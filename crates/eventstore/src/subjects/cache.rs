@@ -1,6 +1,6 @@
-//! Keys that were used lately.
+//! Keys that were used lately, and those that are being destroyed.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::{SubjectHash, keys::SubjectKey};
 
@@ -10,6 +10,8 @@ pub(super) struct Cache {
     half_max: usize,
     young: HashMap<SubjectHash, SubjectKey>,
     old: HashMap<SubjectHash, SubjectKey>,
+    /// Whose keys are being destroyed: nobody is given them any more, whatever becomes of the file.
+    erasing: HashSet<SubjectHash>,
     /// How many keys were destroyed: one that was read before is not to be kept after.
     pub(super) erasures: u64,
 }
@@ -17,10 +19,19 @@ pub(super) struct Cache {
 impl Cache {
     pub(super) fn new(keys_max: usize) -> Self {
         let half_max = (keys_max / 2).max(1);
-        Self { half_max, young: HashMap::new(), old: HashMap::new(), erasures: 0 }
+        Self {
+            half_max,
+            young: HashMap::new(),
+            old: HashMap::new(),
+            erasing: HashSet::new(),
+            erasures: 0,
+        }
     }
 
     pub(super) fn get(&mut self, hash: &SubjectHash) -> Option<SubjectKey> {
+        if self.erasing.contains(hash) {
+            return Some(SubjectKey::Erased);
+        }
         if let Some(key) = self.young.get(hash) {
             return Some(key.clone());
         }
@@ -36,10 +47,17 @@ impl Cache {
         self.young.insert(hash, key);
     }
 
-    /// The key is destroyed.
-    pub(super) fn erase(&mut self, hash: SubjectHash) {
+    /// The key is going to be destroyed. From here on it counts as that.
+    pub(super) fn begin_erasing(&mut self, hash: SubjectHash) {
         self.erasures += 1;
+        self.young.remove(&hash);
         self.old.remove(&hash);
+        self.erasing.insert(hash);
+    }
+
+    /// The file says it too.
+    pub(super) fn erased(&mut self, hash: SubjectHash) {
+        self.erasing.remove(&hash);
         self.insert(hash, SubjectKey::Erased);
     }
 }

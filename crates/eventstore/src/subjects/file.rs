@@ -54,6 +54,12 @@ pub enum KeyFileError {
     Wrap,
 }
 
+impl KeyFileError {
+    pub(super) fn damaged(place: u32) -> Self {
+        Self::Damaged { offset: offset(place) }
+    }
+}
+
 /// What a slot holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Slot {
@@ -167,7 +173,7 @@ impl KeyFile {
             }
             for bytes in whole {
                 let slot = Slot::decode(bytes);
-                let slot = slot.map_err(|()| KeyFileError::Damaged { offset: offset(next) })?;
+                let slot = slot.map_err(|()| KeyFileError::damaged(next))?;
                 if let Some(slot) = slot {
                     tell(next, slot);
                 }
@@ -178,7 +184,7 @@ impl KeyFile {
 
     pub(super) fn read(&self, slot: u32) -> Result<Option<Slot>, KeyFileError> {
         let mut bytes = [0; SLOT_BYTES];
-        let damaged = KeyFileError::Damaged { offset: offset(slot) };
+        let damaged = KeyFileError::damaged(slot);
         if self.read_at(&mut bytes, offset(slot))? != SLOT_BYTES {
             return Err(damaged);
         }
@@ -192,6 +198,11 @@ impl KeyFile {
 
     pub(super) fn sync(&self) -> Result<(), KeyFileError> {
         Ok(self.0.sync_all()?)
+    }
+
+    /// The same, where no slot is new.
+    pub(super) fn sync_overwritten(&self) -> Result<(), KeyFileError> {
+        Ok(self.0.sync_data()?)
     }
 
     /// Until the buffer is full or the file ends.

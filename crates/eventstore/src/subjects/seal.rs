@@ -7,7 +7,7 @@ use aws_lc_rs::aead::RandomizedNonceKey;
 use lombard_eventstore_core::{EventType, Tag};
 use lombard_types::{EventId, StreamName};
 
-use super::{SubjectKey, SubjectKeys, master};
+use super::{SubjectKey, SubjectKeys, SubjectKeysError, master};
 use crate::{
     cloud_event::EventContent,
     codec::{self, bytes::Writer},
@@ -33,6 +33,17 @@ pub(crate) enum Opened {
     Erased,
 }
 
+/// A seal was not opened.
+#[derive(Clone, Debug, thiserror::Error)]
+pub(crate) enum OpenError {
+    /// Damage: the key is not there, or the seal does not hold.
+    #[error(transparent)]
+    Decode(#[from] DecodeError),
+    /// No key can be had before the store is started again.
+    #[error("the keys of data subjects cannot be used")]
+    NoKeys,
+}
+
 /// Seals a content with a key. The error is the provider's.
 pub(crate) fn seal<'a>(
     key: &RandomizedNonceKey,
@@ -45,22 +56,23 @@ pub(crate) fn seal<'a>(
     Ok(EventContent { sealed: Some(sealed.into()), ..clear })
 }
 
-/// Opens a content's seal. The error is damage: the key is not there, or the seal does not hold.
+/// Opens a content's seal.
 pub(crate) fn open(
     keys: &SubjectKeys,
     bound: Bound<'_>,
     content: &mut EventContent<'_>,
-) -> Result<Opened, DecodeError> {
+) -> Result<Opened, OpenError> {
     let Some(sealed) = content.sealed.take() else { return Ok(Opened::Plain) };
     let subject = content.data_subject.as_deref().unwrap_or_default();
-    let key = keys.find(subject).map_err(|error| {
-        tracing::error!(%error, "failed to read the key of a data subject");
-        DecodeError("the key of a data subject cannot be read")
-    })?;
-    let key = match key {
-        Some(SubjectKey::Live(key)) => key,
-        Some(SubjectKey::Erased) => return Ok(Opened::Erased),
-        None => return Err(DecodeError("the key of a data subject is lost")),
+    let key = match keys.find(subject) {
+        Ok(Some(SubjectKey::Live(key))) => key,
+        Ok(Some(SubjectKey::Erased)) => return Ok(Opened::Erased),
+        Ok(None) => return Err(DecodeError("the key of a data subject is lost").into()),
+        Err(SubjectKeysError::Poisoned) => return Err(OpenError::NoKeys),
+        Err(error) => {
+            tracing::error!(%error, "failed to read the key of a data subject");
+            return Err(DecodeError("the key of a data subject cannot be read").into());
+        }
     };
     let plain = master::open(&key, &sealed, &binding(bound, content));
     let plain = plain.ok_or(DecodeError("the seal of an event does not hold"))?;

@@ -54,6 +54,7 @@ impl TestServer {
             log: Arc::new(MemoryLog::new()),
             index_directory: index.path().join("index"),
             subjects_directory: index.path().join("subjects"),
+            disk: Arc::new(lombard_log::disk::Real),
             groups: GroupsLog::in_memory(),
             verifier: verifier.clone(),
             health: health.clone(),

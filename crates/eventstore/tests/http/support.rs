@@ -8,7 +8,7 @@ use http::{HeaderMap, Method, Request, StatusCode};
 use http_body_util::BodyExt as _;
 use lombard_chassis::{Health, Metrics, context, extract};
 use lombard_eventstore::{Config, Deps, EventStore, GroupsLog};
-use lombard_log::{MemoryLog, SharedLog};
+use lombard_log::{MemoryLog, SharedLog, disk::SharedDisk};
 use lombard_token::{Claims, Jwks, KeySource, KeySourceError, SigningKey, Verifier};
 use lombard_types::Timestamp;
 use serde_json::Value;
@@ -24,7 +24,7 @@ pub(crate) struct TestStore {
     pub(crate) log: SharedLog,
     /// The log, where it is in memory.
     pub(crate) memory: MemoryLog,
-    _store: EventStore,
+    pub(crate) store: EventStore,
     pub(crate) metrics: Metrics,
     key: Arc<SigningKey>,
     /// Where the index and the keys are.
@@ -99,12 +99,23 @@ impl TestStore {
         memory: MemoryLog,
         index: Arc<tempfile::TempDir>,
     ) -> Self {
+        Self::on_disk(config, (log, memory), index, Arc::new(lombard_log::disk::Real))
+    }
+
+    /// With the keys of data subjects on a disk.
+    pub(crate) fn on_disk(
+        config: Config,
+        (log, memory): (SharedLog, MemoryLog),
+        index: Arc<tempfile::TempDir>,
+        disk: SharedDisk,
+    ) -> Self {
         let key = Arc::new(SigningKey::generate().unwrap());
         let metrics = Metrics::new("eventstore");
         let deps = Deps {
             log: Arc::clone(&log),
             index_directory: index.path().join("index"),
             subjects_directory: index.path().join("subjects"),
+            disk,
             groups: GroupsLog::in_memory(),
             verifier: Verifier::new(ISSUER, AUDIENCE, Arc::new(Keys(Arc::clone(&key)))),
             health: Health::starting(),
@@ -116,7 +127,7 @@ impl TestStore {
             .fallback(extract::not_found)
             .method_not_allowed_fallback(extract::method_not_allowed)
             .layer(middleware::from_fn(context::layer));
-        Self { router, log, memory, metrics, key, _store: store, place: index }
+        Self { router, log, memory, metrics, key, store, place: index }
     }
 
     pub(crate) fn token(&self, scope: &str) -> String {
