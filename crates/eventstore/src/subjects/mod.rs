@@ -20,10 +20,11 @@ mod table;
 pub use self::{file::KeyFileError, source::MasterKeyError};
 pub(crate) use self::{
     keys::{SubjectKey, SubjectKeys, SubjectKeysError},
-    master::MasterKey,
     seal::{Bound, OpenError, Opened, open, seal},
     source::MasterKeySource,
 };
+#[cfg(any(test, fuzzing))]
+pub(crate) use self::master::MasterKey;
 
 use aws_lc_rs::digest;
 
