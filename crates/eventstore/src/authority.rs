@@ -20,7 +20,9 @@ use http::request::Parts;
 use lombard_chassis::{Authenticated, Problem, authenticate, problems};
 use lombard_eventstore_core::{EventType, Evidence};
 use lombard_token::Claims;
-use lombard_types::{ClientId, GroupName, StreamName, Timestamp};
+use lombard_types::{ClientId, ConsumerName, GroupName, StreamName, Timestamp};
+
+use crate::problem;
 
 const FAMILY: &str = "events";
 const READ: &str = "read";
@@ -84,6 +86,13 @@ impl Caller {
     /// Must be permitted to consume what a group delivers.
     pub(crate) fn consume(&self, group: &GroupName) -> Result<(), Problem> {
         self.0.require(FAMILY, CONSUME, Some(group.as_str())).map(drop)
+    }
+
+    /// Who takes deliveries: as the request says, or else the client.
+    pub(crate) fn consumer(&self, text: Option<&str>) -> Result<ConsumerName, Problem> {
+        let client = self.client_id()?;
+        let text = text.unwrap_or(client.as_str());
+        text.parse().map_err(|error| problem::invalid_member("consumer", error))
     }
 
     /// Must be permitted to make or delete a group.

@@ -362,6 +362,19 @@ pub(crate) fn invalid_member(name: &'static str, error: impl std::fmt::Display) 
     Problem::new(&problems::INVALID_BODY).detail(format!("{name}: {error}")).with("field", name)
 }
 
+/// A number of the body that has to be within its limits.
+pub(crate) fn within<T: PartialOrd + std::fmt::Display>(
+    name: &'static str,
+    value: T,
+    least: T,
+    most: T,
+) -> Result<T, Problem> {
+    if value >= least && value <= most {
+        return Ok(value);
+    }
+    Err(invalid_member(name, format!("must be from {least} to {most}")))
+}
+
 /// A header whose value is not of its grammar.
 pub(crate) fn invalid_header(name: &'static str, reason: &'static str) -> Problem {
     Problem::new(&problems::INVALID_HEADER).detail(format!("{name}: {reason}"))

@@ -5,6 +5,7 @@
 
 mod call;
 mod channel;
+mod consume;
 mod error;
 pub mod ledger;
 mod session;
@@ -17,13 +18,14 @@ use self::{
     channel::{Channel, Tokens},
 };
 pub use self::{
+    consume::{Consumed, GrpcConsumer},
     error::GrpcError,
     session::{AppendSession, Appending},
     subscription::GrpcSubscription,
 };
 use crate::Platform;
 use lombard_proto::eventstore::v1::{
-    AppendRequest, AppendResponse, ReadRequest, ReadResponse, SubscribeRequest,
+    AppendRequest, AppendResponse, ConsumeStart, ReadRequest, ReadResponse, SubscribeRequest,
 };
 
 /// The messages.
@@ -32,6 +34,7 @@ pub use lombard_proto::eventstore::v1;
 const APPEND: &str = "/lombard.eventstore.v1.EventStore/Append";
 const APPEND_SESSION: &str = "/lombard.eventstore.v1.EventStore/AppendSession";
 const READ: &str = "/lombard.eventstore.v1.EventStore/Read";
+const CONSUME: &str = "/lombard.eventstore.v1.EventStore/Consume";
 const SUBSCRIBE: &str = "/lombard.eventstore.v1.EventStore/Subscribe";
 
 /// How long a call is tried, unless it is told otherwise.
@@ -86,6 +89,11 @@ impl GrpcEventStore {
     /// Reads a selection, in messages of many events each.
     pub async fn read(&self, request: &ReadRequest) -> Result<GrpcRead, GrpcError> {
         Ok(GrpcRead(self.channel.server_stream(READ, request).await?))
+    }
+
+    /// Takes deliveries of a consumer group, and settles them, on one call.
+    pub async fn consume(&self, start: ConsumeStart) -> Result<GrpcConsumer, GrpcError> {
+        GrpcConsumer::begin(&self.channel, start).await
     }
 
     /// The events of a selection, and then those that happen. It connects again by itself, without a gap.

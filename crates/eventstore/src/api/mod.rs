@@ -15,7 +15,7 @@ use std::sync::Arc;
 use lombard_chassis::{CancellationToken, Problem, problems};
 use lombard_engine::{Feed, Handle};
 use lombard_types::{Position, StreamName};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 pub(crate) use self::{
     append::{Draft, Outcome, Ready, StreamDraft},
@@ -50,6 +50,15 @@ pub(crate) struct Api {
 }
 
 impl Api {
+    /// A place among the subscriptions, for as long as it is held.
+    pub(crate) fn subscription_permit(&self) -> Result<OwnedSemaphorePermit, Problem> {
+        self.subscriptions.clone().try_acquire_owned().map_err(|_| {
+            Problem::new(&problems::OVERLOADED)
+                .detail("there are as many subscriptions as the limit allows")
+                .retry_after(std::time::Duration::from_secs(5))
+        })
+    }
+
     /// Waits until the record at `at_least` is durable.
     pub(crate) async fn reach(&self, at_least: Option<Position>) -> Result<(), Problem> {
         let Some(wanted) = at_least else {

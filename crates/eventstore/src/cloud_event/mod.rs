@@ -14,7 +14,7 @@ use lombard_types::EventId;
 pub(crate) use check::{InvalidEvent, Limits, check, invalid};
 pub(crate) use json::{compact, write_string};
 pub(crate) use read::{Members, read};
-pub(crate) use write::write;
+pub(crate) use write::{to_json, write};
 
 /// The media type of one event.
 pub(crate) const STRUCTURED: &str = "application/cloudevents+json";

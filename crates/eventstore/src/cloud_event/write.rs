@@ -6,6 +6,13 @@ use lombard_eventstore_core::{Placed, Tag};
 use super::{Data, Extension, TAGS, TRACEPARENT, json::ObjectWriter};
 use crate::showing::Shown;
 
+/// The event as a JSON object of its own.
+pub(crate) fn to_json(shown: &Shown<'_>) -> String {
+    let mut json = String::new();
+    write(shown, &mut json);
+    json
+}
+
 /// Appends the event as a JSON object to `out`. Revision and position are strings: CloudEvents integers end at 2^31, and
 /// many programs round larger ones.
 pub(crate) fn write(shown: &Shown<'_>, out: &mut String) {

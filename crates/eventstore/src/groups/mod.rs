@@ -18,6 +18,8 @@ mod key;
 mod machine;
 mod metrics;
 mod pull;
+mod receipt;
+mod settle;
 mod show;
 mod snapshot;
 mod start;
@@ -40,6 +42,8 @@ pub(crate) use self::{
     machine::GroupMachine,
     metrics::{GroupMetrics, Settlement, result_of},
     pull::Pull,
+    receipt::write as write_receipt,
+    settle::{Verdict, visibility},
     show::{Delivered, ShownEvent},
     supply::Wake,
 };
@@ -72,8 +76,8 @@ impl ConsumerGroups {
         Ok(committed.reply)
     }
 
-    /// Settles deliveries, or gives dead letters another chance, and wakes whoever waits for it.
-    pub(crate) async fn settle(
+    /// Has something decided that consumers may wait for.
+    pub(crate) async fn submit_and_wake(
         &self,
         group: &GroupName,
         command: Command,
@@ -107,10 +111,6 @@ impl ConsumerGroups {
         let index = self.reader.index.clone();
         let answer = self.writer.query(move |_| index.next_position()).await;
         answer.map(|(answer, _)| answer).map_err(from_query)
-    }
-
-    pub(crate) const fn metrics(&self) -> &GroupMetrics {
-        &self.metrics
     }
 
     /// How many events behind the end a group is: those in its window, and those it has not looked at.

@@ -8,7 +8,7 @@ use lombard_eventstore_core::group::{Command, Deliver, Delivery, Reply, Supply};
 use lombard_types::{ConsumerName, GroupName, Timestamp};
 use tokio::time::Instant;
 
-use super::{ConsumerGroups, Delivered, Wake};
+use super::{ConsumerGroups, Delivered, Wake, show::Write};
 use crate::problem;
 
 /// What a consumer asks for.
@@ -44,7 +44,11 @@ impl ConsumerGroups {
     ///
     /// Not cancel safe in one way: deliveries of a consumer that goes away at the wrong moment come back when its time is
     /// over.
-    pub(crate) async fn pull(&self, pull: Pull) -> Result<Vec<Delivered>, Problem> {
+    pub(crate) async fn pull<E: Send>(
+        &self,
+        pull: Pull,
+        write: Write<E>,
+    ) -> Result<Vec<Delivered<E>>, Problem> {
         let may_wait = !pull.wait.is_zero();
         // Reading what is there takes a moment also for those who do not want to wait for more.
         let until = Instant::now() + if may_wait { pull.wait } else { READING_MAX };
@@ -56,7 +60,7 @@ impl ConsumerGroups {
             changed.as_mut().enable();
             let Given { deliveries, supply, next_at } = self.deliver(&pull).await?;
             if !deliveries.is_empty() {
-                return self.show(&pull.group, deliveries).await;
+                return self.show(&pull.group, deliveries, write).await;
             }
             // What could be delivered and is not is over a limit of consumer or group.
             let may_read = supply.ready == 0 && supply.room > 0;

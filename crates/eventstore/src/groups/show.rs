@@ -11,40 +11,44 @@ use lombard_types::{GroupName, Timestamp};
 
 use super::{ConsumerGroups, key::delivery_id};
 use crate::{
-    cloud_event, problem,
+    problem,
     query::{AllReading, Direction, Filter, Horizon, QueryError, Stored},
+    showing::Shown,
 };
+
+/// How an edge writes an event.
+pub(crate) type Write<E> = fn(&Shown<'_>) -> E;
 
 /// Events that are passed over rather than looked up again.
 const GAP_EVENTS_MAX: u64 = 64;
 
 /// A delivery as a consumer gets it.
 #[derive(Clone, Debug)]
-pub(crate) struct Delivered {
+pub(crate) struct Delivered<E> {
     /// The same for every attempt.
     pub(crate) id: String,
     pub(crate) receipt: Receipt,
     pub(crate) deadline: Timestamp,
-    /// A CloudEvent.
-    pub(crate) event: String,
+    pub(crate) event: E,
 }
 
 /// An event of the group, and its delivery's id.
 #[derive(Clone, Debug)]
-pub(crate) struct ShownEvent {
+pub(crate) struct ShownEvent<E> {
     pub(crate) id: String,
-    pub(crate) event: String,
+    pub(crate) event: E,
 }
 
 impl ConsumerGroups {
-    pub(super) async fn show(
+    pub(super) async fn show<E: Send>(
         &self,
         group: &GroupName,
         deliveries: Vec<Delivery>,
-    ) -> Result<Vec<Delivered>, Problem> {
+        write: Write<E>,
+    ) -> Result<Vec<Delivered<E>>, Problem> {
         let positions: Vec<_> = deliveries.iter().map(|it| it.receipt.position).collect();
-        let events = self.events(group, &positions).await?;
-        let show = |(delivery, shown): (Delivery, ShownEvent)| {
+        let events = self.events(group, &positions, write).await?;
+        let show = |(delivery, shown): (Delivery, ShownEvent<E>)| {
             let Delivery { receipt, deadline } = delivery;
             Delivered { id: shown.id, receipt, deadline, event: shown.event }
         };
@@ -52,16 +56,17 @@ impl ConsumerGroups {
     }
 
     /// The events at these positions, which are in order and durable.
-    pub(crate) async fn events(
+    pub(crate) async fn events<E: Send>(
         &self,
         group: &GroupName,
         positions: &[EventPosition],
-    ) -> Result<Vec<ShownEvent>, Problem> {
+        write: Write<E>,
+    ) -> Result<Vec<ShownEvent<E>>, Problem> {
         let mut shown = Vec::with_capacity(positions.len());
         while let Some(&from) = positions.get(shown.len()) {
             let before = shown.len();
             let run = run_of(positions.get(before..).unwrap_or_default());
-            let read = self.read_run(group, from, run, &mut shown).await;
+            let read = self.read_run(group, (from, run), write, &mut shown).await;
             read.map_err(|error| problem::from_query_error(&error))?;
             if shown.len() == before {
                 tracing::error!(position = %from, "an event of a group's window is not in the log");
@@ -71,12 +76,12 @@ impl ConsumerGroups {
         Ok(shown)
     }
 
-    async fn read_run(
+    async fn read_run<E: Send>(
         &self,
         group: &GroupName,
-        from: EventPosition,
-        run: &[EventPosition],
-        shown: &mut Vec<ShownEvent>,
+        (from, run): (EventPosition, &[EventPosition]),
+        write: Write<E>,
+        shown: &mut Vec<ShownEvent<E>>,
     ) -> Result<(), QueryError> {
         let mut wanted = run.iter().copied().peekable();
         let mut failed = None;
@@ -88,10 +93,8 @@ impl ConsumerGroups {
             wanted.next();
             match self.showing.show(stored) {
                 Ok(visible) => {
-                    let mut event = String::new();
-                    cloud_event::write(&visible, &mut event);
-                    shown
-                        .push(ShownEvent { id: delivery_id(group, stored.placed.event.id), event });
+                    let (id, event) = (delivery_id(group, stored.placed.event.id), write(&visible));
+                    shown.push(ShownEvent { id, event });
                 }
                 Err(source) => {
                     let record = stored.recorded.position;

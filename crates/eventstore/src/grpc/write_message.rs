@@ -11,8 +11,55 @@ use prost::encoding::{WireType, encode_key, encode_varint, encoded_len_varint};
 
 use crate::{
     cloud_event::{Data, Extension},
+    groups::{Delivered, write_receipt},
     showing::Shown,
 };
+
+/// An event as the `append` of a `Delivery`: a `RecordedAppend` of its own, with key and length.
+#[derive(Clone, Debug)]
+pub(super) struct EncodedAppend(BytesMut);
+
+impl EncodedAppend {
+    pub(super) fn of(shown: &Shown<'_>) -> Self {
+        let mut bytes = BytesMut::new();
+        let mut writer = EventWriter { append: None, count: 0, field: 5 };
+        writer.write(shown, &mut bytes);
+        writer.end(&mut bytes);
+        Self(bytes)
+    }
+}
+
+/// Writes deliveries into a buffer: the `deliveries` of a `ConsumeResponse`.
+pub(super) struct DeliveryWriter {
+    start: usize,
+}
+
+impl DeliveryWriter {
+    pub(super) fn begin(out: &mut BytesMut) -> Self {
+        Self { start: begin(1, out) }
+    }
+
+    pub(super) fn write(&mut self, delivered: &Delivered<EncodedAppend>, out: &mut BytesMut) {
+        let Delivered { id, receipt, deadline, event: EncodedAppend(append) } = delivered;
+        let delivery = begin(1, out);
+        put_text(1, id, out);
+        put_text(2, &write_receipt(*receipt), out);
+        prost::encoding::uint32::encode(3, &receipt.attempt, out);
+        encode_key(4, WireType::SixtyFourBit, out);
+        out.put_u64_le(deadline.unix_nanos());
+        out.extend_from_slice(append);
+        end(delivery, out);
+    }
+
+    /// How much was written.
+    pub(super) fn bytes(&self, out: &BytesMut) -> usize {
+        out.len().saturating_sub(self.start)
+    }
+
+    pub(super) fn end(self, out: &mut BytesMut) {
+        end(self.start, out);
+    }
+}
 
 /// Bytes that are left for a length: enough for 256 MiB.
 const LENGTH_BYTES: usize = 4;
@@ -22,11 +69,13 @@ pub(super) struct EventWriter {
     /// The append that is being written.
     append: Option<(Position, usize)>,
     count: usize,
+    /// The field of the message around it that each append is.
+    field: u32,
 }
 
 impl EventWriter {
     pub(super) const fn new() -> Self {
-        Self { append: None, count: 0 }
+        Self { append: None, count: 0, field: 1 }
     }
 
     /// How many events were written.
@@ -38,7 +87,7 @@ impl EventWriter {
         let position = shown.recorded.position;
         if self.append.is_none_or(|(current, _)| current != position) {
             self.end(out);
-            let start = begin(1, out);
+            let start = begin(self.field, out);
             self.append = Some((position, start));
             put_number(1, position.get(), out);
             encode_key(2, WireType::SixtyFourBit, out);

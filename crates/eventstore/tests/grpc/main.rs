@@ -3,6 +3,7 @@
 
 mod calls;
 mod client;
+mod consume;
 mod protocol;
 mod sessions;
 mod support;

@@ -27,6 +27,29 @@ async fn messages_over_the_limit_have_no_effect() {
 }
 
 #[tokio::test]
+async fn connections_over_the_limit_wait_until_one_ends() {
+    let mut config = Config::default();
+    config.grpc.connections_max = 1;
+    let server = std::sync::Arc::new(TestServer::with(config));
+    let first = server.client("admin").await;
+    first.append(append_to("s-1", vec![event(1, "t")])).await.unwrap();
+    let waiting = tokio::spawn({
+        let server = std::sync::Arc::clone(&server);
+        async move {
+            let second = server.client("admin").await;
+            second.append(append_to("s-1", vec![event(2, "t")])).await.unwrap();
+        }
+    });
+    for id in 3..30 {
+        first.append(append_to("s-1", vec![event(id, "t")])).await.unwrap();
+    }
+    let read = first.read(proto::ReadRequest::default()).await.unwrap();
+    assert_eq!(read.len(), 28, "a second connection was served");
+    drop(first);
+    waiting.await.unwrap();
+}
+
+#[tokio::test]
 async fn a_deadline_that_has_passed_is_told() {
     let server = TestServer::new();
     // tonic has a clock of its own, so this call is made by hand.

@@ -27,7 +27,7 @@ pub(crate) struct TestServer {
     pub(crate) metrics: Metrics,
     key: Arc<SigningKey>,
     serving: tokio::task::JoinHandle<std::io::Result<()>>,
-    _store: EventStore,
+    pub(crate) store: EventStore,
     _index: tempfile::TempDir,
 }
 
@@ -72,7 +72,7 @@ impl TestServer {
         let address = listener.local_addr().unwrap();
         let drain = CancellationToken::new();
         let serving = tokio::spawn(lombard_grpc::serve(listener, server, drain.clone()));
-        Self { address, drain, health, metrics, key, serving, _store: store, _index: index }
+        Self { address, drain, health, metrics, key, serving, store, _index: index }
     }
 
     pub(crate) fn token(&self, scope: &str) -> String {

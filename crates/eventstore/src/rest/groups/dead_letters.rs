@@ -10,7 +10,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::{group_of, manage::unexpected};
-use crate::{Config, api::Api, authority::Caller, groups::ShownEvent, problem, rest::paging};
+use crate::{
+    Config, api::Api, authority::Caller, cloud_event, groups::ShownEvent, problem, rest::paging,
+};
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -67,13 +69,13 @@ pub(super) async fn list(
     letters.truncate(limit);
     let positions: Vec<EventPosition> = letters.iter().map(|(position, _)| *position).collect();
     let next = positions.last().filter(|_| has_more).map(ToString::to_string);
-    let events = api.groups.events(&group, &positions).await?;
+    let events = api.groups.events(&group, &positions, cloud_event::to_json).await?;
     let items = letters.into_iter().zip(events).map(view).collect::<Result<_, _>>()?;
     Ok(Json(Page { items, next }))
 }
 
 fn view(
-    ((position, letter), shown): ((EventPosition, DeadLetter), ShownEvent),
+    ((position, letter), shown): ((EventPosition, DeadLetter), ShownEvent<String>),
 ) -> Result<DeadLetterView, Problem> {
     let DeadLetter { attempts, cause, at, .. } = letter;
     let event = RawValue::from_string(shown.event).map_err(|error| {
@@ -141,7 +143,7 @@ pub(super) async fn replay(
     caller.consume(&group)?;
     let which = form.read(&api.config)?;
     let command = Command::Replay { group: group.clone(), which };
-    let Reply::Moved { count, .. } = api.groups.settle(&group, command).await? else {
+    let Reply::Moved { count, .. } = api.groups.submit_and_wake(&group, command).await? else {
         return Err(unexpected());
     };
     tracing::info!(%group, client = %caller.client_id()?, count, "dead letters are tried again");
@@ -159,7 +161,7 @@ pub(super) async fn discard(
     caller.consume(&group)?;
     let which = form.read(&api.config)?;
     let command = Command::Discard { group: group.clone(), which };
-    let Reply::Moved { count, .. } = api.groups.settle(&group, command).await? else {
+    let Reply::Moved { count, .. } = api.groups.submit_and_wake(&group, command).await? else {
         return Err(unexpected());
     };
     tracing::info!(%group, client = %caller.client_id()?, count, "dead letters were discarded");

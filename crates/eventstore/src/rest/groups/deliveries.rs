@@ -4,17 +4,16 @@ use std::time::Duration;
 
 use axum::extract::State;
 use lombard_chassis::{Json, Path, Problem, problems};
-use lombard_types::ConsumerName;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::{group_of, receipt, settings::within};
+use super::group_of;
 use crate::{
-    Config,
     api::Api,
     authority::Caller,
-    groups::{Delivered, Pull},
-    problem,
+    cloud_event,
+    groups::{Delivered, Pull, visibility, write_receipt},
+    problem::within,
 };
 
 #[derive(Debug, Default, Deserialize)]
@@ -44,34 +43,18 @@ pub(super) struct DeliveryView {
     event: Box<RawValue>,
 }
 
-impl TryFrom<Delivered> for DeliveryView {
+impl TryFrom<Delivered<String>> for DeliveryView {
     type Error = Problem;
 
-    fn try_from(delivered: Delivered) -> Result<Self, Problem> {
+    fn try_from(delivered: Delivered<String>) -> Result<Self, Problem> {
         let Delivered { id, receipt, deadline, event } = delivered;
         let event = RawValue::from_string(event).map_err(|error| {
             tracing::error!(%error, "an event was written that is not JSON");
             Problem::new(&problems::INTERNAL)
         })?;
-        let (attempt, receipt) = (receipt.attempt, receipt::write(receipt));
+        let (attempt, receipt) = (receipt.attempt, write_receipt(receipt));
         Ok(Self { delivery_id: id, receipt, attempt, deadline: deadline.to_string(), event })
     }
-}
-
-/// Who takes deliveries: as it says, or else its client.
-pub(super) fn consumer_of(text: Option<&str>, caller: &Caller) -> Result<ConsumerName, Problem> {
-    let client = caller.client_id()?;
-    let text = text.unwrap_or(client.as_str());
-    text.parse().map_err(|error| problem::invalid_member("consumer", error))
-}
-
-pub(super) fn visibility_of(
-    millis: Option<u64>,
-    config: &Config,
-) -> Result<Option<Duration>, Problem> {
-    let most = config.group_visibility_ms_max;
-    let read = |millis| within("visibility_ms", millis, 1, most).map(Duration::from_millis);
-    millis.map(read).transpose()
 }
 
 /// The next events for a consumer, up to `count`; waits up to `wait_ms` for the first. Each must be acknowledged before
@@ -89,13 +72,13 @@ pub(super) async fn pull(
     let wait = within("wait_ms", form.wait_ms.unwrap_or(0), 0, api.config.group_wait_ms_max)?;
     let pull = Pull {
         group,
-        consumer: consumer_of(form.consumer.as_deref(), &caller)?,
+        consumer: caller.consumer(form.consumer.as_deref())?,
         count,
         credits: None,
-        visibility: visibility_of(form.visibility_ms, &api.config)?,
+        visibility: visibility(form.visibility_ms, &api.config)?,
         wait: Duration::from_millis(wait),
     };
-    let delivered = api.groups.pull(pull).await?;
+    let delivered = api.groups.pull(pull, cloud_event::to_json).await?;
     api.metrics.events_read(delivered.len());
     let deliveries = delivered.into_iter().map(TryInto::try_into).collect::<Result<_, _>>()?;
     Ok(Json(Deliveries { deliveries }))

@@ -4,7 +4,6 @@ mod dead_letters;
 mod deliveries;
 mod manage;
 mod push;
-mod receipt;
 mod settings;
 mod settle;
 mod view;

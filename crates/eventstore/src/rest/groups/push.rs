@@ -16,11 +16,15 @@ use lombard_chassis::{Path, Problem, Query, event_stream, problems};
 use serde::Deserialize;
 use tokio::{sync::OwnedSemaphorePermit, time::Instant};
 
-use super::{
-    deliveries::{DeliveryView, consumer_of, visibility_of},
-    group_of,
+use super::{deliveries::DeliveryView, group_of};
+use crate::{
+    api::Api,
+    authority::Caller,
+    cloud_event,
+    groups::{Pull, visibility},
+    problem,
+    rest::paging,
 };
-use crate::{api::Api, authority::Caller, groups::Pull, problem, rest::paging};
 
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
@@ -61,18 +65,14 @@ pub(super) async fn subscribe(
     if credits == 0 || credits > most {
         return Err(problem::invalid_parameter("credits", format!("must be from 1 to {most}")));
     }
-    let visibility = paging::parameter("visibility_ms", visibility_ms.as_deref())?;
-    let permit = api.subscriptions.clone().try_acquire_owned().map_err(|_| {
-        Problem::new(&problems::OVERLOADED)
-            .detail("there are as many subscriptions as the limit allows")
-            .retry_after(Duration::from_secs(5))
-    })?;
+    let visibility_ms = paging::parameter("visibility_ms", visibility_ms.as_deref())?;
+    let permit = api.subscription_permit()?;
     let expires_at = Instant::now() + caller.expires_in();
     let pull = Pull {
-        consumer: consumer_of(consumer.as_deref(), &caller)?,
+        consumer: caller.consumer(consumer.as_deref())?,
         count: credits.min(api.config.group_deliveries_max),
         credits: Some(credits),
-        visibility: visibility_of(visibility, &api.config)?,
+        visibility: visibility(visibility_ms, &api.config)?,
         wait: Duration::ZERO,
         group,
     };
@@ -109,7 +109,7 @@ impl Subscriber {
 
 /// Deliveries as server-sent events, or a comment that says that the connection lives.
 async fn chunk_of(api: &Api, pull: &Pull) -> Result<String, Problem> {
-    let delivered = api.groups.pull(pull.clone()).await?;
+    let delivered = api.groups.pull(pull.clone(), cloud_event::to_json).await?;
     api.metrics.events_read(delivered.len());
     if delivered.is_empty() {
         return Ok(": alive\n\n".to_owned());

@@ -1,6 +1,6 @@
 //! A group's settings in JSON.
 
-use std::{fmt::Display, time::Duration};
+use std::time::Duration;
 
 use lombard_chassis::Problem;
 use lombard_eventstore_core::{
@@ -64,7 +64,7 @@ impl SettingsForm {
     /// The settings, each within the configured limit.
     pub(super) fn read(self, config: &Config) -> Result<Settings, Problem> {
         let retry_ms_min = self.retry_ms_min.unwrap_or(RETRY_MS_MIN_DEFAULT);
-        let delay = |name, millis| within(name, millis, 0, config.group_delay_ms_max);
+        let delay = |name, millis| problem::within(name, millis, 0, config.group_delay_ms_max);
         let retry_first = delay("retry_ms_min", retry_ms_min)?;
         let retry_most = self.retry_ms_max.unwrap_or(RETRY_MS_MAX_DEFAULT.max(retry_ms_min));
         let retry_most = delay("retry_ms_max", retry_most)?;
@@ -72,7 +72,8 @@ impl SettingsForm {
             return Err(problem::invalid_member("retry_ms_max", "is below retry_ms_min"));
         }
         let visibility = self.visibility_ms.unwrap_or(VISIBILITY_MS_DEFAULT);
-        let visibility = within("visibility_ms", visibility, 1, config.group_visibility_ms_max)?;
+        let visibility =
+            problem::within("visibility_ms", visibility, 1, config.group_visibility_ms_max)?;
         let attempts = self.attempts_max.unwrap_or(ATTEMPTS_DEFAULT.min(config.group_attempts_max));
         let most = config.group_in_flight_max;
         let in_flight = self.in_flight_max.unwrap_or(IN_FLIGHT_DEFAULT.min(most));
@@ -82,29 +83,21 @@ impl SettingsForm {
             filter: read_filter(self.prefix, self.query)?,
             start: read_start(self.start.as_deref())?,
             order: read_order(self.order_by.as_deref())?,
-            attempts_max: within("attempts_max", attempts, 1, config.group_attempts_max)?,
+            attempts_max: problem::within("attempts_max", attempts, 1, config.group_attempts_max)?,
             backoff: Backoff {
                 first: Duration::from_millis(retry_first),
                 most: Duration::from_millis(retry_most),
             },
             visibility: Duration::from_millis(visibility),
-            in_flight_max: within("in_flight_max", in_flight, 1, most)?,
-            consumer_in_flight_max: within("consumer_in_flight_max", consumer_in_flight, 1, most)?,
+            in_flight_max: problem::within("in_flight_max", in_flight, 1, most)?,
+            consumer_in_flight_max: problem::within(
+                "consumer_in_flight_max",
+                consumer_in_flight,
+                1,
+                most,
+            )?,
         })
     }
-}
-
-/// A number of the body that is within its limits.
-pub(super) fn within<T: PartialOrd + Display>(
-    name: &'static str,
-    value: T,
-    least: T,
-    most: T,
-) -> Result<T, Problem> {
-    if value >= least && value <= most {
-        return Ok(value);
-    }
-    Err(problem::invalid_member(name, format!("must be from {least} to {most}")))
 }
 
 fn read_filter(

@@ -1,23 +1,15 @@
 //! `POST .../acks`, `.../nacks`, `.../extensions`: what became of deliveries.
 
-use std::time::Duration;
-
 use axum::extract::State;
 use lombard_chassis::{Json, Path, Problem};
-use lombard_eventstore_core::group::{Command, Nack, Reply};
-use lombard_types::GroupName;
 use serde::{Deserialize, Serialize};
 
-use super::{deliveries::visibility_of, group_of, manage::unexpected, receipt, settings::within};
+use super::group_of;
 use crate::{
     api::Api,
     authority::Caller,
-    groups::{Settlement, result_of},
-    problem,
+    groups::{Verdict, result_of},
 };
-
-/// Longest reason of a failure.
-const REASON_BYTES_MAX: usize = 500;
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -66,10 +58,7 @@ pub(super) async fn ack(
     Path(group): Path<String>,
     Json(form): Json<AckForm>,
 ) -> Result<Json<Results>, Problem> {
-    let group = consumable(&caller, &group)?;
-    let receipts = receipt::read_all(&form.receipts, &api.config)?;
-    let command = Command::Ack { group: group.clone(), receipts };
-    settle(&api, &group, command, Settlement::Ack, form.receipts).await
+    settle(&api, &caller, &group, form.receipts, Verdict::Ack).await
 }
 
 /// These were not: they are tried again, or given up where that was the last attempt.
@@ -79,22 +68,9 @@ pub(super) async fn nack(
     Path(group): Path<String>,
     Json(form): Json<NackForm>,
 ) -> Result<Json<Results>, Problem> {
-    let group = consumable(&caller, &group)?;
-    let receipts = receipt::read_all(&form.receipts, &api.config)?;
-    if form.reason.len() > REASON_BYTES_MAX {
-        let limit = format!("is over the limit of {REASON_BYTES_MAX} bytes");
-        return Err(problem::invalid_member("reason", limit));
-    }
-    let most = api.config.group_delay_ms_max;
-    let delay = form.delay_ms.map(|millis| within("delay_ms", millis, 0, most)).transpose()?;
-    let command = Command::Nack(Nack {
-        group: group.clone(),
-        receipts,
-        delay: delay.map(Duration::from_millis),
-        is_dead: form.dead_letter,
-        reason: form.reason.into(),
-    });
-    settle(&api, &group, command, Settlement::Nack, form.receipts).await
+    let NackForm { receipts, delay_ms, dead_letter: is_dead, reason } = form;
+    let verdict = Verdict::Nack { delay_ms, is_dead, reason };
+    settle(&api, &caller, &group, receipts, verdict).await
 }
 
 /// These need more time, from now on.
@@ -104,30 +80,20 @@ pub(super) async fn extend(
     Path(group): Path<String>,
     Json(form): Json<ExtendForm>,
 ) -> Result<Json<Results>, Problem> {
-    let group = consumable(&caller, &group)?;
-    let receipts = receipt::read_all(&form.receipts, &api.config)?;
-    let visibility = visibility_of(Some(form.visibility_ms), &api.config)?.unwrap_or_default();
-    let command = Command::Extend { group: group.clone(), receipts, visibility };
-    settle(&api, &group, command, Settlement::Extend, form.receipts).await
-}
-
-fn consumable(caller: &Caller, group: &str) -> Result<GroupName, Problem> {
-    let group = group_of(group)?;
-    caller.consume(&group)?;
-    Ok(group)
+    let ExtendForm { receipts, visibility_ms } = form;
+    settle(&api, &caller, &group, receipts, Verdict::Extend { visibility_ms }).await
 }
 
 async fn settle(
     api: &Api,
-    group: &GroupName,
-    command: Command,
-    settlement: Settlement,
+    caller: &Caller,
+    group: &str,
     receipts: Vec<String>,
+    verdict: Verdict,
 ) -> Result<Json<Results>, Problem> {
-    let Reply::Settled(outcomes) = api.groups.settle(group, command).await? else {
-        return Err(unexpected());
-    };
-    api.groups.metrics().settled(settlement, &outcomes);
+    let group = group_of(group)?;
+    caller.consume(&group)?;
+    let outcomes = api.groups.settle(&group, &receipts, verdict).await?;
     let result = |(receipt, outcome)| ResultView { receipt, result: result_of(outcome) };
     Ok(Json(Results { results: receipts.into_iter().zip(outcomes).map(result).collect() }))
 }

@@ -4,9 +4,9 @@
 use lombard_chassis::Problem;
 use lombard_eventstore_core::{EventPosition, group::Receipt};
 
-use crate::{Config, problem};
+use crate::problem;
 
-pub(super) fn write(receipt: Receipt) -> String {
+pub(crate) fn write(receipt: Receipt) -> String {
     let Receipt { epoch, position, attempt } = receipt;
     format!("{epoch}.{position}.{attempt}")
 }
@@ -20,9 +20,8 @@ fn read(text: &str) -> Option<Receipt> {
     (write(receipt) == text).then_some(receipt)
 }
 
-/// The receipts of a body: at least one.
-pub(super) fn read_all(texts: &[String], config: &Config) -> Result<Vec<Receipt>, Problem> {
-    let most = config.group_receipts_max;
+/// The receipts of a settlement: at least one.
+pub(super) fn read_all(texts: &[String], most: usize) -> Result<Vec<Receipt>, Problem> {
     if texts.is_empty() || texts.len() > most {
         return Err(problem::invalid_member("receipts", format!("must be 1 to {most}")));
     }
