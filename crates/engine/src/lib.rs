@@ -59,5 +59,5 @@ pub use record::{decode_record, decode_record_time};
 pub use replay::StateAt;
 pub use snapshot::{
     Snapshot, SnapshotInfo, SnapshotPolicy, Snapshots, StateHash, StateReader, StateWriter,
-    state_from_bytes, state_hash, state_to_bytes,
+    copy_snapshots, state_from_bytes, state_hash, state_to_bytes,
 };

@@ -12,6 +12,7 @@ use lombard_log::maintain::{self, CheckReport};
 use crate::{
     cli::{BackupArguments, CommonArguments, Whose},
     data_directory::DataDirectory,
+    groups_backup,
     progress::with_progress,
     role::Role,
 };
@@ -27,6 +28,13 @@ pub(crate) fn backup(common: &CommonArguments, arguments: &BackupArguments) -> a
         .mode(0o700)
         .create(target)
         .with_context(|| format!("failed to create {}", target.display()))?;
+    // Before the events: so no group has read more than there is in the backup.
+    if arguments.whose.is(Role::Eventstore)
+        && let Some(copied) = groups_backup::backup(&directory, target)
+            .context("failed to back up the consumer groups")?
+    {
+        print_groups(&copied, &target.join(groups_backup::FOLDER));
+    }
     for (role, from) in logs {
         let to = target.join(role.name());
         let copied = with_progress(role.name(), |bar| maintain::backup(&from, &to, bar));
@@ -34,7 +42,8 @@ pub(crate) fn backup(common: &CommonArguments, arguments: &BackupArguments) -> a
     }
     println!(
         "\nCompare it with a checkpoint that you kept: lombard verify {} --checkpoint FILE --key KEY\n\
-         Keys are not in the backup: keep {} and the roles' *.key files safe too.",
+         Keys are not in the backup: keep {} and the roles' *.key files safe too,\n\
+         and apart from it the keys of data subjects (eventstore/subjects), no longer than erasures may take.",
         target.display(),
         directory.path().join("identity").display()
     );
@@ -63,6 +72,12 @@ pub(crate) fn restore(common: &CommonArguments, backup: &Path) -> anyhow::Result
         let copied = with_progress(role.name(), |bar| maintain::restore(&from, &to, bar));
         print(role, &to, &copied.with_context(|| format!("failed to restore {role}"))?);
     }
+    let restored = groups_backup::restore(backup, &directory);
+    if let Some(copied) = restored.context("failed to restore the consumer groups")? {
+        print_groups(&copied, &directory.groups());
+    } else if directory.groups().exists() {
+        println!("{:<10} stay as they are in {}", "groups", directory.groups().display());
+    }
     Ok(())
 }
 
@@ -79,6 +94,10 @@ pub(crate) fn logs(
         .collect();
     ensure!(!logs.is_empty(), "there is no log of {whose} in {}", directory.path().display());
     Ok(logs)
+}
+
+fn print_groups(copied: &CheckReport, to: &Path) {
+    println!("{:<10} {:>10} records  {}", "groups", copied.records, to.display());
 }
 
 fn print(role: Role, to: &Path, copied: &CheckReport) {

@@ -76,6 +76,11 @@ impl DataDirectory {
         self.role(role).join("log")
     }
 
+    /// The consumer groups of the event store.
+    pub(crate) fn groups(&self) -> PathBuf {
+        self.role(Role::Eventstore).join("groups")
+    }
+
     pub(crate) fn identity_key(&self, client_id: &str) -> PathBuf {
         self.path.join("identity").join(format!("{client_id}.key"))
     }

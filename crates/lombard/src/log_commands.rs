@@ -33,13 +33,28 @@ fn check(directory: &DataDirectory, whose: Whose) -> anyhow::Result<()> {
     for (role, path) in logs(directory, whose)? {
         let report = with_progress(role.name(), |progress| maintain::check(&path, progress))
             .with_context(|| format!("failed to check the log of {role}"))?;
-        rows.push(row(role, &report));
+        rows.push(row(role.name(), &report));
         damages.extend(report.damage.map(|damage| (role, damage)));
+    }
+    let groups = directory.groups().join("log");
+    let mut groups_damage = None;
+    if whose.is(Role::Eventstore) && groups.is_dir() {
+        let report = with_progress("groups", |progress| maintain::check(&groups, progress))
+            .context("failed to check the log of the consumer groups")?;
+        rows.push(row("groups", &report));
+        groups_damage = report.damage;
     }
     let header = ["ROLE", "SEGMENTS", "RECORDS", "BYTES", "TORN BYTES", "MERKLE ROOT", "RESULT"];
     println!("{}", table::plain(header, rows, &[1, 2, 3, 4]));
-    if damages.is_empty() {
+    if damages.is_empty() && groups_damage.is_none() {
         return Ok(());
+    }
+    if let Some(damage) = &groups_damage {
+        println!("\nconsumer groups: {damage}");
+        println!(
+            "  Move {} away, and restore it from a backup: lombard restore BACKUP; or make the groups again",
+            directory.groups().display()
+        );
     }
     for (role, damage) in &damages {
         println!("\n{role}: {damage}");
@@ -50,12 +65,13 @@ fn check(directory: &DataDirectory, whose: Whose) -> anyhow::Result<()> {
             damage.position
         );
     }
-    Err(CheckFailed(format!("{} log(s) are damaged", damages.len())).into())
+    let count = damages.len() + usize::from(groups_damage.is_some());
+    Err(CheckFailed(format!("{count} log(s) are damaged")).into())
 }
 
-fn row(role: Role, report: &CheckReport) -> [String; 7] {
+fn row(name: &str, report: &CheckReport) -> [String; 7] {
     [
-        role.to_string(),
+        name.to_owned(),
         report.segments.to_string(),
         report.records.to_string(),
         report.payload_bytes.to_string(),

@@ -12,6 +12,7 @@ mod exit;
 mod explain_error;
 mod gateway_commands;
 mod group_commands;
+mod groups_backup;
 mod import;
 mod ledger_commands;
 mod log_commands;

@@ -144,7 +144,7 @@ impl Start {
 
     /// The consumer groups' log moves cursors: it is trimmed, proves nothing, and stays small.
     fn groups(&self) -> anyhow::Result<lombard_eventstore::GroupsLog> {
-        let directory = self.directory.role(self.role).join("groups");
+        let directory = self.directory.groups();
         let sizes = SegmentedConfig {
             segment_bytes_min: 8 << 20,
             segment_bytes_max: 8 << 20,

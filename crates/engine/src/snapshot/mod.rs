@@ -9,6 +9,7 @@
 //! aside with a warning, and the start falls back to the one before it or to the whole log. The exception are machines
 //! whose log is trimmed ([`Snapshots::trimming`]).
 
+mod copy;
 mod file;
 mod hash;
 mod snapshotter;
@@ -25,6 +26,7 @@ use lombard_types::Position;
 
 use crate::{DecodeError, Machine};
 
+pub use copy::copy_snapshots;
 pub use hash::{StateHash, state_hash};
 pub(crate) use snapshotter::{Since, Snapshotter};
 pub(crate) use store::SnapshotStore;

@@ -147,7 +147,7 @@ impl SnapshotStore {
     }
 
     /// All whole snapshots, the newest first.
-    fn list(&self) -> Vec<(Position, PathBuf)> {
+    pub(super) fn list(&self) -> Vec<(Position, PathBuf)> {
         let mut found: Vec<_> =
             self.paths().into_iter().filter_map(|path| Some((position_of(&path)?, path))).collect();
         found.sort_unstable_by(|one, other| other.cmp(one));

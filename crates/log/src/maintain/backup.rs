@@ -12,7 +12,7 @@ use crate::{
     checkpoint::{CHECKPOINT_FILE, CHECKPOINT_KEY_FILE},
     disk::{Disk, Real},
     merkle::{LeafFile, Tree, TreeHash},
-    segmented::segment_files,
+    segmented::{TRIM_MARK_FILE, segment_files},
 };
 
 /// Leaf hashes written at once.
@@ -29,7 +29,35 @@ pub fn backup(
 ) -> Result<CheckReport, MaintainError> {
     // An acknowledged record was written before it was synced, so it is seen. A record that is seen may not be synced
     // yet: syncing the same files makes sure.
-    copy(directory, target, Syncs::Source, progress)
+    copy(directory, target, Source::Log, progress)
+}
+
+/// The same for a log that is [trimmed](crate::Log::trim), perhaps while it is copied: then it is begun again. It has no
+/// leaf hashes. [`CheckReport::records`] and [`CheckReport::tail`] say which records the copy has.
+pub fn backup_trimmed(
+    directory: &Path,
+    target: &Path,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<CheckReport, MaintainError> {
+    let mut tries = 1;
+    loop {
+        match copy(directory, target, Source::TrimmedLog, progress) {
+            Err(error) if tries < TRIES_MAX && may_be_trimming(&error) => tries += 1,
+            copied => return copied,
+        }
+    }
+}
+
+/// A log is trimmed now and then only.
+const TRIES_MAX: u32 = 10;
+
+/// Whether an error may be that a segment went away, or that the first record is another than a moment before.
+fn may_be_trimming(error: &MaintainError) -> bool {
+    match error {
+        MaintainError::Io { source, .. } => source.kind() == io::ErrorKind::NotFound,
+        MaintainError::CopyDiffers { .. } => true,
+        _ => false,
+    }
 }
 
 /// Makes a log in `target` from a backup and reads it back. Refuses a backup that is damaged.
@@ -39,20 +67,43 @@ pub fn restore(
     progress: &mut dyn FnMut(Progress),
 ) -> Result<CheckReport, MaintainError> {
     let _lock = lock(&Real, backup)?;
-    copy(backup, target, Syncs::Nothing, progress)
+    copy(backup, target, Source::Backup, progress)
 }
 
-/// What is made durable where the copy is made from.
+/// [`restore`] for what [`backup_trimmed`] has made.
+pub fn restore_trimmed(
+    backup: &Path,
+    target: &Path,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<CheckReport, MaintainError> {
+    let _lock = lock(&Real, backup)?;
+    copy(backup, target, Source::TrimmedBackup, progress)
+}
+
+/// What a copy is made from.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Syncs {
-    Source,
-    Nothing,
+enum Source {
+    /// It may be open, so what is read from it is made durable.
+    Log,
+    TrimmedLog,
+    Backup,
+    TrimmedBackup,
+}
+
+impl Source {
+    const fn is_open(self) -> bool {
+        matches!(self, Self::Log | Self::TrimmedLog)
+    }
+
+    const fn is_trimmed(self) -> bool {
+        matches!(self, Self::TrimmedLog | Self::TrimmedBackup)
+    }
 }
 
 fn copy(
     source: &Path,
     target: &Path,
-    syncs: Syncs,
+    kind: Source,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<CheckReport, MaintainError> {
     let disk = &Real;
@@ -75,11 +126,14 @@ fn copy(
         }
     };
     let (reading, copying, reading_back) = (third(0), third(1), third(2));
-    let mut leaves = LeafWriter::begin(disk, &partial)?;
-    let read =
-        read_through(disk, source, &mut |at| progress(reading(at)), &mut |leaf| leaves.push(leaf));
+    let mut leaves = match kind.is_trimmed() {
+        false => Some(LeafWriter::begin(disk, &partial)?),
+        true => None,
+    };
+    let mut leaf = |leaf| leaves.as_mut().map_or(Ok(()), |leaves| leaves.push(leaf));
+    let read = read_through(disk, source, &mut |at| progress(reading(at)), &mut leaf);
     let (before, (last, end)) = read?;
-    at(&partial, leaves.finish())?;
+    at(&partial, leaves.map_or(Ok(()), LeafWriter::finish))?;
     if let Some(damage) = before.damage {
         return Err(damage.into());
     }
@@ -88,7 +142,7 @@ fn copy(
     let mut done = 0;
     let total = super::total_bytes(disk, source)?;
     for (number, path) in files {
-        if syncs == Syncs::Source {
+        if kind.is_open() {
             at(&path, disk.open_read(&path).and_then(|file| file.sync_data()))?;
         }
         let Some(name) = path.file_name() else { continue };
@@ -98,6 +152,13 @@ fn copy(
             at(&path, file.set_bytes(end).and_then(|()| file.sync_all()))?;
         }
         progress(copying(Progress { done: done.min(total), total }));
+    }
+    if kind.is_trimmed() {
+        // After the segments: it may speak of records that the copy still has, never the other way round.
+        let mark = source.join(TRIM_MARK_FILE);
+        if at(source, disk.list(source))?.contains(&mark) {
+            at(&mark, copy_file(disk, &mark, &partial.join(TRIM_MARK_FILE)))?;
+        }
     }
     at(&partial, disk.sync_directory(&partial))?;
     let read_back = &mut |at| progress(reading_back(at));

@@ -25,7 +25,7 @@ mod check;
 mod repair;
 mod verify;
 
-pub use backup::{backup, restore};
+pub use backup::{backup, backup_trimmed, restore, restore_trimmed};
 pub use check::{CheckReport, Damage, check};
 pub use repair::{RepairReport, repair};
 pub use verify::{VerifyReport, verify};

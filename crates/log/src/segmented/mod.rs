@@ -47,3 +47,4 @@ pub use open::OpenError;
 pub(crate) use read::read_all;
 pub(crate) use scan::{FIRST_RECORD_OFFSET, Scan, clear_from, log_id, scan, segment_files};
 pub use steps::Steps;
+pub(crate) use trim::TRIM_MARK_FILE;

@@ -21,6 +21,8 @@ use crate::{TrimError, disk::Disk};
 
 const MAGIC: [u8; 8] = *b"LOMBTRIM";
 const MARK_BYTES: usize = 20;
+/// The name of the mark.
+pub(crate) const TRIM_MARK_FILE: &str = "trimmed";
 
 impl Shared {
     /// Removes the segments that lie before `before` as a whole, but none that a start needs. Blocks.
@@ -46,7 +48,7 @@ impl Shared {
 }
 
 fn mark_of(directory: &Path) -> PathBuf {
-    directory.join("trimmed")
+    directory.join(TRIM_MARK_FILE)
 }
 
 fn write_mark(disk: &dyn Disk, directory: &Path, first: Position) -> io::Result<()> {
