@@ -8,6 +8,7 @@
 //! - `schema/` knows what the data of a type must look like, and brings older data into the newest form.
 //! - `subjects/` has the keys of data subjects: sealing events, and forgetting them by destroying a key.
 //! - `query/` is the read side: it looks up in the index where events stand, and reads them from the log.
+//! - `subscription.rs` is a subscriber's way from history to what happens.
 //! - `rest/` and `grpc/` are the edges; [`problem`] is their table of problems, `authority.rs` what tokens permit.
 //!
 //! **Invariants**
@@ -49,6 +50,7 @@ mod showing;
 #[cfg(test)]
 mod simulation;
 mod subjects;
+mod subscription;
 
 pub use codec::EventCodec;
 pub use config::Config;

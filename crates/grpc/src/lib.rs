@@ -36,6 +36,6 @@ pub mod status;
 pub use call::Call;
 pub use incoming::Incoming;
 pub use limits::Limits;
-pub use outgoing::Outgoing;
+pub use outgoing::{Begun, Outgoing};
 pub use routes::{Method, Routes};
 pub use server::{Server, serve};

@@ -13,7 +13,7 @@ use crate::{
     api::Api,
     authority::Caller,
     problem,
-    query::{AllReading, Direction, Filter, Horizon, QueryError, Stored, StreamReading},
+    query::{Cursor, Direction, Filter, Horizon, Place, QueryError, Stored},
 };
 
 /// Bytes of events after which a message is sent.
@@ -21,18 +21,9 @@ const MESSAGE_BYTES: usize = 256 << 10;
 /// Events that are looked at before other calls get their turn.
 const CHUNK_EVENTS: usize = 4096;
 
-/// Where to go on.
-enum Place {
-    Stream(StreamName, Revision),
-    All(EventPosition),
-}
-
 /// What is read, and how far it has come.
 struct Reading {
-    place: Place,
-    direction: Direction,
-    filter: Filter,
-    horizon: Horizon,
+    cursor: Cursor,
     /// Events that may still be sent.
     left: u64,
 }
@@ -96,7 +87,8 @@ async fn reading(
     };
     let left = if *limit == 0 { u64::MAX } else { *limit };
     let is_empty = end == Position::default();
-    Ok(Some(Reading { place, direction, filter, horizon, left }).filter(|_| !is_empty))
+    let cursor = Cursor { place, direction, filter, horizon };
+    Ok(Some(Reading { cursor, left }).filter(|_| !is_empty))
 }
 
 /// The stream to read, if the caller may; else the caller may read all that the filter's prefix lets through.
@@ -121,7 +113,7 @@ impl Reading {
         api: &Api,
         outgoing: &mut Outgoing<ReadResponse>,
     ) -> Result<bool, Problem> {
-        let Self { place, direction, filter, horizon, left } = self;
+        let Self { cursor, left } = self;
         let begun = outgoing.begin();
         let out = outgoing.buffer();
         let mut writer = EventWriter::new();
@@ -142,19 +134,7 @@ impl Reading {
                 }
             }
         };
-        let (direction, horizon) = (*direction, *horizon);
-        let is_more = match place {
-            Place::All(from) => {
-                let reading = AllReading { from: *from, direction, filter, horizon };
-                let next = api.reader.read_all(reading, CHUNK_EVENTS, take).await;
-                next.map(|next| next.inspect(|next| *from = *next).is_some())
-            }
-            Place::Stream(stream, from) => {
-                let reading = StreamReading { stream, from: *from, direction, filter, horizon };
-                let next = api.reader.read_stream(reading, CHUNK_EVENTS, take).await;
-                next.map(|next| next.inspect(|next| *from = *next).is_some())
-            }
-        };
+        let is_more = cursor.read(&api.reader, CHUNK_EVENTS, take).await;
         writer.end(outgoing.buffer());
         outgoing.end(begun);
         let count = writer.count();

@@ -4,6 +4,7 @@
 //! nothing else, whatever the index holds.
 
 mod all;
+mod cursor;
 mod filter;
 mod records;
 mod stream;
@@ -16,7 +17,12 @@ use lombard_eventstore_core::{EventPosition, Evidence, Placed};
 use lombard_log::{ReadError, SharedLog};
 use lombard_types::Position;
 
-pub(crate) use self::{all::AllReading, filter::Filter, stream::StreamReading};
+pub(crate) use self::{
+    all::AllReading,
+    cursor::{Cursor, Place},
+    filter::Filter,
+    stream::StreamReading,
+};
 use crate::{codec::Recorded, index::EventIndex, subjects::OpenError};
 
 /// Which way to read.

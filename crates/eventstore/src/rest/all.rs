@@ -6,18 +6,12 @@ use lombard_chassis::{Problem, Query, event_stream};
 use lombard_eventstore_core::EventPosition;
 use serde::Deserialize;
 
-use super::{
-    answer,
-    page::Page,
-    paging,
-    selection::Selection,
-    subscribe::{self, Place},
-};
+use super::{answer, page::Page, paging, selection::Selection, subscribe};
 use crate::{
     api::Api,
     authority::Caller,
     problem,
-    query::{AllReading, Direction},
+    query::{AllReading, Direction, Place},
 };
 
 #[derive(Debug, Deserialize)]

@@ -6,18 +6,12 @@ use lombard_chassis::{Path, Problem, Query, event_stream};
 use lombard_types::{Revision, StreamName};
 use serde::Deserialize;
 
-use super::{
-    answer,
-    page::Page,
-    paging,
-    selection::Selection,
-    subscribe::{self, Place},
-};
+use super::{answer, page::Page, paging, selection::Selection, subscribe};
 use crate::{
     api::Api,
     authority::Caller,
     problem,
-    query::{Direction, StreamReading},
+    query::{Direction, Place, StreamReading},
 };
 
 #[derive(Debug, Deserialize)]

@@ -17,14 +17,14 @@ mod seal;
 mod source;
 mod table;
 
+#[cfg(any(test, fuzzing))]
+pub(crate) use self::master::MasterKey;
 pub use self::{file::KeyFileError, source::MasterKeyError};
 pub(crate) use self::{
     keys::{SubjectKey, SubjectKeys, SubjectKeysError},
     seal::{Bound, OpenError, Opened, open, seal},
     source::MasterKeySource,
 };
-#[cfg(any(test, fuzzing))]
-pub(crate) use self::master::MasterKey;
 
 use aws_lc_rs::digest;
 
