@@ -43,7 +43,7 @@ impl Sample {
 }
 
 /// An empty histogram: of up to a minute, in microseconds.
-pub(crate) fn latencies() -> Latencies {
+pub fn latencies() -> Latencies {
     Latencies::new_with_bounds(1, 60_000_000, 3).expect("the bounds are right")
 }
 

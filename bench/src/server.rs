@@ -11,7 +11,7 @@ use std::{
 
 use anyhow::Context as _;
 use futures_util::future::BoxFuture;
-use lombard_chassis::CancellationToken;
+use lombard_chassis::{CancellationToken, ServerLimits};
 use lombard_token::{Claims, Jwks, KeySource, KeySourceError, SigningKey, Verifier};
 use lombard_types::Timestamp;
 
@@ -28,6 +28,8 @@ pub struct Server {
     child: Child,
     /// Where it listens.
     pub address: String,
+    /// Where Lombard listens for HTTP.
+    pub http_address: String,
     /// What to call it with; empty where it asks for nothing.
     pub token: String,
     _directory: tempfile::TempDir,
@@ -52,11 +54,14 @@ impl Server {
                 break address.to_owned();
             }
         };
-        let token = lines.next().context("the server ended")??;
-        let token = token.strip_prefix("token ").context("no token")?.to_owned();
+        let mut said = |name: &str| -> anyhow::Result<String> {
+            let line = lines.next().context("the server ended")??;
+            Ok(line.strip_prefix(name).with_context(|| format!("no {name}"))?.to_owned())
+        };
+        let (http_address, token) = (said("http ")?, said("token ")?);
         // Whatever else it says is not read, but must not fill the pipe either.
         std::thread::spawn(move || lines.for_each(drop));
-        let server = Self { child, address, token, _directory: directory };
+        let server = Self { child, address, http_address, token, _directory: directory };
         server.wait_until_it_listens()?;
         Ok(server)
     }
@@ -95,12 +100,13 @@ pub fn serve_if_asked(
     let address = listener.local_addr()?.to_string();
     let directory = Path::new(&directory);
     if name == "lombard" {
-        println!("address {address}");
-        lombard(directory, listener)?;
+        let http = TcpListener::bind("127.0.0.1:0")?;
+        println!("address {address}\nhttp {}", http.local_addr()?);
+        lombard(directory, listener, http)?;
     } else {
         // Whoever connects now must not be taken for the peer's client.
         drop(listener);
-        println!("address {address}\ntoken ");
+        println!("address {address}\nhttp \ntoken ");
         others(&name, directory, &address)?;
     }
     std::process::exit(0);
@@ -115,8 +121,8 @@ impl KeySource for OneKey {
     }
 }
 
-/// The event store's gRPC server as its role runs it: one runtime thread, tokens verified, Merkle tree behind the log.
-fn lombard(directory: &Path, listener: TcpListener) -> anyhow::Result<()> {
+/// The event store's servers as its role runs them: one runtime thread, tokens verified, Merkle tree behind the log.
+fn lombard(directory: &Path, listener: TcpListener, http: TcpListener) -> anyhow::Result<()> {
     let key = SigningKey::generate()?;
     let now = SystemTime::now();
     let claims = Claims {
@@ -142,6 +148,12 @@ fn lombard(directory: &Path, listener: TcpListener) -> anyhow::Result<()> {
         limits: store.role().grpc_limits(),
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(lombard_grpc::serve(listener, server, CancellationToken::new()))?;
+    let limits = ServerLimits { connections_max: 4096, ..ServerLimits::default() };
+    let router = store.role().router();
+    runtime.block_on(async {
+        let http = lombard_chassis::serve(http, router, limits, CancellationToken::new());
+        let grpc = lombard_grpc::serve(listener, server, CancellationToken::new());
+        tokio::try_join!(http, grpc)
+    })?;
     Ok(())
 }
