@@ -65,7 +65,7 @@ const MAY_DEPEND_ON: &[(&str, &[&str])] = &[
             "eventstore-core",
         ],
     ),
-    ("lombard-gateway", &["types", "token", "chassis", "client", "gateway-core"]),
+    ("lombard-gateway", &["types", "token", "chassis", "client", "proto", "grpc", "gateway-core"]),
     ("lombard-console", &["types", "token", "chassis", "client"]),
     ("lombard-testkit", &["types", "token", "client"]),
     ("payments", &["client"]),

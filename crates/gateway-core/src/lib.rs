@@ -19,8 +19,10 @@
 mod balance;
 mod deadline;
 mod forwarded;
+mod idempotency;
 mod index;
 mod limit;
+mod meter;
 mod outliers;
 mod path;
 mod pattern;
@@ -36,8 +38,10 @@ pub use deadline::{
     parse_request_timeout,
 };
 pub use forwarded::{ForwardedFor, client_address};
+pub use idempotency::{KeyState, KeyVerdict, RequestDigest};
 pub use index::{Asked, HeaderRule, HostPattern, ParseHostError, RouteIndex, Rule, normal_host};
 pub use limit::{Cell, Quota, Rate, RateError, Used, Verdict};
+pub use meter::{Flood, FrameMeter};
 pub use outliers::{OutlierRules, Outliers};
 pub use path::{NormalPath, ParsePathError};
 pub use pattern::{Captures, End, ParsePatternError, Pattern};
@@ -45,4 +49,4 @@ pub use retry::{Breaker, BreakerRules, BreakerState, Priority, RetryBudget};
 pub use route::{Access, OwnEndpoint, Required, Role, Route, RouteFamily, Target};
 pub use split::{Split, SplitError};
 pub use template::{ParseTemplateError, PathText, RequiredScope, Rewrite};
-pub use wire::{Refusal, WireError, WireGate};
+pub use wire::{Refusal, WireError, WireGate, is_host};

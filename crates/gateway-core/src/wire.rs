@@ -22,8 +22,8 @@ pub enum WireError {
     /// A line that continues the one before (obsolete line folding).
     #[error("a header line is folded")]
     FoldedLine,
-    /// None or several.
-    #[error("there must be exactly one Host header")]
+    /// None, several, or one that is no host.
+    #[error("there must be exactly one Host header, with a host and perhaps a port")]
     Host,
     /// Not one decimal number, or several headers.
     #[error("Content-Length must be one decimal number")]
@@ -230,6 +230,9 @@ impl Head {
         let (name, value) = header(line)?;
         if name.eq_ignore_ascii_case(b"host") {
             self.hosts += 1;
+            if !is_host(value) {
+                return Err(WireError::Host);
+            }
         } else if name.eq_ignore_ascii_case(b"content-length") {
             // 19 digits fit into u64.
             let is_number = !value.is_empty()
@@ -278,6 +281,30 @@ fn header(line: &[u8]) -> Result<(&[u8], &[u8]), WireError> {
         return Err(WireError::HeaderLine);
     }
     Ok((name, value.trim_ascii()))
+}
+
+/// Whether a text is a name or an address, and perhaps a port (RFC 9110 section 7.2), without what names may have by the
+/// letter and none has. User information is refused (RFC 9110 section 4.2.4).
+pub fn is_host(value: &[u8]) -> bool {
+    let (host, port) = match value.iter().rposition(|byte| *byte == b':') {
+        Some(colon) if !value.get(colon..).is_some_and(|rest| rest.contains(&b']')) => {
+            let (host, port) = value.split_at(colon);
+            (host, port.get(1..))
+        }
+        _ => (value, None),
+    };
+    let is_name = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~".contains(byte);
+    let is_address = |byte: &u8| byte.is_ascii_hexdigit() || b":.".contains(byte);
+    let inner = host.strip_prefix(b"[").and_then(|rest| rest.strip_suffix(b"]"));
+    let is_host = match inner {
+        Some(inner) => !inner.is_empty() && inner.iter().all(is_address),
+        None => !host.is_empty() && host.iter().all(is_name),
+    };
+    let is_port = port.is_none_or(|port| {
+        let text = std::str::from_utf8(port).unwrap_or_default();
+        text.bytes().all(|byte| byte.is_ascii_digit()) && text.parse::<u16>().is_ok()
+    });
+    is_host && is_port
 }
 
 fn chunk_size(line: &[u8]) -> Result<u64, WireError> {
@@ -334,7 +361,7 @@ mod tests {
 
     const GOOD: &[&str] = &[
         "GET / HTTP/1.1\r\nHost: a\r\n\r\n",
-        "GET / HTTP/1.0\r\nhost:a\r\nX:\r\n\r\n",
+        "GET / HTTP/1.0\r\nhost:[::1]:80\r\nX:\r\n\r\n",
         "\r\nGET /a?b HTTP/1.1\r\nHost: a\r\nX: a\tb \r\n\r\n",
         "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n",
         "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\n\n\r\nab",
@@ -367,6 +394,16 @@ mod tests {
             ("GET /\u{e9} HTTP/1.1\r\nHost: a\r\n\r\n", E::RequestLine),
             ("GET / HTTP/1.1\r\n\r\n", E::Host),
             ("GET / HTTP/1.1\r\nHost: a\r\nHost: a\r\n\r\n", E::Host),
+            ("GET / HTTP/1.1\r\nHost:\r\n\r\n", E::Host),
+            ("GET / HTTP/1.1\r\nHost: a b\r\n\r\n", E::Host),
+            ("GET / HTTP/1.1\r\nHost: a, b\r\n\r\n", E::Host),
+            ("GET / HTTP/1.1\r\nHost: u@a\r\n\r\n", E::Host),
+            ("GET / HTTP/1.1\r\nHost: a/b\r\n\r\n", E::Host),
+            ("GET / HTTP/1.1\r\nHost: a:\r\n\r\n", E::Host),
+            ("GET / HTTP/1.1\r\nHost: a:65536\r\n\r\n", E::Host),
+            ("GET / HTTP/1.1\r\nHost: a:+1\r\n\r\n", E::Host),
+            ("GET / HTTP/1.1\r\nHost: [::1\r\n\r\n", E::Host),
+            ("GET / HTTP/1.1\r\nHost: []\r\n\r\n", E::Host),
             ("GET / HTTP/1.1\r\nHost : a\r\n\r\n", E::HeaderLine),
             ("GET / HTTP/1.1\r\nHost: a\r\n: x\r\n\r\n", E::HeaderLine),
             ("GET / HTTP/1.1\r\nHost: a\r\nX\r\n\r\n", E::HeaderLine),

@@ -100,6 +100,14 @@ impl RequestBody {
         Self { source, bytes_left: 0, progress: Rc::new(Progress::new()) }
     }
 
+    /// All of it, where it is here whole and nothing of it was taken.
+    pub(crate) fn whole_bytes(&self) -> Option<&[u8]> {
+        match &self.source {
+            Source::Stream(_) => None,
+            Source::Whole(bytes) => Some(bytes.as_deref().unwrap_or_default()),
+        }
+    }
+
     /// The same once more, where it is here whole and nothing of it was taken.
     pub(crate) fn copy(&self) -> Option<Self> {
         match &self.source {
@@ -197,6 +205,20 @@ pub(crate) enum ResponseBody {
     Own(Full<Bytes>),
     /// An upstream's.
     Upstream(UpstreamBody),
+    /// Something that was read already, and the rest.
+    Continued { first: Option<Bytes>, rest: UpstreamBody },
+}
+
+impl ResponseBody {
+    /// The body again with what was read of it. The gateway's own is never read in part.
+    pub(crate) fn after(self, first: Bytes) -> Self {
+        match self {
+            Self::Upstream(rest) if !first.is_empty() => {
+                Self::Continued { first: Some(first), rest }
+            }
+            other => other,
+        }
+    }
 }
 
 /// What counts a request as under way, until its response has ended.
@@ -220,12 +242,11 @@ pub(crate) struct UpstreamBody {
 impl UpstreamBody {
     pub(crate) fn new(
         inner: Incoming,
-        returning: Returning,
+        returning: Option<Returning>,
         busy: Busy,
         under_way: Option<UnderWay>,
     ) -> Self {
-        let mut body =
-            Self { inner, returning: Some(returning), _busy: busy, _under_way: under_way };
+        let mut body = Self { inner, returning, _busy: busy, _under_way: under_way };
         body.check_end();
         body
     }
@@ -255,6 +276,10 @@ impl Body for ResponseBody {
             Self::Own(body) => {
                 return Pin::new(body).poll_frame(cx).map_err(|never| match never {});
             }
+            Self::Continued { first, rest } => match first.take() {
+                Some(first) => return Poll::Ready(Some(Ok(Frame::data(first)))),
+                None => rest,
+            },
             Self::Upstream(body) => body,
         };
         let polled = Pin::new(&mut body.inner).poll_frame(cx);
@@ -269,6 +294,7 @@ impl Body for ResponseBody {
     fn is_end_stream(&self) -> bool {
         match self {
             Self::Own(body) => body.is_end_stream(),
+            Self::Continued { first, rest } => first.is_none() && rest.inner.is_end_stream(),
             Self::Upstream(body) => body.inner.is_end_stream(),
         }
     }
@@ -276,6 +302,16 @@ impl Body for ResponseBody {
     fn size_hint(&self) -> SizeHint {
         match self {
             Self::Own(body) => body.size_hint(),
+            Self::Continued { first, rest } => {
+                let mut hint = rest.inner.size_hint();
+                let read = first.as_ref().map_or(0, length);
+                // The library knows what is left of a body with a length.
+                match hint.exact() {
+                    Some(exact) => hint.set_exact(exact.saturating_add(read)),
+                    None => hint.set_lower(hint.lower().saturating_add(read)),
+                }
+                hint
+            }
             Self::Upstream(body) => body.inner.size_hint(),
         }
     }

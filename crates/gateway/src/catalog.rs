@@ -15,10 +15,19 @@ use serde::Deserialize;
 
 use crate::{cluster::Address, worker::Shared};
 
-/// Where the gateway gets the tokens that it shows to the registry.
+/// Whom the gateway calls for itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Resource {
+    /// For the catalog of services.
+    Registry,
+    /// For what is kept of Idempotency-Keys.
+    Eventstore,
+}
+
+/// Where the gateway gets the tokens that it shows to the roles.
 pub trait TokenSource: Send + Sync + 'static {
-    /// An access token for the registry that is good for the next minute at least; else what was wrong.
-    fn token(&self) -> BoxFuture<'_, Result<String, String>>;
+    /// An access token for this role that is good for the next minute at least; else what was wrong.
+    fn token(&self, resource: Resource) -> BoxFuture<'_, Result<String, String>>;
 }
 
 /// How long the registry may hold a question back.
@@ -126,7 +135,7 @@ async fn ask(
     index: Option<u64>,
     tokens: &dyn TokenSource,
 ) -> Result<Catalog, AskError> {
-    let token = tokens.token().await.map_err(AskError::Token)?;
+    let token = tokens.token(Resource::Registry).await.map_err(AskError::Token)?;
     let mut request = client.get(url).bearer_auth(token).timeout(ANSWER_TIMEOUT);
     if let Some(index) = index {
         request = request.query(&[("index", index), ("wait_seconds", WAIT.as_secs())]);

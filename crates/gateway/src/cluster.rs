@@ -17,6 +17,8 @@ use lombard_gateway_core::{
 use lombard_types::ServiceName;
 use parking_lot::Mutex;
 
+use crate::tls::UpstreamTls;
+
 /// The clock of balancing: time since the gateway started.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Clock(Instant);
@@ -45,9 +47,28 @@ pub(crate) struct Address {
     pub(crate) zone: Option<Box<str>>,
 }
 
+/// How the instances of an upstream are spoken to.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Transport {
+    pub(crate) protocol: Protocol,
+    pub(crate) tls: Option<UpstreamTls>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Protocol {
+    #[default]
+    Http1,
+    Http2,
+}
+
+/// Told apart in pools, also from an earlier one at the same address.
+static NEXT_ID: AtomicU64 = AtomicU64::new(0);
+
 /// One instance. Workers share what is counted.
 #[derive(Debug)]
 pub(crate) struct Endpoint {
+    pub(crate) id: u64,
+    pub(crate) transport: Arc<Transport>,
     /// `host:port`
     pub(crate) authority: Box<str>,
     /// The same, as the Host header.
@@ -65,12 +86,19 @@ pub(crate) struct Endpoint {
 
 impl Endpoint {
     /// `None` where the authority cannot be a Host header.
-    fn new(address: &Address, own_zone: Option<&str>, since: Duration) -> Option<Self> {
+    fn new(
+        address: &Address,
+        transport: &Arc<Transport>,
+        own_zone: Option<&str>,
+        since: Duration,
+    ) -> Option<Self> {
         let is_near = match (&address.zone, own_zone) {
             (Some(zone), Some(own)) => **zone == *own,
             _ => true,
         };
         Some(Self {
+            id: NEXT_ID.fetch_add(1, Relaxed),
+            transport: Arc::clone(transport),
             authority: address.authority.clone(),
             host: HeaderValue::from_str(&address.authority).ok()?,
             zone: address.zone.clone(),
@@ -149,6 +177,7 @@ pub(crate) struct Cluster {
     pub(crate) name: Box<str>,
     pub(crate) source: Source,
     pub(crate) rules: ClusterRules,
+    pub(crate) transport: Arc<Transport>,
     endpoints: ArcSwap<Vec<Arc<Endpoint>>>,
     /// Touched when an instance fails, and when one that failed answers again.
     outliers: Mutex<Outliers>,
@@ -175,7 +204,17 @@ pub(crate) enum Outcome {
 
 impl Cluster {
     pub(crate) fn new(name: &str, source: Source, rules: ClusterRules) -> Self {
+        Self::with_transport(name, source, rules, Transport::default())
+    }
+
+    pub(crate) fn with_transport(
+        name: &str,
+        source: Source,
+        rules: ClusterRules,
+        transport: Transport,
+    ) -> Self {
         Self {
+            transport: Arc::new(transport),
             name: name.into(),
             source,
             rules,
@@ -206,7 +245,7 @@ impl Cluster {
                 known.authority == address.authority && known.zone == address.zone
             };
             let kept = known.iter().find(is_same).cloned();
-            kept.or_else(|| Endpoint::new(address, own_zone, now).map(Arc::new))
+            kept.or_else(|| Endpoint::new(address, &self.transport, own_zone, now).map(Arc::new))
         };
         let mut endpoints: Vec<Arc<Endpoint>> = Vec::with_capacity(addresses.len());
         for endpoint in addresses.iter().filter_map(endpoint) {

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::settings::ClientAuthSettings;
+
 /// How the gateway is run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -45,7 +47,27 @@ pub struct Config {
     pub trusted_proxies: Vec<String>,
     /// Whether answers get the usual security headers.
     pub security_headers: bool,
-    /// Other authorization servers. This and the two below are read one by one, so that all mistakes are found.
+    /// Where clients connect with TLS.
+    pub tls_listen: Option<std::net::SocketAddr>,
+    /// Whether they show certificates there.
+    pub client_auth: ClientAuthSettings,
+    /// The authorities whose client certificates are taken.
+    pub client_ca_file: Option<std::path::PathBuf>,
+    /// Requests of one HTTP/2 connection under way at once.
+    pub http2_streams_max: u32,
+    /// How long nothing may move in a tunnel.
+    pub tunnel_idle_ms_max: u64,
+    /// How long a request with an Idempotency-Key that the gateway keeps may take before its outcome counts as unknown.
+    pub idempotency_ms_max: u64,
+    /// Longest body of a response that is kept.
+    pub idempotency_response_bytes_max: usize,
+    /// Where a line for each request goes: a file, or `-` for standard output.
+    pub access_log: Option<std::path::PathBuf>,
+    /// Whether an event is appended for each request that may change something.
+    pub audit: bool,
+    /// What clients are shown with TLS. This and the three below are read one by one, so that all mistakes are found.
+    pub certificate: Vec<serde_json::Value>,
+    /// Other authorization servers.
     pub issuer: Vec<serde_json::Value>,
     /// Where requests can be sent.
     pub upstream: Vec<serde_json::Value>,
@@ -74,6 +96,16 @@ impl Default for Config {
             expose_services: true,
             trusted_proxies: Vec::new(),
             security_headers: true,
+            tls_listen: None,
+            client_auth: ClientAuthSettings::None,
+            client_ca_file: None,
+            http2_streams_max: 128,
+            tunnel_idle_ms_max: 600_000,
+            idempotency_ms_max: 120_000,
+            idempotency_response_bytes_max: 64 << 10,
+            access_log: None,
+            audit: false,
+            certificate: Vec::new(),
             issuer: Vec::new(),
             upstream: Vec::new(),
             route: Vec::new(),
@@ -98,6 +130,16 @@ impl Config {
         expect(self.connect_timeout_ms > 0, "connect_timeout_ms is 0");
         expect(self.response_timeout_ms > 0, "response_timeout_ms is 0");
         expect(self.services_max > 0, "services_max is 0");
+        expect(self.http2_streams_max > 0, "http2_streams_max is 0");
+        expect(
+            self.idempotency_ms_max > self.response_timeout_ms,
+            "idempotency_ms_max is not over response_timeout_ms",
+        );
+        expect(
+            self.idempotency_response_bytes_max <= 128 << 10,
+            "idempotency_response_bytes_max is over 131072",
+        );
+        expect(self.tunnel_idle_ms_max > 0, "tunnel_idle_ms_max is 0");
         expect(self.in_flight_max > 0, "in_flight_max is 0");
         expect(self.limit_entries_max >= 64, "limit_entries_max is below 64");
         mistakes.append(&mut crate::table::mistakes(self));
@@ -126,6 +168,14 @@ impl Config {
 
     pub(crate) const fn pool_idle(&self) -> Duration {
         Duration::from_millis(self.pool_idle_ms_max)
+    }
+
+    pub(crate) const fn idempotency_time(&self) -> Duration {
+        Duration::from_millis(self.idempotency_ms_max)
+    }
+
+    pub(crate) const fn tunnel_idle(&self) -> Duration {
+        Duration::from_millis(self.tunnel_idle_ms_max)
     }
 
     pub(crate) const fn drain_timeout(&self) -> Duration {

@@ -6,7 +6,7 @@ use lombard_token::Verifier;
 
 use crate::{
     Config,
-    cluster::{Address, Cluster, ClusterRules, Source},
+    cluster::{Address, Cluster, ClusterRules, Source, Transport},
     metrics::RouteCounters,
     settings::{self, IssuerSettings},
     table::{self, Surroundings, Table},
@@ -64,10 +64,16 @@ impl Shared {
                 "a configuration has mistakes and is not used"
             );
         })?;
+        if let Some(tls) = &table.tls {
+            self.tls.store(Some(Arc::clone(tls)));
+        }
         self.endpoints.configure(table.clusters.clone());
         let routes = table.policies.len();
         self.table.store(Arc::new(table));
         self.reconfigured.notify_one();
+        if let Some(log) = &self.access_log {
+            log.reopen();
+        }
         tracing::info!(routes, "the configuration is in use");
         Ok(())
     }
@@ -95,9 +101,10 @@ impl Surroundings for Live<'_> {
         name: &str,
         source: Source,
         rules: ClusterRules,
+        transport: Transport,
         fixed: &[Address],
     ) -> Arc<Cluster> {
-        self.0.endpoints.cluster(name, source, rules, fixed)
+        self.0.endpoints.cluster(name, source, rules, transport, fixed)
     }
 
     fn verifier(

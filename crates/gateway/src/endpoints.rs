@@ -8,7 +8,7 @@ use lombard_gateway_core::Role;
 use lombard_types::ServiceName;
 use parking_lot::Mutex;
 
-use crate::cluster::{Address, Clock, Cluster, ClusterRules, Source};
+use crate::cluster::{Address, Clock, Cluster, ClusterRules, Source, Transport};
 
 /// Where the roles listen.
 #[derive(Clone, Copy, Debug)]
@@ -133,14 +133,31 @@ impl Endpoints {
         name: &str,
         source: Source,
         rules: ClusterRules,
+        transport: Transport,
         fixed: &[Address],
     ) -> Arc<Cluster> {
         let known = self.known.lock();
         let before = known.configured.get(name);
-        let is_same = |before: &&Arc<Cluster>| before.source == source && before.rules == rules;
-        let cluster = before.filter(is_same).cloned().unwrap_or_else(|| {
-            let cluster = Cluster::new(name, source, rules);
-            if let Some(before) = before.filter(|before| before.source == cluster.source) {
+        // The files that TLS is made of may be others than before.
+        let is_same = |before: &&Arc<Cluster>| {
+            before.source == source
+                && before.rules == rules
+                && before.transport.protocol == transport.protocol
+                && before.transport.tls.is_none()
+                && transport.tls.is_none()
+        };
+        let is_plain = transport.tls.is_none();
+        let protocol = transport.protocol;
+        let kept = before.filter(is_same).cloned();
+        let cluster = kept.unwrap_or_else(|| {
+            let cluster = Cluster::with_transport(name, source, rules, transport);
+            let can_inherit = |before: &&Arc<Cluster>| {
+                is_plain
+                    && before.transport.tls.is_none()
+                    && before.transport.protocol == protocol
+                    && before.source == cluster.source
+            };
+            if let Some(before) = before.filter(can_inherit) {
                 cluster.inherit(before);
             }
             Arc::new(cluster)
@@ -180,6 +197,8 @@ impl Endpoints {
             (!known.configured.contains_key(service.as_str())).then_some(cluster)
         }));
         all.sort_by(|a, b| a.name.cmp(&b.name));
+        // The ledger may be there twice: for itself, and for reads.
+        all.dedup_by(|a, b| Arc::ptr_eq(a, b));
         all.into_iter().map(|cluster| cluster.describe(now)).collect()
     }
 }

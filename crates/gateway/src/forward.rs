@@ -9,13 +9,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-use http::{HeaderValue, Request, Response, header};
+use http::{HeaderValue, Request, Response, StatusCode, Uri, header, uri::Scheme};
 use http_body::Body;
 use hyper::{body::Incoming, client::conn::TrySendError};
 
 use crate::{
     body::{Progress, RequestBody, RequestBodyError, ResponseBody, UnderWay, UpstreamBody},
-    cluster::{Busy, Cluster, Endpoint, Outcome},
+    cluster::{Busy, Cluster, Endpoint, Outcome, Protocol},
     deadline::Deadline,
     pool::{Returning, Sender},
     problem::Failure,
@@ -61,7 +61,9 @@ pub(crate) async fn forward(
     rules: &Rules<'_>,
     under_way: Option<UnderWay>,
 ) -> Result<Response<ResponseBody>, Failure> {
-    set_framing(&mut request);
+    if cluster.transport.protocol == Protocol::Http1 {
+        set_framing(&mut request);
+    }
     let again = (rules.can_repeat && rules.tries_max > 1).then(|| copy(&request)).flatten();
     let mut tries = Tries { worker, cluster, rules, tried: Vec::new(), is_given_back: false };
     let mut failure = Failure::Unreachable { is_role: cluster.is_role() };
@@ -77,7 +79,7 @@ pub(crate) async fn forward(
             tries.tried.push(Arc::clone(&busy.0));
             continue;
         };
-        request.headers_mut().insert(header::HOST, busy.0.host.clone());
+        address(&mut request, &busy.0, sender.is_h2());
         if let Some(deadline) = rules.deadline {
             deadline.write(request.headers_mut());
         }
@@ -192,6 +194,21 @@ impl Tries<'_> {
     }
 }
 
+/// Says to whom the request goes: in HTTP/1 by the Host header, in HTTP/2 by the target's authority.
+fn address(request: &mut Request<RequestBody>, endpoint: &Endpoint, is_h2: bool) {
+    if !is_h2 {
+        request.headers_mut().insert(header::HOST, endpoint.host.clone());
+        return;
+    }
+    *request.version_mut() = http::Version::HTTP_2;
+    let mut parts = std::mem::take(request.uri_mut()).into_parts();
+    let scheme = if endpoint.transport.tls.is_some() { Scheme::HTTPS } else { Scheme::HTTP };
+    parts.scheme = Some(scheme);
+    parts.authority = endpoint.host.to_str().ok().and_then(|host| host.parse().ok());
+    // An authority that is none leaves the target without one, and the library refuses it.
+    *request.uri_mut() = Uri::from_parts(parts).unwrap_or_default();
+}
+
 /// A body of unknown length is sent in chunks, whatever the method: without the header a GET's would be left out.
 fn set_framing(request: &mut Request<RequestBody>) {
     let body = request.body();
@@ -217,7 +234,7 @@ async fn send(
     rules: &Rules<'_>,
 ) -> Result<Response<Incoming>, Missed> {
     let progress = request.body().progress();
-    let sending = sender.try_send_request(request);
+    let sending = sender.send(request);
     tokio::select! {
         result = sending => result.map_err(|error| missed(rules, error, &progress)),
         failure = out_of_time(&progress, rules) => Err(Missed::Failed(failure)),
@@ -272,6 +289,9 @@ fn received(
     let returning = Returning { pool, endpoint: Arc::clone(&busy.0), sender };
     let (mut parts, body) = response.into_parts();
     parts.version = http::Version::HTTP_11;
+    // After an upgrade the connection is no HTTP any more.
+    let is_tunnel = parts.status == StatusCode::SWITCHING_PROTOCOLS;
+    let returning = (!is_tunnel).then_some(returning);
     let body = UpstreamBody::new(body, returning, busy, under_way);
     Response::from_parts(parts, ResponseBody::Upstream(body))
 }

@@ -32,10 +32,20 @@ const TRUSTED: [HeaderName; 4] = [
 ];
 const TRUSTED_PREFIXES: [&str; 2] = ["x-lombard-", "x-forwarded-"];
 
+/// Where a request comes from.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct From<'a> {
+    pub(crate) address: IpAddr,
+    pub(crate) scheme: &'static str,
+    /// The authority of the target, where it has one.
+    pub(crate) authority: Option<&'a str>,
+}
+
 /// Makes a request's headers those that an upstream gets: nothing about the client's connection, nothing that only the
 /// gateway may say, and who asked, under which id.
-pub(crate) fn to_upstream(headers: &mut HeaderMap, context: &Context, peer: IpAddr) {
+pub(crate) fn to_upstream(headers: &mut HeaderMap, context: &Context, from: &From<'_>) {
     remove_hop_by_hop(headers);
+    join_cookies(headers);
     let is_trusted = |name: &HeaderName| {
         TRUSTED.contains(name)
             || TRUSTED_PREFIXES.iter().any(|prefix| name.as_str().starts_with(prefix))
@@ -45,14 +55,30 @@ pub(crate) fn to_upstream(headers: &mut HeaderMap, context: &Context, peer: IpAd
         headers.remove(name);
     }
     let [_, forwarded_for, forwarded_proto, forwarded_host] = TRUSTED;
-    if let Ok(peer) = HeaderValue::from_str(&peer.to_string()) {
+    if let Ok(peer) = HeaderValue::from_str(&from.address.to_string()) {
         headers.insert(forwarded_for, peer);
     }
-    headers.insert(forwarded_proto, HeaderValue::from_static("http"));
-    if let Some(host) = headers.remove(header::HOST) {
+    headers.insert(forwarded_proto, HeaderValue::from_static(from.scheme));
+    // In HTTP/2 it is the target that names the host.
+    let named = from.authority.and_then(|authority| HeaderValue::from_str(authority).ok());
+    if let Some(host) = headers.remove(header::HOST).or(named) {
         headers.insert(forwarded_host, host);
     }
     set_context(headers, context);
+}
+
+/// HTTP/2 may send a cookie in parts, which are one header again where they leave it (RFC 9113 section 8.2.3).
+fn join_cookies(headers: &mut HeaderMap) {
+    let mut cookies = headers.get_all(header::COOKIE).iter();
+    if cookies.next().is_none() || cookies.next().is_none() {
+        return;
+    }
+    let parts: Vec<&[u8]> =
+        headers.get_all(header::COOKIE).iter().map(HeaderValue::as_bytes).collect();
+    match HeaderValue::from_bytes(&parts.join(&b"; "[..])) {
+        Ok(cookie) => drop(headers.insert(header::COOKIE, cookie)),
+        Err(_) => drop(headers.remove(header::COOKIE)),
+    }
 }
 
 fn set_context(headers: &mut HeaderMap, context: &Context) {
@@ -70,6 +96,15 @@ fn set_context(headers: &mut HeaderMap, context: &Context) {
     };
     if let Ok(traceparent) = traceparent {
         headers.insert(TRACEPARENT, traceparent);
+    }
+}
+
+/// Says to the upstream which certificate the client has shown: its SHA-256 in hexadecimal digits.
+pub(crate) fn add_certificate(headers: &mut HeaderMap, thumbprint: &[u8; 32]) {
+    const CERTIFICATE: HeaderName = HeaderName::from_static("x-lombard-client-certificate");
+    let text: String = thumbprint.iter().map(|byte| format!("{byte:02x}")).collect();
+    if let Ok(value) = HeaderValue::from_str(&text) {
+        headers.insert(CERTIFICATE, value);
     }
 }
 
@@ -134,7 +169,10 @@ mod tests {
             headers.append(name, value.parse().unwrap());
         }
         let context = Context::from_headers(&headers);
-        to_upstream(&mut headers, &context, [10, 0, 0, 1].into());
+        headers.append("cookie", HeaderValue::from_static("a=1"));
+        headers.append("cookie", HeaderValue::from_static("b=2"));
+        let address = [10, 0, 0, 1].into();
+        to_upstream(&mut headers, &context, &From { address, scheme: "https", authority: None });
         assert!(lombard_chassis::context::is_traceparent(headers[TRACEPARENT].to_str().unwrap()));
         assert_eq!(headers[REQUEST_ID], context.request_id.as_str());
         headers.remove(TRACEPARENT);
@@ -146,10 +184,11 @@ mod tests {
             left,
             [
                 ("authorization", "Bearer x"),
+                ("cookie", "a=1; b=2"),
                 ("idempotency-key", "k"),
                 ("x-forwarded-for", "10.0.0.1"),
                 ("x-forwarded-host", "lombard.example"),
-                ("x-forwarded-proto", "http"),
+                ("x-forwarded-proto", "https"),
             ]
         );
     }

@@ -12,15 +12,18 @@
 //! - No request waits for another worker: connections, pools and runtimes belong to one thread.
 //! - Headers that upstreams believe are the gateway's own; copies that come in are removed.
 //!
-//! What it is **not**: it stores nothing and knows no rule of a domain. The rules of routing, paths and balancing are in
+//! What it is **not**: it stores nothing itself (what it keeps of Idempotency-Keys is in the event store) and knows no rule of a
+//! domain. The rules of routing, paths and balancing are in
 //! `lombard-gateway-core`.
 //!
 //! Start reading at [`Gateway`], then `handle.rs`.
 #![warn(missing_docs)]
 
 mod admin;
+mod audit;
 mod body;
 mod catalog;
+mod checked;
 mod client;
 mod cluster;
 mod config;
@@ -33,21 +36,29 @@ mod endpoints;
 mod forward;
 mod handle;
 mod headers;
+mod idempotency;
 mod identity;
 mod keys;
 mod limits;
+mod local;
 mod metrics;
 mod mirror;
 mod plan;
 mod pool;
 pub mod problem;
+mod seen;
+mod serve;
 mod service;
 mod settings;
 mod table;
+mod tls;
+mod transport;
+mod tunnel;
 mod worker;
 
-pub use catalog::TokenSource;
+pub use catalog::{Resource, TokenSource};
 pub use config::Config;
 pub use control::{ApplyError, Control, reference_page};
 pub use endpoints::RoleAddresses;
 pub use service::{Deps, Gateway, NewError, RunError};
+pub use settings::ClientAuthSettings;

@@ -23,6 +23,8 @@ pub(crate) struct GatewayMetrics {
     refused_retries: Counter,
     shed: Family<ShedLabels, Counter>,
     refused_framings: Counter,
+    pub(crate) lost_lines: Counter,
+    pub(crate) lost_events: Counter,
     in_flight: Gauge,
     seconds: Histogram,
 }
@@ -96,6 +98,8 @@ impl GatewayMetrics {
             refused_retries: Counter::default(),
             shed: Family::default(),
             refused_framings: Counter::default(),
+            lost_lines: Counter::default(),
+            lost_events: Counter::default(),
             in_flight: Gauge::default(),
             // 0.25 ms doubled 17 times: 32.8 s, past the default timeout of an upstream.
             seconds: Histogram::new(exponential_buckets(0.000_25, 2.0, 18)),
@@ -125,6 +129,10 @@ impl GatewayMetrics {
             registry.register("refused_retries", "Tries that the budget had no room for", refused);
             let shed = own.shed.clone();
             registry.register("shed", "Requests refused though they were in order", shed);
+            let lost = own.lost_lines.clone();
+            registry.register("lost_access_log_lines", "Lines that were not written in time", lost);
+            let lost = own.lost_events.clone();
+            registry.register("lost_audit_events", "Events that were not appended in time", lost);
             let refused = own.refused_framings.clone();
             registry.register("refused_framings", "Connections with ambiguous bytes", refused);
             registry.register("in_flight", "Requests under way", own.in_flight.clone());

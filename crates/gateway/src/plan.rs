@@ -51,9 +51,10 @@ impl Plan {
         path: NormalPath,
         method: &Method,
         headers: &HeaderMap,
+        authority: Option<&str>,
     ) -> Option<Self> {
         let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
-        let found = table.find(host.unwrap_or_default(), &path, method, headers);
+        let found = table.find(host.or(authority).unwrap_or_default(), &path, method, headers);
         if let Some((policy, captures)) = found {
             return Some(Self::Forward(Forwarding { policy, path, captures, by_path: None }));
         }

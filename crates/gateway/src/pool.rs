@@ -11,19 +11,54 @@ use std::{
     time::{Duration, Instant},
 };
 
-use hyper::client::conn::http1::{self, SendRequest};
-use hyper_util::rt::TokioIo;
+use http::{Request, Response};
+use hyper::{
+    body::Incoming,
+    client::conn::{TrySendError, http1, http2},
+};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use rustls::pki_types::ServerName;
 use tokio::net::TcpStream;
 
-use crate::{body::RequestBody, cluster::Endpoint, config::Config};
+use crate::{
+    body::RequestBody,
+    checked::CheckedStream,
+    cluster::{Endpoint, Protocol},
+    config::Config,
+    local::LocalExecutor,
+    transport::Stream,
+};
 
 /// One side of a connection.
-pub(crate) type Sender = SendRequest<RequestBody>;
+#[derive(Debug)]
+pub(crate) enum Sender {
+    /// For one request at a time.
+    Http1(http1::SendRequest<RequestBody>),
+    /// Shared by requests: it stays in the pool.
+    Http2(http2::SendRequest<RequestBody>),
+}
 
-/// Idle connections of one worker, by upstream address.
+impl Sender {
+    pub(crate) const fn is_h2(&self) -> bool {
+        matches!(self, Self::Http2(_))
+    }
+
+    pub(crate) async fn send(
+        &mut self,
+        request: Request<RequestBody>,
+    ) -> Result<Response<Incoming>, TrySendError<Request<RequestBody>>> {
+        match self {
+            Self::Http1(sender) => sender.try_send_request(request).await,
+            Self::Http2(sender) => sender.try_send_request(request).await,
+        }
+    }
+}
+
+/// Idle and shared connections of one worker, by the endpoint's id.
 #[derive(Debug)]
 pub(crate) struct Pool {
-    idle: RefCell<HashMap<Box<str>, Vec<Idle>>>,
+    idle: RefCell<HashMap<u64, Vec<Idle>>>,
+    shared: RefCell<HashMap<u64, http2::SendRequest<RequestBody>>>,
     idle_max: usize,
     age_max: Duration,
     connect_timeout: Duration,
@@ -33,7 +68,7 @@ pub(crate) struct Pool {
 
 #[derive(Debug)]
 struct Idle {
-    sender: Sender,
+    sender: http1::SendRequest<RequestBody>,
     since: Instant,
 }
 
@@ -42,6 +77,8 @@ struct Idle {
 pub(crate) enum ConnectError {
     #[error("no connection in time")]
     Timeout,
+    #[error("the name of its certificate is not known: {0}")]
+    ServerName(#[from] rustls::pki_types::InvalidDnsNameError),
     #[error(transparent)]
     Io(#[from] std::io::Error),
     #[error(transparent)]
@@ -52,6 +89,7 @@ impl Pool {
     pub(crate) fn new(config: &Config) -> Self {
         Self {
             idle: RefCell::default(),
+            shared: RefCell::default(),
             idle_max: config.pool_idle_max,
             age_max: config.pool_idle(),
             connect_timeout: config.connect_timeout(),
@@ -62,24 +100,54 @@ impl Pool {
 
     /// The connection that was used last and is still good: the others may grow old and go.
     pub(crate) fn take(&self, endpoint: &Endpoint) -> Option<Sender> {
+        if let Some(shared) = self.shared.borrow().get(&endpoint.id) {
+            return (!shared.is_closed()).then(|| Sender::Http2(shared.clone()));
+        }
         let mut idle = self.idle.borrow_mut();
-        let connections = idle.get_mut(&endpoint.authority)?;
+        let connections = idle.get_mut(&endpoint.id)?;
         connections.retain(|each| self.is_good(each));
         // One that has not yet sent the rest of a body that was answered early is not ready.
         let index = connections.iter().rposition(|each| each.sender.is_ready())?;
-        Some(connections.remove(index).sender)
+        Some(Sender::Http1(connections.remove(index).sender))
     }
 
     /// A new connection.
     pub(crate) async fn connect(&self, endpoint: &Endpoint) -> Result<Sender, ConnectError> {
-        let connecting = TcpStream::connect(&*endpoint.authority);
+        let connecting = connect(endpoint);
         let stream = tokio::time::timeout(self.connect_timeout, connecting)
             .await
             .map_err(|_| ConnectError::Timeout)??;
-        stream.set_nodelay(true)?;
+        match endpoint.transport.protocol {
+            Protocol::Http1 => self.begin_http1(stream).await,
+            Protocol::Http2 => self.begin_http2(endpoint, stream).await,
+        }
+    }
+
+    async fn begin_http1(&self, stream: Stream) -> Result<Sender, ConnectError> {
         let (sender, connection) = http1::Builder::new()
             .max_headers(self.headers_max)
             .max_buf_size(self.head_bytes_max)
+            .handshake(TokioIo::new(CheckedStream::new(stream, self.head_bytes_max)))
+            .await?;
+        let connection = connection.with_upgrades();
+        tokio::task::spawn_local(async move {
+            if let Err(error) = connection.await {
+                tracing::debug!(%error, "a connection to an upstream ended");
+            }
+        });
+        Ok(Sender::Http1(sender))
+    }
+
+    async fn begin_http2(
+        &self,
+        endpoint: &Endpoint,
+        stream: Stream,
+    ) -> Result<Sender, ConnectError> {
+        let head_bytes_max = u32::try_from(self.head_bytes_max).unwrap_or(u32::MAX);
+        let (sender, connection) = http2::Builder::new(LocalExecutor)
+            .timer(TokioTimer::new())
+            .max_header_list_size(head_bytes_max)
+            .keep_alive_interval(self.age_max)
             .handshake(TokioIo::new(stream))
             .await?;
         tokio::task::spawn_local(async move {
@@ -87,15 +155,22 @@ impl Pool {
                 tracing::debug!(%error, "a connection to an upstream ended");
             }
         });
-        Ok(sender)
+        let mut shared = self.shared.borrow_mut();
+        // Of several that were made at once the first stays; the others end with their requests.
+        match shared.get(&endpoint.id) {
+            Some(first) if !first.is_closed() => {}
+            _ => drop(shared.insert(endpoint.id, sender.clone())),
+        }
+        Ok(Sender::Http2(sender))
     }
 
     fn give_back(&self, endpoint: &Endpoint, sender: Sender) {
+        let Sender::Http1(sender) = sender else { return };
         if sender.is_closed() {
             return;
         }
         let mut idle = self.idle.borrow_mut();
-        let connections = idle.entry(endpoint.authority.clone()).or_default();
+        let connections = idle.entry(endpoint.id).or_default();
         if connections.len() < self.idle_max {
             connections.push(Idle { sender, since: Instant::now() });
         }
@@ -113,8 +188,25 @@ impl Pool {
                 connections.retain(|each| self.is_good(each));
                 !connections.is_empty()
             });
+            self.shared.borrow_mut().retain(|_, shared| !shared.is_closed());
         }
     }
+}
+
+async fn connect(endpoint: &Endpoint) -> Result<Stream, ConnectError> {
+    let stream = TcpStream::connect(&*endpoint.authority).await?;
+    stream.set_nodelay(true)?;
+    let Some(tls) = &endpoint.transport.tls else { return Ok(Stream::Plain(stream)) };
+    let name = match &tls.server_name {
+        Some(name) => name.clone(),
+        None => {
+            let host = endpoint.authority.rsplit_once(':').map_or("", |(host, _)| host);
+            let host = host.trim_start_matches('[').trim_end_matches(']');
+            ServerName::try_from(host.to_owned())?
+        }
+    };
+    let connector = tokio_rustls::TlsConnector::from(Arc::clone(&tls.config));
+    Ok(Stream::Tls(Box::new(connector.connect(name, stream).await?.into())))
 }
 
 /// A connection that goes back to the pool once its response has ended.

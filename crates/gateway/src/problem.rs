@@ -49,6 +49,22 @@ pub const DEADLINE_EXCEEDED: ProblemType =
 pub const INVALID_CONFIG: ProblemType =
     ProblemType::new(422, "invalid-gateway-config", "Configuration with mistakes");
 
+/// No Idempotency-Key where one is required.
+pub const IDEMPOTENCY_KEY_MISSING: ProblemType =
+    ProblemType::new(400, "idempotency-key-missing", "Idempotency-Key missing");
+/// A key that is none.
+pub const IDEMPOTENCY_KEY_INVALID: ProblemType =
+    ProblemType::new(400, "idempotency-key-invalid", "Idempotency-Key invalid");
+/// The key stands for another request.
+pub const IDEMPOTENCY_KEY_REUSED: ProblemType =
+    ProblemType::new(422, "idempotency-key-reused", "Idempotency-Key reused");
+/// The first request with this key is not answered yet.
+pub const IDEMPOTENCY_KEY_IN_PROGRESS: ProblemType =
+    ProblemType::new(409, "idempotency-key-in-progress", "Idempotency-Key in progress");
+/// It was done; what was answered was too long to be kept.
+pub const RESPONSE_NOT_KEPT: ProblemType =
+    ProblemType::new(409, "response-not-kept", "Response not kept");
+
 /// All of the gateway's own, for documentation and its test.
 pub const ALL: &[ProblemType] = &[
     AMBIGUOUS_REQUEST,
@@ -66,6 +82,11 @@ pub const ALL: &[ProblemType] = &[
     ADDRESS_NOT_ALLOWED,
     DEADLINE_EXCEEDED,
     INVALID_CONFIG,
+    IDEMPOTENCY_KEY_MISSING,
+    IDEMPOTENCY_KEY_INVALID,
+    IDEMPOTENCY_KEY_REUSED,
+    IDEMPOTENCY_KEY_IN_PROGRESS,
+    RESPONSE_NOT_KEPT,
 ];
 
 /// The answer to trouble that passes by itself.
@@ -135,6 +156,53 @@ pub(crate) fn insufficient_details(detail_type: &str) -> Problem {
         .www_authenticate("Bearer error=\"insufficient_scope\"")
 }
 
+/// An upstream speaks another protocol though nobody asked it to.
+pub(crate) fn unexpected_upgrade() -> Problem {
+    Problem::new(&UPSTREAM_BROKEN).detail("the upstream changed the protocol without being asked")
+}
+
+pub(crate) fn idempotency_key_missing() -> Problem {
+    Problem::new(&IDEMPOTENCY_KEY_MISSING).detail("this route takes an Idempotency-Key header")
+}
+
+pub(crate) fn idempotency_key_invalid() -> Problem {
+    Problem::new(&IDEMPOTENCY_KEY_INVALID)
+        .detail("send one Idempotency-Key of 1 to 255 visible ASCII characters")
+}
+
+pub(crate) fn idempotency_key_reused() -> Problem {
+    Problem::new(&IDEMPOTENCY_KEY_REUSED)
+        .detail("not sent: the key was used for another request; nothing happened now")
+}
+
+pub(crate) fn idempotency_key_in_progress() -> Problem {
+    Problem::new(&IDEMPOTENCY_KEY_IN_PROGRESS)
+        .detail("not sent again: the first request with this key is not answered yet")
+        .retry_after(SOON)
+}
+
+pub(crate) fn idempotency_outcome_unknown() -> Problem {
+    Problem::new(&problems::OUTCOME_UNKNOWN)
+        .detail("not sent again: the first request with this key was sent, and no answer came")
+}
+
+/// A body that is needed whole is not there.
+pub(crate) fn body_not_kept() -> Problem {
+    Problem::new(&problems::INTERNAL)
+}
+
+pub(crate) fn response_not_kept(status: http::StatusCode) -> Problem {
+    Problem::new(&RESPONSE_NOT_KEPT)
+        .detail(format!("not sent again: it was done, and answered with {status}"))
+        .with("first_status", status.as_u16())
+}
+
+pub(crate) fn idempotency_store_away() -> Problem {
+    Problem::new(&ROLE_AWAY)
+        .detail("not sent: the event store, which remembers keys, is away; nothing happened")
+        .retry_after(SOON)
+}
+
 pub(crate) fn invalid_config(mistakes: &[String]) -> Problem {
     Problem::new(&INVALID_CONFIG)
         .detail("the configuration before stays in use")
@@ -175,6 +243,11 @@ impl Failure {
             | Self::DeadlinePassed
             | Self::DeadlineBefore => None,
         }
+    }
+
+    /// Whether the upstream may have got the request.
+    pub(crate) const fn was_sent(self) -> bool {
+        !matches!(self, Self::Unreachable { .. } | Self::DeadlineBefore)
     }
 
     /// `is_safe`: the request only reads, so that repeating it is never wrong.

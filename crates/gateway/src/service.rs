@@ -1,20 +1,24 @@
 //! The role as a component: made from a configuration and what it depends on, then run until it is told to drain.
 
-use std::{net::TcpListener, sync::Arc};
+use std::{
+    net::{SocketAddr, TcpListener},
+    sync::Arc,
+};
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use lombard_chassis::{CancellationToken, Health, Metrics, operations};
 use lombard_token::{KeySource, SigningKey};
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::{Notify, mpsc, oneshot};
 
 use crate::{
-    ApplyError, Config, Control, RoleAddresses, TokenSource, catalog, dns,
+    ApplyError, Config, Control, RoleAddresses, TokenSource, audit, catalog, dns,
     endpoints::Endpoints,
     keys::Verifiers,
     limits::Limits,
     metrics::GatewayMetrics,
+    seen::{AccessLog, Audit, EVENTS_MAX},
     table,
-    worker::{self, Shared},
+    worker::{self, Listeners, Shared},
 };
 
 /// What the role is given.
@@ -25,7 +29,7 @@ pub struct Deps {
     pub issuer: String,
     /// Where the roles listen.
     pub roles: RoleAddresses,
-    /// Tokens for the registry.
+    /// Tokens for the roles that the gateway calls for itself.
     pub tokens: Arc<dyn TokenSource>,
     /// The issuer's public keys.
     pub keys: Arc<dyn KeySource>,
@@ -47,7 +51,11 @@ impl std::fmt::Debug for Deps {
 pub struct Gateway {
     config: Config,
     /// One for each worker, all of the same socket.
-    listeners: Vec<TcpListener>,
+    listeners: Vec<Listeners>,
+    tls_address: Option<SocketAddr>,
+    /// What the audit is told.
+    told: Option<mpsc::Receiver<String>>,
+    eventstore: SocketAddr,
     registry: std::net::SocketAddr,
     tokens: Arc<dyn TokenSource>,
     shared: Arc<Shared>,
@@ -73,6 +81,22 @@ pub enum NewError {
     /// No key for the gateway's own tokens.
     #[error("failed to make a key")]
     Key(#[source] lombard_token::KeyError),
+    /// The access log cannot be written.
+    #[error("failed to open the access log {}", path.display())]
+    AccessLog {
+        /// Which file.
+        path: std::path::PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The address for TLS cannot be listened on.
+    #[error("failed to listen on {address}, which tls_listen names")]
+    TlsListener {
+        /// What was asked for.
+        address: SocketAddr,
+        /// What the system said.
+        source: std::io::Error,
+    },
     /// The listening socket cannot be used.
     #[error("failed to share the listening socket between the workers")]
     Listener(#[source] std::io::Error),
@@ -89,6 +113,14 @@ pub enum RunError {
     WorkerGone,
 }
 
+/// What listens with TLS may listen anywhere: nothing crosses the network in clear text.
+fn listen(address: SocketAddr) -> Result<TcpListener, NewError> {
+    let failed = |source| NewError::TlsListener { address, source };
+    let listener = TcpListener::bind(address).map_err(failed)?;
+    listener.set_nonblocking(true).map_err(failed)?;
+    Ok(listener)
+}
+
 impl Gateway {
     /// Makes the role; nothing is accepted before [`Self::run`].
     pub fn new(config: Config, deps: Deps) -> Result<Self, NewError> {
@@ -97,18 +129,36 @@ impl Gateway {
             return Err(NewError::Config { mistakes });
         }
         deps.listener.set_nonblocking(true).map_err(NewError::Listener)?;
+        let tls = config.tls_listen.map(listen).transpose()?;
+        let both = Listeners { plain: deps.listener, tls };
+        let tls_address = both.tls.as_ref().and_then(|listener| listener.local_addr().ok());
         let listeners = (0..config.worker_count())
-            .map(|_| deps.listener.try_clone())
+            .map(|_| both.try_clone())
             .collect::<Result<_, _>>()
             .map_err(NewError::Listener)?;
         let empty = table::build(&Config::default(), &table::Nowhere)
             .map_err(|mistakes| NewError::Config { mistakes })?;
+        let metrics = GatewayMetrics::register(&deps.metrics);
+        let access_log = config.access_log.clone().map(|path| {
+            AccessLog::start(path.clone(), metrics.lost_lines.clone())
+                .map_err(|source| NewError::AccessLog { path, source })
+        });
+        let (audit, told) = if config.audit {
+            let (events, told) = mpsc::channel(EVENTS_MAX);
+            (Some(Audit { events, lost: metrics.lost_events.clone() }), Some(told))
+        } else {
+            (None, None)
+        };
         let shared = Arc::new(Shared {
+            access_log: access_log.transpose()?,
+            audit,
             endpoints: Endpoints::new(deps.roles, config.zone.as_deref()),
             verifiers: Verifiers::new(deps.issuer, deps.keys, config.services_max),
-            metrics: GatewayMetrics::register(&deps.metrics),
+            metrics,
+            tokens: Arc::clone(&deps.tokens),
             limits: Arc::new(Limits::new(config.limit_entries_max)),
             signing_key: Arc::new(SigningKey::generate().map_err(NewError::Key)?),
+            tls: ArcSwapOption::empty(),
             table: ArcSwap::from_pointee(empty),
             reader: deps.reader,
             applying: parking_lot::Mutex::new(()),
@@ -118,12 +168,20 @@ impl Gateway {
         Ok(Self {
             config,
             listeners,
+            tls_address,
+            told,
+            eventstore: deps.roles.eventstore,
             registry: deps.roles.registry,
             tokens: deps.tokens,
             shared,
             health: deps.health,
             metrics: deps.metrics,
         })
+    }
+
+    /// Where clients connect with TLS.
+    pub const fn tls_address(&self) -> Option<SocketAddr> {
+        self.tls_address
     }
 
     /// Changes the configuration while the gateway runs.
@@ -157,17 +215,32 @@ impl Gateway {
         self.health.obstacle("keys", "the authorization server's keys are not fetched yet");
         self.health.obstacle("catalog", "the registry's catalog of services is not fetched yet");
         self.health.ready();
+        let have_ended = CancellationToken::new();
+        let telling = async {
+            if let Some(told) = self.told {
+                let tokens = Arc::clone(&self.tokens);
+                audit::follow(self.eventstore, tokens, told, have_ended.clone()).await;
+            }
+        };
         let serving = async {
             let result = futures_util::future::try_join_all(workers).await;
             // One that failed takes the others with it.
             stop.cancel();
+            have_ended.cancel();
             result
         };
-        let (result, (), (), _) = tokio::join!(
+        let (result, (), (), _, ()) = tokio::join!(
             serving,
             self.shared.verifiers.run(&self.health, &stop),
-            catalog::follow(self.registry, self.tokens, &self.shared, &self.health, &stop),
+            catalog::follow(
+                self.registry,
+                Arc::clone(&self.tokens),
+                &self.shared,
+                &self.health,
+                &stop
+            ),
             stop.run_until_cancelled(dns::follow(&self.shared)),
+            telling,
         );
         drop(result?);
         if drain.is_cancelled() { Ok(()) } else { Err(RunError::WorkerGone) }

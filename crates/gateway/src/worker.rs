@@ -1,35 +1,32 @@
 //! A thread with a runtime of its own: accepts connections on the shared socket and serves them to their end.
 
-use std::{cell::Cell, convert::Infallible, net::SocketAddr, rc::Rc, sync::Arc, time::Duration};
+use std::{cell::Cell, net::SocketAddr, rc::Rc, sync::Arc, time::Duration};
 
-use hyper::{server::conn::http1, service::service_fn};
-use hyper_util::{
-    rt::{TokioIo, TokioTimer},
-    server::graceful::GracefulShutdown,
-};
 use lombard_chassis::CancellationToken;
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::{OwnedSemaphorePermit, Semaphore},
     task::LocalSet,
 };
+use tokio_util::task::TaskTracker;
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use lombard_gateway_core::RouteFamily;
 use lombard_token::SigningKey;
 use tokio::sync::Notify;
 
 use crate::{
+    catalog::TokenSource,
     config::Config,
-    connection::GatedStream,
     control::Reader,
     endpoints::Endpoints,
-    handle::handle,
     identity::Identities,
     keys::Verifiers,
     limits::Limits,
     metrics::{GatewayMetrics, RouteCounters},
     pool::Pool,
+    seen::{AccessLog, Audit},
+    serve::serve,
     table::Table,
 };
 
@@ -39,7 +36,13 @@ pub(crate) struct Shared {
     pub(crate) verifiers: Verifiers,
     pub(crate) metrics: GatewayMetrics,
     pub(crate) limits: Arc<Limits>,
+    pub(crate) access_log: Option<AccessLog>,
+    pub(crate) audit: Option<Audit>,
+    /// What the gateway shows of itself.
+    pub(crate) tokens: Arc<dyn TokenSource>,
     pub(crate) signing_key: Arc<SigningKey>,
+    /// What clients are shown with TLS. A connection keeps what it began with.
+    pub(crate) tls: ArcSwapOption<rustls::ServerConfig>,
     /// The routes in use. A request keeps those that it began with.
     pub(crate) table: ArcSwap<Table>,
     /// Reads the configuration anew.
@@ -59,6 +62,8 @@ pub(crate) struct Worker {
     pub(crate) identity: Identities,
     /// Requests under way.
     pub(crate) in_flight: Rc<Cell<usize>>,
+    /// Connections and tunnels.
+    pub(crate) tasks: TaskTracker,
     /// Copies of requests under way.
     pub(crate) mirrored: Rc<Cell<usize>>,
     /// In the order of [`RouteFamily::ALL`].
@@ -73,6 +78,7 @@ impl Worker {
             identity: Identities::new(Arc::clone(&shared.signing_key), shared.verifiers.issuer()),
             in_flight: Rc::default(),
             mirrored: Rc::default(),
+            tasks: TaskTracker::new(),
             counters: RouteFamily::ALL.map(|family| shared.metrics.route(family.name())),
             random: Cell::new(uuid::Uuid::new_v4().as_u64_pair().0),
             config,
@@ -101,9 +107,22 @@ impl Worker {
     }
 }
 
+/// Where clients connect: in clear text, and with TLS.
+pub(crate) struct Listeners {
+    pub(crate) plain: std::net::TcpListener,
+    pub(crate) tls: Option<std::net::TcpListener>,
+}
+
+impl Listeners {
+    pub(crate) fn try_clone(&self) -> std::io::Result<Self> {
+        let tls = self.tls.as_ref().map(std::net::TcpListener::try_clone).transpose()?;
+        Ok(Self { plain: self.plain.try_clone()?, tls })
+    }
+}
+
 /// Serves on this thread until `drain` is cancelled, then finishes what is under way.
 pub(crate) fn run(
-    listener: std::net::TcpListener,
+    listeners: Listeners,
     config: Config,
     shared: Arc<Shared>,
     operations: axum::Router,
@@ -111,31 +130,40 @@ pub(crate) fn run(
 ) -> std::io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let worker = Rc::new(Worker::new(config, shared, operations));
-    LocalSet::new().block_on(&runtime, serve(listener, worker, drain))
+    LocalSet::new().block_on(&runtime, accept_until(listeners, worker, drain))
 }
 
-async fn serve(
-    listener: std::net::TcpListener,
+async fn accept_until(
+    listeners: Listeners,
     worker: Rc<Worker>,
     drain: CancellationToken,
 ) -> std::io::Result<()> {
-    let listener = TcpListener::from_std(listener)?;
+    let plain = TcpListener::from_std(listeners.plain)?;
+    let tls = listeners.tls.map(TcpListener::from_std).transpose()?;
     let connections = Arc::new(Semaphore::new(worker.config.connections_max));
-    let graceful = GracefulShutdown::new();
     let pool = Rc::clone(&worker.pool);
     let sweep = tokio::task::spawn_local(async move { pool.sweep().await });
     loop {
-        let (permit, stream, peer) = tokio::select! {
+        let (permit, (stream, peer), is_tls) = tokio::select! {
             () = drain.cancelled() => break,
-            accepted = accept(&listener, &connections) => match accepted {
+            accepted = accept(&plain, tls.as_ref(), &connections) => match accepted {
                 Some(accepted) => accepted,
                 None => continue,
             },
         };
-        serve_connection(&worker, stream, peer, permit, &graceful);
+        let config = is_tls.then(|| worker.shared.tls.load_full()).flatten();
+        if is_tls && config.is_none() {
+            continue;
+        }
+        let serving = serve(Rc::clone(&worker), stream, peer, config, drain.clone());
+        worker.tasks.spawn_local(async move {
+            serving.await;
+            drop(permit);
+        });
     }
-    drop(listener);
-    if tokio::time::timeout(worker.config.drain_timeout(), graceful.shutdown()).await.is_err() {
+    drop((plain, tls));
+    worker.tasks.close();
+    if tokio::time::timeout(worker.config.drain_timeout(), worker.tasks.wait()).await.is_err() {
         tracing::warn!("requests still under way after the drain timeout were cut off");
     }
     sweep.abort();
@@ -143,13 +171,24 @@ async fn serve(
 }
 
 async fn accept(
-    listener: &TcpListener,
+    plain: &TcpListener,
+    tls: Option<&TcpListener>,
     connections: &Arc<Semaphore>,
-) -> Option<(OwnedSemaphorePermit, TcpStream, SocketAddr)> {
+) -> Option<(OwnedSemaphorePermit, (TcpStream, SocketAddr), bool)> {
     // Taken before accepting, so that what cannot be served stays in the system's queue.
     let permit = Arc::clone(connections).acquire_owned().await.ok()?;
-    match listener.accept().await {
-        Ok((stream, peer)) => Some((permit, stream, peer)),
+    let with_tls = async {
+        match tls {
+            Some(listener) => listener.accept().await,
+            None => std::future::pending().await,
+        }
+    };
+    let (accepted, is_tls) = tokio::select! {
+        accepted = plain.accept() => (accepted, false),
+        accepted = with_tls => (accepted, true),
+    };
+    match accepted {
+        Ok(accepted) => Some((permit, accepted, is_tls)),
         Err(error) => {
             // Out of file descriptors, or the peer went away: neither is a reason to stop serving.
             tracing::warn!(%error, "failed to accept a connection");
@@ -157,34 +196,4 @@ async fn accept(
             None
         }
     }
-}
-
-fn serve_connection(
-    worker: &Rc<Worker>,
-    stream: TcpStream,
-    peer: SocketAddr,
-    permit: OwnedSemaphorePermit,
-    graceful: &GracefulShutdown,
-) {
-    // Without it a small response would wait for the acknowledgement of the one before.
-    drop(stream.set_nodelay(true));
-    let (stream, doubts) = GatedStream::new(stream, worker.config.head_bytes_max);
-    let of_requests = Rc::clone(worker);
-    let service = service_fn(move |request| {
-        let (worker, refusal) = (Rc::clone(&of_requests), doubts.of_next_request());
-        async move { Ok::<_, Infallible>(handle(&worker, peer, refusal, request).await) }
-    });
-    let connection = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(worker.config.head_timeout())
-        .max_headers(worker.config.headers_max)
-        .max_buf_size(worker.config.head_bytes_max)
-        .serve_connection(TokioIo::new(stream), service);
-    let connection = graceful.watch(connection);
-    tokio::task::spawn_local(async move {
-        if let Err(error) = connection.await {
-            tracing::debug!(%peer, %error, "a connection ended");
-        }
-        drop(permit);
-    });
 }

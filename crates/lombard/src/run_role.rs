@@ -382,10 +382,8 @@ impl Start {
 
     async fn gateway(self) -> anyhow::Result<()> {
         let query = self.query_config()?.separate.then(|| self.addresses.of(Role::Query));
-        let tokens = RegistryTokens {
-            tokens: self.tokens_of(GATEWAY)?,
-            resource: format!("{}/v1/registry", self.issuer),
-        };
+        let tokens =
+            GatewayTokens { tokens: self.tokens_of(GATEWAY)?, issuer: self.issuer.clone() };
         let deps = lombard_gateway::Deps {
             issuer: self.issuer.clone(),
             roles: lombard_gateway::RoleAddresses {
@@ -449,16 +447,21 @@ fn reload_on_hangup(
     })
 }
 
-/// The gateway's tokens for the registry.
-struct RegistryTokens {
+/// The gateway's tokens for the roles that it calls for itself.
+struct GatewayTokens {
     tokens: AccessTokens,
-    resource: String,
+    issuer: String,
 }
 
-impl lombard_gateway::TokenSource for RegistryTokens {
-    fn token(&self) -> BoxFuture<'_, Result<String, String>> {
-        Box::pin(async {
-            let token = self.tokens.for_resource(&self.resource).await;
+impl lombard_gateway::TokenSource for GatewayTokens {
+    fn token(&self, resource: lombard_gateway::Resource) -> BoxFuture<'_, Result<String, String>> {
+        let role = match resource {
+            lombard_gateway::Resource::Registry => Role::Registry,
+            lombard_gateway::Resource::Eventstore => Role::Eventstore,
+        };
+        Box::pin(async move {
+            let resource = format!("{}/v1/{role}", self.issuer);
+            let token = self.tokens.for_resource(&resource).await;
             token.map(|token| token.secret().to_owned()).map_err(|error| error.to_string())
         })
     }

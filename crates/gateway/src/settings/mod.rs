@@ -9,10 +9,14 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 pub(crate) use route::{
-    AuthSettings, CorsSettings, IdentitySettings, LimitBy, LimitSettings, PeriodSettings,
-    PrioritySettings, RouteSettings,
+    AuthSettings, CorsSettings, IdempotencySettings, IdentitySettings, LimitBy, LimitSettings,
+    PeriodSettings, PrioritySettings, RouteSettings,
 };
-pub(crate) use upstream::{AddressSettings, IssuerSettings, UpstreamSettings};
+pub use upstream::ClientAuthSettings;
+pub(crate) use upstream::{
+    AddressSettings, CertificateSettings, IssuerSettings, ProtocolSettings, UpstreamSettings,
+    UpstreamTlsSettings,
+};
 
 /// Reads each entry of a list, and adds what is wrong to the mistakes.
 pub(crate) fn read<T: DeserializeOwned>(

@@ -47,6 +47,34 @@ const CONFIG: &[(&str, &str)] = &[
         "security_headers",
         "Whether answers say `X-Content-Type-Options`, `X-Frame-Options` and `Referrer-Policy` where the upstream does not.",
     ),
+    (
+        "tls_listen",
+        "Where clients connect with TLS, such as `0.0.0.0:8443`; beside the listener in clear text. *",
+    ),
+    ("client_auth", "Whether clients show certificates there: `none`, `optional`, `required`."),
+    (
+        "client_ca_file",
+        "Certificates of the authorities whose client certificates are taken (PEM).",
+    ),
+    ("http2_streams_max", "Requests of one HTTP/2 connection under way at once. *"),
+    ("tunnel_idle_ms_max", "How long nothing may move in a WebSocket. *"),
+    (
+        "idempotency_ms_max",
+        "How long a request on a route with `idempotency = \"gateway\"` may take before its outcome counts as unknown. *",
+    ),
+    ("idempotency_response_bytes_max", "Longest body of a response that is kept there. *"),
+    (
+        "access_log",
+        "Where a line of JSON for each request goes: a file, or `-` for standard output. It is opened again with each reload. *",
+    ),
+    (
+        "audit",
+        "Whether an event is appended to the stream `gateway-audit` for each request that may change something. *",
+    ),
+    (
+        "certificate",
+        "What clients are shown with TLS: `[[gateway.certificate]]`. The files are read with each reload, and when they change.",
+    ),
     ("issuer", "Other authorization servers: `[[gateway.issuer]]`."),
     ("upstream", "Where requests can be sent: `[[gateway.upstream]]`."),
     ("route", "Which requests, where to: `[[gateway.route]]`."),
@@ -94,6 +122,25 @@ const UPSTREAM: &[Key] = &[
     ("breaker_window_ms", "10000", "How long a window is"),
     ("breaker_open_ms", "2000", "How long nobody is let through before one request tries"),
     ("retry_percent", "20", "Retries in percent of requests, beyond the first ten"),
+    ("protocol", "`\"http1\"`", "`\"http1\"`, or `\"http2\"`, which gRPC takes"),
+    ("tls", "none", "TLS to its instances"),
+];
+
+const UPSTREAM_TLS: &[Key] = &[
+    ("ca_file", "required", "Certificates of the authorities that are trusted (PEM)"),
+    ("server_name", "the host", "The name that their certificates must have"),
+    ("certificate_file", "none", "What the gateway shows of itself (mTLS), with `key_file`"),
+    ("key_file", "none", "Its private key"),
+];
+
+const CERTIFICATE: &[Key] = &[
+    (
+        "names",
+        "required",
+        "Server names that it is shown for, such as `api.example.com` or `*.example.com`. The first certificate is also shown to clients that name none",
+    ),
+    ("certificate_file", "required", "The chain (PEM)"),
+    ("key_file", "required", "The private key (PEM)"),
 ];
 
 const ISSUER: &[Key] = &[
@@ -171,6 +218,16 @@ const ROUTE: &[Key] = &[
     ("limits", "none", "How much is let through: a list"),
     ("allow", "all", "Networks that may call, such as `10.0.0.0/8`"),
     ("cors", "none", "Which pages of other origins may call"),
+    (
+        "idempotency",
+        "`\"upstream\"`",
+        "`\"gateway\"`: requests that may change something need an `Idempotency-Key`, and are done once for each; the first response is kept in the event store and given again",
+    ),
+    (
+        "server_timing",
+        "false",
+        "Whether answers say how long they took (`Server-Timing`): in all, and at the upstream",
+    ),
 ];
 
 const RETRY: &[Key] = &[
@@ -241,6 +298,8 @@ pub(crate) fn page() -> String {
     }
     for (title, keys) in [
         ("`[[gateway.upstream]]`", UPSTREAM),
+        ("`tls` of an upstream", UPSTREAM_TLS),
+        ("`[[gateway.certificate]]`", CERTIFICATE),
         ("`[[gateway.issuer]]`", ISSUER),
         ("`[[gateway.route]]`", ROUTE),
         ("`retry` of a route", RETRY),
@@ -273,7 +332,8 @@ fn taken<T: serde::de::DeserializeOwned>() -> Vec<String> {
 #[cfg(test)]
 pub(crate) fn differences() -> Vec<String> {
     use super::{
-        CorsSettings, IssuerSettings, LimitSettings, RouteSettings, UpstreamSettings,
+        CertificateSettings, CorsSettings, IssuerSettings, LimitSettings, RouteSettings,
+        UpstreamSettings, UpstreamTlsSettings,
         route::{MirrorSettings, RetrySettings},
     };
 
@@ -282,6 +342,8 @@ pub(crate) fn differences() -> Vec<String> {
     [
         (config, taken::<Config>()),
         (names(UPSTREAM), taken::<UpstreamSettings>()),
+        (names(UPSTREAM_TLS), taken::<UpstreamTlsSettings>()),
+        (names(CERTIFICATE), taken::<CertificateSettings>()),
         (names(ISSUER), taken::<IssuerSettings>()),
         (names(ROUTE), taken::<RouteSettings>()),
         (names(RETRY), taken::<RetrySettings>()),

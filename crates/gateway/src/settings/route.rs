@@ -44,6 +44,21 @@ pub(crate) struct RouteSettings {
     #[serde(default)]
     pub(crate) allow: Vec<String>,
     pub(crate) cors: Option<CorsSettings>,
+    #[serde(default)]
+    pub(crate) idempotency: IdempotencySettings,
+    #[serde(default)]
+    pub(crate) server_timing: bool,
+}
+
+/// Who sees to it that a request is done once for each Idempotency-Key.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum IdempotencySettings {
+    /// The upstream, where it does.
+    #[default]
+    Upstream,
+    /// The gateway.
+    Gateway,
 }
 
 /// An upstream and its share.

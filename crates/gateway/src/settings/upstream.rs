@@ -1,5 +1,7 @@
 //! `[[gateway.upstream]]` and `[[gateway.issuer]]`.
 
+use std::path::PathBuf;
+
 use serde::Deserialize;
 
 /// Where requests can be sent, and how carefully.
@@ -24,6 +26,52 @@ pub(crate) struct UpstreamSettings {
     pub(crate) breaker_window_ms: Option<u64>,
     pub(crate) breaker_open_ms: Option<u64>,
     pub(crate) retry_percent: Option<u32>,
+    #[serde(default)]
+    pub(crate) protocol: ProtocolSettings,
+    pub(crate) tls: Option<UpstreamTlsSettings>,
+}
+
+/// How an upstream is spoken to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum ProtocolSettings {
+    /// HTTP/1.1.
+    #[default]
+    Http1,
+    /// HTTP/2, without being asked first: what gRPC takes.
+    Http2,
+}
+
+/// TLS to an upstream.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct UpstreamTlsSettings {
+    pub(crate) ca_file: PathBuf,
+    pub(crate) server_name: Option<String>,
+    pub(crate) certificate_file: Option<PathBuf>,
+    pub(crate) key_file: Option<PathBuf>,
+}
+
+/// What clients are shown.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct CertificateSettings {
+    pub(crate) names: Vec<String>,
+    pub(crate) certificate_file: PathBuf,
+    pub(crate) key_file: PathBuf,
+}
+
+/// Whether clients show certificates.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ClientAuthSettings {
+    /// They are not asked.
+    #[default]
+    None,
+    /// They may.
+    Optional,
+    /// They must.
+    Required,
 }
 
 /// `"10.0.0.7:8080"`, or with the zone where it is.

@@ -20,12 +20,14 @@ use super::{
 };
 use crate::{
     Config,
-    cluster::{Address, Cluster, ClusterRules, Source},
+    cluster::{Address, Cluster, ClusterRules, Protocol, Source, Transport},
     metrics::RouteCounters,
     settings::{
-        self, AddressSettings, AuthSettings, CorsSettings, IdentitySettings, IssuerSettings,
-        LimitBy, LimitSettings, PeriodSettings, PrioritySettings, RouteSettings, UpstreamSettings,
+        self, AddressSettings, AuthSettings, CertificateSettings, CorsSettings,
+        IdempotencySettings, IdentitySettings, IssuerSettings, LimitBy, LimitSettings,
+        PeriodSettings, PrioritySettings, ProtocolSettings, RouteSettings, UpstreamSettings,
     },
+    tls::{self, UpstreamTls},
 };
 
 /// What a table refers to beyond its configuration.
@@ -38,6 +40,7 @@ pub(crate) trait Surroundings {
         name: &str,
         source: Source,
         rules: ClusterRules,
+        transport: Transport,
         fixed: &[Address],
     ) -> Arc<Cluster>;
     /// Verifies tokens of the platform, or of another issuer, for this audience.
@@ -112,6 +115,7 @@ pub(crate) fn build(
     builder.place = "trusted_proxies".to_owned();
     let trusted_proxies = builder.networks(&config.trusted_proxies);
     let fallback = Arc::new(builder.fallback());
+    let tls = builder.tls();
     let Builder { clusters, mut mistakes, .. } = builder;
     let index = RouteIndex::new(rules).unwrap_or_else(|too_many| {
         for number in too_many {
@@ -130,6 +134,7 @@ pub(crate) fn build(
         fallback,
         clusters,
         trusted_proxies,
+        tls,
         exposes_services: config.expose_services,
         adds_security_headers: config.security_headers,
     })
@@ -216,10 +221,40 @@ impl<S: Surroundings> Builder<'_, S> {
             }
         };
         let rules = self.cluster_rules(settings);
+        let transport = self.transport(settings);
         if let Some(source) = source {
-            let cluster = self.surroundings.cluster(&settings.name, source, rules, &fixed);
+            let cluster =
+                self.surroundings.cluster(&settings.name, source, rules, transport, &fixed);
             self.clusters.insert(settings.name.as_str().into(), cluster);
         }
+    }
+
+    fn transport(&mut self, settings: &UpstreamSettings) -> Transport {
+        let protocol = match settings.protocol {
+            ProtocolSettings::Http1 => Protocol::Http1,
+            ProtocolSettings::Http2 => Protocol::Http2,
+        };
+        let tls = settings
+            .tls
+            .as_ref()
+            .and_then(|tls| self.expect("tls", UpstreamTls::new(tls, protocol == Protocol::Http2)));
+        Transport { protocol, tls }
+    }
+
+    fn tls(&mut self) -> Option<Arc<rustls::ServerConfig>> {
+        let mut mistakes = Vec::new();
+        let certificates: Vec<CertificateSettings> =
+            settings::read("certificate", &self.config.certificate, &mut mistakes);
+        let is_used = self.config.tls_listen.is_some() || !self.config.certificate.is_empty();
+        if mistakes.is_empty() && is_used {
+            let ca_file = self.config.client_ca_file.as_deref();
+            match tls::server(&certificates, self.config.client_auth, ca_file) {
+                Ok(config) => return Some(config),
+                Err(mut more) => mistakes.append(&mut more),
+            }
+        }
+        self.mistakes.append(&mut mistakes);
+        None
     }
 
     fn cluster_rules(&mut self, settings: &UpstreamSettings) -> ClusterRules {
@@ -269,7 +304,13 @@ impl<S: Surroundings> Builder<'_, S> {
         match name.parse::<ServiceName>() {
             Ok(service) => {
                 let source = Source::Service(service);
-                let cluster = self.surroundings.cluster(name, source, ClusterRules::default(), &[]);
+                let cluster = self.surroundings.cluster(
+                    name,
+                    source,
+                    ClusterRules::default(),
+                    Transport::default(),
+                    &[],
+                );
                 self.clusters.insert(name.into(), Arc::clone(&cluster));
                 Some(cluster)
             }
@@ -315,6 +356,11 @@ impl<S: Surroundings> Builder<'_, S> {
         let is_public = settings.auth == AuthSettings::None;
         let by_client = settings.limits.iter().any(|limit| limit.by == LimitBy::Client);
         self.check(!(is_public && by_client), "limits: by client needs tokens, and auth is none");
+        let keeps = settings.idempotency == IdempotencySettings::Gateway;
+        self.check(
+            !(is_public && keeps),
+            "idempotency: keys are those of clients, and auth is none",
+        );
         // What depends on the pattern is only looked at where there is one.
         let pattern = pattern?;
         let rewrite = settings
@@ -345,6 +391,8 @@ impl<S: Surroundings> Builder<'_, S> {
             limits,
             allow,
             cors,
+            keeps_idempotency: settings.idempotency == IdempotencySettings::Gateway,
+            says_timing: settings.server_timing,
             counters: self.surroundings.counters(&settings.name),
             shown,
         };
@@ -583,6 +631,8 @@ impl<S: Surroundings> Builder<'_, S> {
             limits: Vec::new(),
             allow: Vec::new(),
             cors: None,
+            keeps_idempotency: false,
+            says_timing: false,
             counters: RouteCounters::default(),
             shown: serde_json::Value::Null,
         }
@@ -643,6 +693,7 @@ impl Surroundings for Nowhere {
         name: &str,
         source: Source,
         rules: ClusterRules,
+        _: Transport,
         _: &[Address],
     ) -> Arc<Cluster> {
         Arc::new(Cluster::new(name, source, rules))

@@ -25,6 +25,8 @@ pub(crate) struct Table {
     pub(crate) fallback: Arc<Policy>,
     pub(crate) clusters: HashMap<Box<str>, Arc<Cluster>>,
     pub(crate) trusted_proxies: Vec<Network>,
+    /// What clients are shown with TLS.
+    pub(crate) tls: Option<Arc<rustls::ServerConfig>>,
     pub(crate) exposes_services: bool,
     pub(crate) adds_security_headers: bool,
 }

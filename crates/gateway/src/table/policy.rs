@@ -30,6 +30,9 @@ pub(crate) struct Policy {
     pub(crate) limits: Vec<Limit>,
     pub(crate) allow: Vec<Network>,
     pub(crate) cors: Option<Cors>,
+    /// Whether the gateway sees to it that a request is done once for each Idempotency-Key.
+    pub(crate) keeps_idempotency: bool,
+    pub(crate) says_timing: bool,
     pub(crate) counters: RouteCounters,
     /// As it stands in the configuration, for operators.
     pub(crate) shown: serde_json::Value,

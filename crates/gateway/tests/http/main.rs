@@ -2,9 +2,15 @@
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that panics has failed")]
 
 mod authorization;
+mod chaos;
 mod failures;
+mod http2;
+mod idempotency;
 mod operations;
 mod proxying;
 mod raw;
 mod routes;
+mod seen;
 mod support;
+mod tls;
+mod tunnel;

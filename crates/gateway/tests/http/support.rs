@@ -18,7 +18,7 @@ use axum::{
 use futures_util::future::BoxFuture;
 use http::{HeaderMap, StatusCode};
 use lombard_chassis::{CancellationToken, Health, Metrics};
-use lombard_gateway::{Config, Control, Deps, Gateway, RoleAddresses, TokenSource};
+use lombard_gateway::{Config, Control, Deps, Gateway, Resource, RoleAddresses, TokenSource};
 use lombard_token::{Claims, Jwks, KeySource, KeySourceError, SigningKey};
 use lombard_types::Timestamp;
 use serde_json::{Value, json};
@@ -30,6 +30,7 @@ const REGISTRY_TOKEN: &str = "the-gateways-own";
 /// A running gateway. Dropping it ends it.
 pub(crate) struct World {
     pub(crate) address: SocketAddr,
+    pub(crate) tls_address: Option<SocketAddr>,
     pub(crate) client: reqwest::Client,
     pub(crate) health: Health,
     pub(crate) control: Control,
@@ -57,6 +58,11 @@ impl World {
     }
 
     pub(crate) async fn with(config: Config) -> Self {
+        Self::with_eventstore(config, None).await
+    }
+
+    /// With an event store of its own; else it is one with the other roles.
+    pub(crate) async fn with_eventstore(config: Config, eventstore: Option<SocketAddr>) -> Self {
         let roles = Upstream::start("roles").await;
         let (catalog, services) = watch::channel((1, json!({})));
         let failed_asks = Arc::new(AtomicUsize::new(0));
@@ -69,7 +75,7 @@ impl World {
             ledger: roles.address,
             query: None,
             auth: roles.address,
-            eventstore: roles.address,
+            eventstore: eventstore.unwrap_or(roles.address),
             registry,
             console: closed_port(),
         };
@@ -90,12 +96,14 @@ impl World {
             metrics: Metrics::new("gateway"),
         };
         let gateway = Gateway::new(config, deps).unwrap();
+        let tls_address = gateway.tls_address();
         let control = gateway.control();
         let stop = drain.clone();
         let running = tokio::spawn(async move { gateway.run(stop).await.unwrap() });
         let client = reqwest::Client::builder().no_proxy().build().unwrap();
         let world = Self {
             address,
+            tls_address,
             client,
             health,
             control,
@@ -340,7 +348,7 @@ async fn answer_catalog(
     Json(json!({ "index": index, "services": services })).into_response()
 }
 
-fn serve(router: Router) -> SocketAddr {
+pub(crate) fn serve(router: Router) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     tokio::spawn(lombard_chassis::serve(
@@ -355,7 +363,7 @@ fn serve(router: Router) -> SocketAddr {
 struct FixedToken;
 
 impl TokenSource for FixedToken {
-    fn token(&self) -> BoxFuture<'_, Result<String, String>> {
+    fn token(&self, _: Resource) -> BoxFuture<'_, Result<String, String>> {
         Box::pin(async { Ok(REGISTRY_TOKEN.to_owned()) })
     }
 }

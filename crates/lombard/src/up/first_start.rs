@@ -14,10 +14,11 @@ use crate::data_directory::{DataDirectory, write_private};
 
 /// The client that whoever may read the data directory acts as.
 pub(crate) const OPERATOR: &str = "lombard-operator";
-/// The gateway's client: reads the registry.
+/// The gateway's client: reads the registry, and keeps what it must know of Idempotency-Keys in streams of its own.
 pub(crate) const GATEWAY: &str = "lombard-gateway";
 /// The client of the ledger's read side, where that is a process of its own: reads the ledger's log.
 pub(crate) const QUERY: &str = "lombard-query";
+const GATEWAY_SCOPE: &str = "registry:read events:append:gateway-* events:read:gateway-*";
 const ADMINISTRATOR: &str = "admin";
 
 /// The administrator's credentials, to be shown once.
@@ -34,7 +35,7 @@ pub(super) fn prepare(directory: &DataDirectory) -> anyhow::Result<Option<Admini
         return Ok(None);
     }
     let programs = [
-        (GATEWAY, "The gateway of this platform", "registry:read"),
+        (GATEWAY, "The gateway of this platform", GATEWAY_SCOPE),
         (QUERY, "The ledger's read side as a process of its own", "ledger:audit"),
         (OPERATOR, "Whoever may read the data directory", "admin"),
     ];

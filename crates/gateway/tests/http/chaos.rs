@@ -1,0 +1,177 @@
+//! Upstreams that are killed and come back under load: no request is done twice, and whoever is told that nothing happened was
+//! told the truth. `LOMBARD_CHAOS_POSTS=1000000` sends that many.
+
+use std::{
+    collections::HashMap,
+    net::SocketAddr,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering::SeqCst},
+    },
+};
+
+use futures_util::StreamExt as _;
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::{TcpListener, TcpStream},
+};
+
+use crate::support::{World, config, problem};
+
+const POSTS: usize = 4000;
+const IN_FLIGHT: usize = 24;
+const INSTANCES: usize = 3;
+
+/// How often each request was received whole, by any instance.
+type Received = Arc<Mutex<HashMap<String, u32>>>;
+
+/// An instance that can be killed and comes back at its address.
+struct Instance {
+    address: SocketAddr,
+    received: Received,
+    running: tokio::task::JoinSet<()>,
+}
+
+impl Instance {
+    async fn start(received: &Received) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let mut own =
+            Self { address, received: Arc::clone(received), running: tokio::task::JoinSet::new() };
+        own.run(listener);
+        own
+    }
+
+    fn run(&mut self, listener: TcpListener) {
+        let received = Arc::clone(&self.received);
+        self.running.spawn(async move {
+            let mut connections = tokio::task::JoinSet::new();
+            loop {
+                let Ok((stream, _)) = listener.accept().await else { continue };
+                connections.spawn(serve(stream, Arc::clone(&received)));
+            }
+        });
+    }
+
+    /// All connections break, whatever is on them.
+    async fn kill_and_restart(&mut self) {
+        self.running.abort_all();
+        while self.running.join_next().await.is_some() {}
+        // The address is free again once the socket is closed, which is a moment later.
+        let listener = loop {
+            match TcpListener::bind(self.address).await {
+                Ok(listener) => break listener,
+                Err(_) => tokio::task::yield_now().await,
+            }
+        };
+        self.run(listener);
+    }
+}
+
+/// Counts each request by its path before it is answered, as a database would have done it.
+async fn serve(mut stream: TcpStream, received: Received) {
+    let mut bytes = Vec::new();
+    loop {
+        let end = loop {
+            if let Some(end) = bytes.windows(4).position(|window| window == b"\r\n\r\n") {
+                // Each has a body of one byte.
+                if bytes.len() > end + 4 {
+                    break end + 5;
+                }
+            }
+            let mut part = [0; 4096];
+            match stream.read(&mut part).await {
+                Ok(count) if count > 0 => bytes.extend_from_slice(&part[..count]),
+                _ => return,
+            }
+        };
+        let head = String::from_utf8(bytes.drain(..end).collect()).unwrap();
+        let path = head.split(' ').nth(1).unwrap().to_owned();
+        *received.lock().unwrap().entry(path).or_default() += 1;
+        // A moment in which it can be killed after it was done and before it was answered.
+        tokio::task::yield_now().await;
+        if stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok").await.is_err() {
+            return;
+        }
+    }
+}
+
+#[tokio::test]
+async fn no_mutation_is_done_twice_while_upstreams_are_killed() {
+    let posts = std::env::var("LOMBARD_CHAOS_POSTS").ok().and_then(|text| text.parse().ok());
+    let posts: usize = posts.unwrap_or(POSTS);
+    let received = Received::default();
+    let mut instances = Vec::new();
+    for _ in 0..INSTANCES {
+        instances.push(Instance::start(&received).await);
+    }
+    let addresses: Vec<String> =
+        instances.iter().map(|instance| format!("\"{}\"", instance.address)).collect();
+    let world = World::with(config(&format!(
+        "
+        [[upstream]]
+        name = \"payments\"
+        addresses = [{}]
+        breaker_failure_percent = 100
+        [[route]]
+        name = \"payments\"
+        prefix = \"/payments\"
+        upstream = \"payments\"
+        auth = \"none\"
+        ",
+        addresses.join(", ")
+    )))
+    .await;
+    let done = Arc::new(AtomicUsize::new(0));
+    let counting = Arc::clone(&done);
+    let killing = tokio::spawn(async move {
+        // One after the other, each time that so many more requests have been answered.
+        let mut kills = 0;
+        loop {
+            let wanted = (kills + 1) * 100;
+            while counting.load(SeqCst) < wanted {
+                tokio::task::yield_now().await;
+            }
+            instances[kills % INSTANCES].kill_and_restart().await;
+            kills += 1;
+        }
+    });
+    let sent = futures_util::stream::iter(0..posts).map(async |number| {
+        let response = world
+            .client
+            .post(world.url(&format!("/payments/{number}")))
+            .body("x")
+            .send()
+            .await
+            .unwrap();
+        done.fetch_add(1, SeqCst);
+        if response.status() == 200 {
+            return (number, "ok".to_owned());
+        }
+        let (_, slug, detail) = problem(response).await;
+        assert!(
+            detail.starts_with("not sent") || detail.contains("outcome unknown"),
+            "{slug} {detail}"
+        );
+        (number, slug)
+    });
+    let outcomes: Vec<(usize, String)> = sent.buffer_unordered(IN_FLIGHT).collect().await;
+    killing.abort();
+    let received = received.lock().unwrap();
+    let mut counts: HashMap<&str, usize> = HashMap::new();
+    for (number, outcome) in &outcomes {
+        *counts.entry(outcome).or_default() += 1;
+        let times = received.get(&format!("/payments/{number}")).copied().unwrap_or(0);
+        match outcome.as_str() {
+            "ok" => assert_eq!(times, 1, "{number}"),
+            // What is said to be unknown was done once or not at all.
+            "upstream-broken" | "upstream-timeout" => assert!(times <= 1, "{number}: {times}"),
+            // What is said not to be sent was not.
+            _ => assert_eq!(times, 0, "{number}: {outcome}"),
+        }
+    }
+    // A kill costs no more than what was under way at the instance.
+    let unknown = counts.get("upstream-broken").copied().unwrap_or(0);
+    assert!(unknown <= posts / 100 * IN_FLIGHT, "{counts:?}");
+    assert!(counts["ok"] > posts / 2, "{counts:?}");
+}
