@@ -5,6 +5,8 @@ use std::{collections::BTreeSet, fmt};
 use lombard_token::{DetailType, PublicJwk, ScopeSet};
 use lombard_types::{ClientId, Timestamp};
 
+use crate::RedirectUri;
+
 /// An OAuth client (RFC 6749 section 2): a program that may ask for tokens.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Client {
@@ -18,10 +20,81 @@ pub struct Client {
     pub authorization_details_types: BTreeSet<DetailType>,
     /// How it proves who it is.
     pub authentication: Authentication,
+    /// How it may ask for tokens.
+    pub grant_types: BTreeSet<GrantType>,
+    /// Where people's browsers may be sent with an answer for it: compared as they stand.
+    pub redirect_uris: Vec<RedirectUri>,
+    /// Where they may be sent after they logged out.
+    pub post_logout_redirect_uris: Vec<RedirectUri>,
     /// When it was registered.
     pub registered_at: Timestamp,
     /// The client that registered it; `bootstrap` for those of the first start.
     pub registered_by: Box<str>,
+}
+
+impl Client {
+    /// Whether it keeps a secret or a key (RFC 6749 section 2.1): one that does not runs where its user can read it.
+    pub fn is_confidential(&self) -> bool {
+        self.authentication != Authentication::Nothing
+    }
+
+    /// Whether it may ask for tokens in this way.
+    pub fn may_use(&self, grant_type: GrantType) -> bool {
+        self.grant_types.contains(&grant_type)
+    }
+
+    /// Whether all but the secret of `other` is the same.
+    pub(crate) fn is_same_but_for_the_secret(&self, other: &Self) -> bool {
+        *self == Self { authentication: self.authentication.clone(), ..other.clone() }
+    }
+
+    /// A client for tests, which authenticates with a secret.
+    #[cfg(test)]
+    pub(crate) fn of_secret(sha256: [u8; 32]) -> Self {
+        Self {
+            id: "shop".parse().unwrap(),
+            name: ClientName::new("Shop").unwrap(),
+            scope: ScopeSet::default(),
+            authorization_details_types: BTreeSet::new(),
+            authentication: Authentication::Secret { sha256 },
+            grant_types: [GrantType::ClientCredentials].into(),
+            redirect_uris: Vec::new(),
+            post_logout_redirect_uris: Vec::new(),
+            registered_at: Timestamp::EPOCH,
+            registered_by: "admin".into(),
+        }
+    }
+}
+
+/// A way to ask for tokens (RFC 6749 section 1.3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum GrantType {
+    /// For what a person allows, by way of that person's browser.
+    AuthorizationCode,
+    /// Again, without the person.
+    RefreshToken,
+    /// For what the client itself may do.
+    ClientCredentials,
+}
+
+impl GrantType {
+    /// All of them.
+    pub const ALL: [Self; 3] =
+        [Self::AuthorizationCode, Self::RefreshToken, Self::ClientCredentials];
+
+    /// The value of `grant_type`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::AuthorizationCode => "authorization_code",
+            Self::RefreshToken => "refresh_token",
+            Self::ClientCredentials => "client_credentials",
+        }
+    }
+
+    /// The one of this name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|grant_type| grant_type.name() == name)
+    }
 }
 
 /// How a client authenticates: by exactly one method.
@@ -34,6 +107,19 @@ pub enum Authentication {
     },
     /// A private key, whose public half is known (`private_key_jwt`).
     Key(Box<PublicJwk>),
+    /// Not at all (`none`): a public client, such as a program on a person's own machine.
+    Nothing,
+}
+
+impl Authentication {
+    /// The value of `token_endpoint_auth_method`.
+    pub const fn method(&self) -> &'static str {
+        match self {
+            Self::Secret { .. } => "client_secret_basic",
+            Self::Key(_) => "private_key_jwt",
+            Self::Nothing => "none",
+        }
+    }
 }
 
 impl fmt::Debug for Authentication {
@@ -41,6 +127,7 @@ impl fmt::Debug for Authentication {
         match self {
             Self::Secret { .. } => f.write_str("Secret(..)"),
             Self::Key(key) => f.debug_tuple("Key").field(&key.kid()).finish(),
+            Self::Nothing => f.write_str("Nothing"),
         }
     }
 }

@@ -1,30 +1,20 @@
-//! The state: all registered clients.
+//! All registered clients.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc};
 
-use lombard_token::Revocation;
 use lombard_types::{ClientId, Timestamp};
 
-use crate::{Authentication, Client, Revocations, Target};
+use crate::{Authentication, Client, RestoreError};
 
-/// All registered clients, and what was taken back from them.
+/// All registered clients.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Clients {
     by_id: BTreeMap<ClientId, Arc<Client>>,
-    revocations: Revocations,
-    /// Whether anything ever happened here, even if no client is left.
-    has_history: bool,
 }
 
 /// What can be asked for.
 #[derive(Clone, Debug)]
 pub enum Command {
-    /// Registers the clients of the first start, all or none, if nothing ever happened before: a client that was removed
-    /// since does not come back with the next start.
-    Bootstrap {
-        /// The clients; their time is set by the decision.
-        clients: Vec<Client>,
-    },
     /// Registers a client. Registering the same client again by the same registrant, as a retry does, gives it the new
     /// secret: nobody can have received the first one.
     Register {
@@ -40,21 +30,10 @@ pub enum Command {
         /// SHA-256 of the new secret.
         sha256: [u8; 32],
     },
-    /// Removes a client: it gets no token any more, and those that it has are good no more.
+    /// Removes a client.
     Remove {
         /// The client.
         id: ClientId,
-        /// How long tokens live.
-        token_life: Duration,
-    },
-    /// Takes tokens back.
-    Revoke {
-        /// Which.
-        target: Target,
-        /// When the last of them expires.
-        until: Timestamp,
-        /// Most revocations that are kept.
-        revocations_max: usize,
     },
 }
 
@@ -62,7 +41,7 @@ pub enum Command {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
     /// A client was registered.
-    ClientRegistered(Arc<Client>),
+    Registered(Arc<Client>),
     /// A client's secret was replaced.
     SecretRotated {
         /// The client.
@@ -70,27 +49,16 @@ pub enum Event {
         /// SHA-256 of the new secret.
         sha256: [u8; 32],
     },
-    /// A client was removed.
-    ClientRemoved {
+    /// A client was removed, and all that was granted to it.
+    Removed {
         /// The client.
         id: ClientId,
-    },
-    /// Tokens were taken back.
-    Revoked {
-        /// Which.
-        target: Target,
-        /// When.
-        at: Timestamp,
-        /// When the last of them expires.
-        until: Timestamp,
     },
 }
 
 /// What took effect.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reply {
-    /// The clients of the first start are there, from now on or from before.
-    Bootstrapped,
     /// The client is new.
     Registered(Arc<Client>),
     /// The same client was there already; if it has a secret, it has the new one now.
@@ -99,8 +67,6 @@ pub enum Reply {
     Rotated,
     /// The client was removed.
     Removed,
-    /// The tokens are good no more, from now on or from before.
-    Revoked,
 }
 
 /// Why a command has no effect. Checked in this order.
@@ -112,28 +78,11 @@ pub enum Rejection {
     TooManyClients,
     /// There is no such client.
     ClientNotFound,
-    /// The client authenticates with a key and has no secret.
+    /// The client authenticates with a key, or not at all, and has no secret.
     HasNoSecret,
-    /// There are as many revocations as are kept; some are forgotten when their tokens have expired.
-    TooManyRevocations,
 }
 
-/// Why something is no part of any state.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum RestoreError {
-    /// There is a client with this id already.
-    #[error("two clients have one id")]
-    ClientExists,
-}
-
-/// A command's outcome.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Decision {
-    /// The events happen, together.
-    Commit(Vec<Event>, Reply),
-    /// Nothing new happens.
-    Answer(Reply),
-}
+type Decision = crate::Decision<Event, Reply>;
 
 impl Clients {
     /// The client with this id.
@@ -151,86 +100,37 @@ impl Clients {
         self.by_id.range::<ClientId, _>((from, Unbounded)).map(|(_, client)| client)
     }
 
-    /// What was taken back.
-    pub fn revocations(&self) -> &Revocations {
-        &self.revocations
-    }
-
     /// How many clients there are.
     pub fn count(&self) -> usize {
         self.by_id.len()
-    }
-
-    /// Whether anything ever happened here.
-    pub fn has_history(&self) -> bool {
-        self.has_history
-    }
-
-    /// No clients, as they were: with or without a history, and with these revocations.
-    pub fn restored(has_history: bool, revocations: Revocations) -> Self {
-        Self { by_id: BTreeMap::new(), revocations, has_history }
     }
 
     /// Adds a client as it was.
     pub fn restore(&mut self, client: Client) -> Result<(), RestoreError> {
         match self.by_id.insert(client.id.clone(), Arc::new(client)) {
             None => Ok(()),
-            Some(_) => Err(RestoreError::ClientExists),
+            Some(_) => Err(RestoreError::Twice),
         }
     }
 
-    /// What would happen.
-    pub fn decide(&self, command: Command, now: Timestamp) -> Result<Decision, Rejection> {
+    pub(crate) fn decide(&self, command: Command, now: Timestamp) -> Result<Decision, Rejection> {
         match command {
-            Command::Bootstrap { .. } if self.has_history => {
-                Ok(Decision::Answer(Reply::Bootstrapped))
-            }
-            Command::Bootstrap { clients } => {
-                let register = |client| {
-                    Event::ClientRegistered(Arc::new(Client { registered_at: now, ..client }))
-                };
-                Ok(Decision::Commit(
-                    clients.into_iter().map(register).collect(),
-                    Reply::Bootstrapped,
-                ))
-            }
             Command::Register { client, clients_max } => self.register(client, clients_max, now),
             Command::RotateSecret { id, sha256 } => {
                 let client = self.get(id.as_str()).ok_or(Rejection::ClientNotFound)?;
                 match client.authentication {
-                    Authentication::Secret { .. } => Ok(Decision::Commit(
-                        vec![Event::SecretRotated { id, sha256 }],
-                        Reply::Rotated,
-                    )),
-                    Authentication::Key(_) => Err(Rejection::HasNoSecret),
+                    Authentication::Secret { .. } => {
+                        let event = Event::SecretRotated { id, sha256 };
+                        Ok(Decision::Commit(vec![event], Reply::Rotated))
+                    }
+                    Authentication::Key(_) | Authentication::Nothing => Err(Rejection::HasNoSecret),
                 }
             }
-            Command::Remove { id, token_life } => {
+            Command::Remove { id } => {
                 self.get(id.as_str()).ok_or(Rejection::ClientNotFound)?;
-                let target = Target::Client(id.as_str().into());
-                let revoked = Event::Revoked { target, at: now, until: now.plus(token_life) };
-                Ok(Decision::Commit(vec![Event::ClientRemoved { id }, revoked], Reply::Removed))
-            }
-            Command::Revoke { target, until, revocations_max } => {
-                self.revoke(target, until, revocations_max, now)
+                Ok(Decision::Commit(vec![Event::Removed { id }], Reply::Removed))
             }
         }
-    }
-
-    fn revoke(
-        &self,
-        target: Target,
-        until: Timestamp,
-        revocations_max: usize,
-        now: Timestamp,
-    ) -> Result<Decision, Rejection> {
-        if until <= now || self.revocations.has(&target, now) {
-            return Ok(Decision::Answer(Reply::Revoked));
-        }
-        if self.revocations.count() >= revocations_max {
-            return Err(Rejection::TooManyRevocations);
-        }
-        Ok(Decision::Commit(vec![Event::Revoked { target, at: now, until }], Reply::Revoked))
     }
 
     fn register(
@@ -240,19 +140,16 @@ impl Clients {
         now: Timestamp,
     ) -> Result<Decision, Rejection> {
         if let Some(existing) = self.get(client.id.as_str()) {
-            let is_same = existing.name == client.name
-                && existing.scope == client.scope
-                && existing.authorization_details_types == client.authorization_details_types
-                && existing.registered_by == client.registered_by;
-            return match (&existing.authentication, client.authentication) {
-                (Authentication::Secret { .. }, Authentication::Secret { sha256 }) if is_same => {
-                    let event = Event::SecretRotated { id: client.id, sha256 };
-                    Ok(Decision::Commit(
-                        vec![event],
-                        Reply::AlreadyRegistered(Arc::clone(existing)),
-                    ))
+            let client = Client { registered_at: existing.registered_at, ..client };
+            return match (&existing.authentication, &client.authentication) {
+                (Authentication::Secret { .. }, Authentication::Secret { sha256 })
+                    if existing.is_same_but_for_the_secret(&client) =>
+                {
+                    let event = Event::SecretRotated { id: client.id, sha256: *sha256 };
+                    let reply = Reply::AlreadyRegistered(Arc::clone(existing));
+                    Ok(Decision::Commit(vec![event], reply))
                 }
-                (Authentication::Key(own), Authentication::Key(key)) if is_same && *own == key => {
+                _ if **existing == client => {
                     Ok(Decision::Answer(Reply::AlreadyRegistered(Arc::clone(existing))))
                 }
                 _ => Err(Rejection::ClientExists),
@@ -263,16 +160,14 @@ impl Clients {
         }
         let client = Arc::new(Client { registered_at: now, ..client });
         Ok(Decision::Commit(
-            vec![Event::ClientRegistered(Arc::clone(&client))],
+            vec![Event::Registered(Arc::clone(&client))],
             Reply::Registered(client),
         ))
     }
 
-    /// Makes an event part of the state.
-    pub fn apply(&mut self, event: &Event) {
-        self.has_history = true;
+    pub(crate) fn apply(&mut self, event: &Event) {
         match event {
-            Event::ClientRegistered(client) => {
+            Event::Registered(client) => {
                 self.by_id.insert(client.id.clone(), Arc::clone(client));
             }
             Event::SecretRotated { id, sha256 } => {
@@ -281,11 +176,8 @@ impl Clients {
                         Authentication::Secret { sha256: *sha256 };
                 }
             }
-            Event::ClientRemoved { id } => {
+            Event::Removed { id } => {
                 self.by_id.remove(id);
-            }
-            Event::Revoked { target, at, until } => {
-                self.revocations.add(Revocation { key: target.key(), at: *at, until: *until });
             }
         }
     }
@@ -293,22 +185,15 @@ impl Clients {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
-
     use proptest::prelude::*;
 
     use super::*;
-    use crate::ClientName;
 
     fn client(id: u8, scope: &str, secret: u8) -> Client {
         Client {
             id: format!("client-{id}").parse().unwrap(),
-            name: ClientName::new("test").unwrap(),
             scope: scope.parse().unwrap(),
-            authorization_details_types: BTreeSet::new(),
-            authentication: Authentication::Secret { sha256: [secret; 32] },
-            registered_at: Timestamp::EPOCH,
-            registered_by: "admin".into(),
+            ..Client::of_secret([secret; 32])
         }
     }
 
@@ -328,25 +213,6 @@ mod tests {
             id.prop_map(Step::Remove),
         ];
         prop::collection::vec(step, 0..60)
-    }
-
-    #[test]
-    fn what_was_removed_does_not_come_back_with_the_next_start() {
-        let mut clients = Clients::default();
-        let bootstrap =
-            || Command::Bootstrap { clients: vec![client(1, "admin", 1), client(2, "admin", 2)] };
-        let Ok(Decision::Commit(events, Reply::Bootstrapped)) =
-            clients.decide(bootstrap(), Timestamp::EPOCH)
-        else {
-            panic!("the first start registers");
-        };
-        events.iter().for_each(|event| clients.apply(event));
-        assert_eq!(clients.count(), 2);
-        for id in ["client-1", "client-2"] {
-            clients.apply(&Event::ClientRemoved { id: id.parse().unwrap() });
-        }
-        let again = clients.decide(bootstrap(), Timestamp::EPOCH);
-        assert_eq!(again, Ok(Decision::Answer(Reply::Bootstrapped)));
     }
 
     proptest! {
@@ -376,7 +242,7 @@ mod tests {
                     }
                     Step::Remove(id) => {
                         let expected = model.get(&id).map(|_| Some((id, None))).ok_or(Rejection::ClientNotFound);
-                        (Command::Remove { id: format!("client-{id}").parse().unwrap(), token_life: Duration::from_secs(300) }, expected)
+                        (Command::Remove { id: format!("client-{id}").parse().unwrap() }, expected)
                     }
                 };
                 match (clients.decide(command, Timestamp::EPOCH), expected) {

@@ -16,7 +16,16 @@ pub struct Request<'a> {
     pub resource: Option<&'a str>,
 }
 
-/// What a `client_credentials` grant settles on.
+/// Who gives the right.
+#[derive(Clone, Copy, Debug)]
+pub enum Authority<'a> {
+    /// The client itself, which asks for what it may do anyway.
+    Client,
+    /// A person, who may do this.
+    User(&'a ScopeSet),
+}
+
+/// What a grant settles on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Granted {
     /// The one resource that the token is for: a URL prefix at the gateway.
@@ -39,6 +48,15 @@ pub enum GrantError {
     /// The client is not registered for this scope.
     #[error("the client may not ask for {0}")]
     NotAllowed(Scope),
+    /// The scope is about a person, and there is none.
+    #[error("{0} is about a person, and this grant has none")]
+    NobodyThere(Scope),
+    /// Nothing was asked for.
+    #[error("say what is asked for: scope or authorization_details")]
+    NothingAsked,
+    /// The person may do nothing of what is asked for.
+    #[error("the person may allow nothing of what is asked for")]
+    UserMayNot,
     /// A scope has no meaning at the resource.
     #[error("{scope} has no meaning at {resource}")]
     WrongResource {
@@ -61,8 +79,8 @@ pub enum GrantError {
     /// The client is not registered for details of this type.
     #[error("the client may not ask for authorization details of type {0}")]
     TypeNotAllowed(DetailType),
-    /// The client may not give away what the payment takes.
-    #[error("the client may not have {0} debited")]
+    /// Who gives the right may not give away what the payment takes.
+    #[error("{0} may not be debited on this authority")]
     DebtorNotAllowed(AccountPath),
     /// A detail is for another resource than the token.
     #[error("authorization details of type {detail_type} have no meaning at {resource}")]
@@ -94,25 +112,23 @@ const ADMIN_RESOURCE: &str = "/v1/auth";
 /// Settles a grant: what is requested must be within what the client is registered for, and everything must be about
 /// one resource, which is the one that is named, or what the scopes and details are about (RFC 9068 section 3).
 ///
-/// Without scope and details, everything that the client is registered for is requested; with details alone, no scope is.
-pub fn grant(client: &Client, request: Request<'_>, issuer: &str) -> Result<Granted, GrantError> {
+/// On the client's own authority, without scope and details, everything that it is registered for is requested; with
+/// details alone, no scope is. On a person's authority something must be requested, and of that what the person may do is
+/// granted: of `ledger:write`, a person who may write to one account grants that.
+pub fn grant(
+    client: &Client,
+    authority: Authority<'_>,
+    request: Request<'_>,
+    issuer: &str,
+) -> Result<Granted, GrantError> {
     let Request { scope: requested, authorization_details, resource } = request;
-    if let Some(requested) = requested {
-        for scope in requested.iter() {
-            if !client.scope.iter().any(|own| own.covers(scope)) {
-                return Err(GrantError::NotAllowed(scope.clone()));
-            }
-        }
-    }
-    authorization_details.iter().try_for_each(|detail| may_ask_for(client, detail))?;
-    let nothing = ScopeSet::default();
-    let default = if authorization_details.is_empty() { &client.scope } else { &nothing };
-    let wanted = requested.unwrap_or(default);
+    let wanted = wanted(client, authority, request)?;
+    authorization_details.iter().try_for_each(|detail| may_ask_for(client, authority, detail))?;
     let prefix = match resource {
         Some(resource) => prefix_of(resource, issuer)?,
         None => match authorization_details.iter().next() {
             Some(detail) => prefix_of_detail(detail, issuer)?,
-            None => infer(wanted, issuer)?,
+            None => infer(&wanted, issuer)?,
         },
     };
     let audience = format!("{issuer}{prefix}");
@@ -127,22 +143,62 @@ pub fn grant(client: &Client, request: Request<'_>, issuer: &str) -> Result<Gran
         let detail_type = detail.detail_type();
         return Err(GrantError::DetailAtWrongResource { detail_type, resource: audience });
     }
-    let scope: ScopeSet = wanted.iter().filter(|scope| fits(scope)).cloned().collect();
+    let permitted = match authority {
+        Authority::Client => wanted,
+        Authority::User(rights) => wanted.within(rights),
+    };
+    let scope: ScopeSet = permitted.iter().filter(|scope| fits(scope)).cloned().collect();
     if scope.is_empty() && authorization_details.is_empty() {
-        return Err(GrantError::Nothing);
+        return Err(match authority {
+            Authority::Client => GrantError::Nothing,
+            Authority::User(_) => GrantError::UserMayNot,
+        });
     }
     Ok(Granted { audience, scope, authorization_details: authorization_details.clone() })
 }
 
-/// A client may be granted details of its types only, and a payment only from an account that it might debit anyway.
-fn may_ask_for(client: &Client, detail: &AuthorizationDetail) -> Result<(), GrantError> {
+/// What is asked for, which the client must be registered for.
+fn wanted(
+    client: &Client,
+    authority: Authority<'_>,
+    request: Request<'_>,
+) -> Result<ScopeSet, GrantError> {
+    for scope in request.scope.into_iter().flat_map(ScopeSet::iter) {
+        if !client.scope.iter().any(|own| own.covers(scope)) {
+            return Err(GrantError::NotAllowed(scope.clone()));
+        }
+        if matches!(authority, Authority::Client) && scope.is_identity() {
+            return Err(GrantError::NobodyThere(scope.clone()));
+        }
+    }
+    match (request.scope, authority) {
+        (Some(scope), _) => Ok(scope.clone()),
+        (None, _) if !request.authorization_details.is_empty() => Ok(ScopeSet::default()),
+        (None, Authority::Client) => {
+            Ok(client.scope.iter().filter(|scope| !scope.is_identity()).cloned().collect())
+        }
+        (None, Authority::User(_)) => Err(GrantError::NothingAsked),
+    }
+}
+
+/// A client may be granted details of its types only, and a payment only from an account that whoever gives the right may
+/// debit anyway.
+fn may_ask_for(
+    client: &Client,
+    authority: Authority<'_>,
+    detail: &AuthorizationDetail,
+) -> Result<(), GrantError> {
     let detail_type = detail.detail_type();
     if !client.authorization_details_types.contains(&detail_type) {
         return Err(GrantError::TypeNotAllowed(detail_type));
     }
+    let rights = match authority {
+        Authority::Client => &client.scope,
+        Authority::User(rights) => rights,
+    };
     match detail {
         AuthorizationDetail::Payment(payment)
-            if !client.scope.permits("ledger", "write", Some(payment.debtor_account.as_str())) =>
+            if !rights.permits("ledger", "write", Some(payment.debtor_account.as_str())) =>
         {
             Err(GrantError::DebtorNotAllowed(payment.debtor_account.clone()))
         }

@@ -1,20 +1,40 @@
-//! The rules of the authorization server: which clients there are, and what may be granted to them.
+//! The rules of the authorization server: who may log in, which clients there are, and what may be granted to them.
 //!
-//! Pure: time, ids and digests come in with the command. [`Clients`] is the state, [`Clients::decide`] and
-//! [`Clients::apply`] its rules; [`grant`] settles what a token may say, and writes nothing, because a grant that
-//! creates no new right is no event.
+//! Pure: time, ids and digests come in with the command. [`State`] is the state, [`State::decide`] and [`State::apply`] its
+//! rules; [`grant`] settles what a token may say, and writes nothing, because a grant that creates no new right is no event.
 //!
 //! **Invariants**
-//! - No secret is here, only SHA-256 digests of secrets that have 256 random bits.
-//! - A grant is never wider than what the client is registered for, and is for exactly one resource.
+//! - No secret is here, only SHA-256 digests of secrets that have 256 random bits, and Argon2id hashes of passwords.
+//! - A grant is never wider than what the client is registered for, nor than what the person may do who makes it, and is for
+//!   exactly one resource.
+//! - A code gives one success, and a second showing takes back what it gave. A refresh token has one successor.
+//! - What is over is forgotten with the next event: expired codes, sessions and grants are in no snapshot.
 #![warn(missing_docs)]
 
 mod client;
-mod clients;
+pub mod clients;
+mod decision;
 mod grant;
+pub mod grants;
+mod redirect_uri;
 mod revocations;
+pub mod sessions;
+mod state;
+mod user;
+mod user_grant;
+pub mod users;
 
-pub use client::{Authentication, Client, ClientName, InvalidClientName};
-pub use clients::{Clients, Command, Decision, Event, Rejection, Reply, RestoreError};
-pub use grant::{GrantError, Granted, Request, grant, resource_of_family};
+pub use client::{Authentication, Client, ClientName, GrantType, InvalidClientName};
+pub use clients::Clients;
+pub use decision::Decision;
+pub use grant::{Authority, GrantError, Granted, Request, grant, resource_of_family};
+pub use grants::Grants;
+pub use redirect_uri::{ParseRedirectUriError, RedirectUri};
 pub use revocations::{Revocations, Target};
+pub use sessions::{Acr, Session, SessionId, Sessions};
+pub use state::{Command, Event, Lives, Rejection, Reply, RestoreError, State};
+pub use user::{
+    GroupName, ParseIdError, ParseUserError, PasswordHash, PersonText, User, UserId, UserName,
+};
+pub use user_grant::{Code, GrantId, Refresh, UserGrant};
+pub use users::Users;

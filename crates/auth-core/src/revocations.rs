@@ -12,6 +12,12 @@ pub enum Target {
     Token(Box<str>),
     /// All of this client.
     Client(Box<str>),
+    /// All of this grant of a person.
+    Grant(Box<str>),
+    /// All of grants that end with this session.
+    Session(Box<str>),
+    /// All about this person.
+    Subject(Box<str>),
 }
 
 impl Target {
@@ -20,6 +26,9 @@ impl Target {
         match self {
             Self::Token(id) => RevocationKey::of_token(id),
             Self::Client(id) => RevocationKey::of_client(id),
+            Self::Grant(id) => RevocationKey::of_grant(id),
+            Self::Session(id) => RevocationKey::of_session(id),
+            Self::Subject(id) => RevocationKey::of_subject(id),
         }
     }
 }
@@ -54,16 +63,17 @@ impl Revocations {
     /// Whether exactly these tokens were taken back already, at or after `at`.
     pub(crate) fn has(&self, target: &Target, at: Timestamp) -> bool {
         self.newest.get(&target.key()).is_some_and(|(_, newest)| match target {
-            Target::Token(_) => newest.until > at,
-            Target::Client(_) => newest.at >= at,
+            Target::Token(_) | Target::Grant(_) | Target::Session(_) => newest.until > at,
+            // These may get new tokens after a revocation.
+            Target::Client(_) | Target::Subject(_) => newest.at >= at,
         })
     }
 
     /// Whether a token was taken back.
     pub fn contains(&self, claims: &Claims) -> bool {
-        RevocationKey::all_of(claims).iter().any(|key| {
+        RevocationKey::all_of(claims).any(|key| {
             self.newest
-                .get(key)
+                .get(&key)
                 .is_some_and(|(_, revocation)| revocation.concerns(claims.issued_at))
         })
     }
@@ -135,7 +145,7 @@ mod tests {
                         let claims = Claims {
                             token_id: token.into(), client_id: client.into(), issued_at, ..Claims::default()
                         };
-                        let keys = RevocationKey::all_of(&claims);
+                        let keys: Vec<_> = RevocationKey::all_of(&claims).collect();
                         let expected = all.iter().any(|r| keys.contains(&r.key) && r.until > now && r.concerns(issued_at));
                         if expected {
                             prop_assert!(revocations.contains(&claims));

@@ -3,7 +3,7 @@
 use std::{fs, path::Path};
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
-use lombard_auth_core::{Authentication, Client, ClientName, Command};
+use lombard_auth_core::{Authentication, Client, ClientName, Command, GrantType};
 use lombard_engine::Handle;
 use lombard_token::PublicJwk;
 use lombard_types::Timestamp;
@@ -95,6 +95,9 @@ impl Entry {
                 .map(|name| name.parse().map_err(|error| format!("{name}: {error}")))
                 .collect::<Result<_, _>>()?,
             authentication,
+            grant_types: [GrantType::ClientCredentials].into(),
+            redirect_uris: Vec::new(),
+            post_logout_redirect_uris: Vec::new(),
             registered_at: Timestamp::EPOCH,
             registered_by: REGISTRANT.into(),
         })

@@ -5,15 +5,21 @@
 //!  1 client registered v1, v2: a client (`client.rs`)
 //!  2 secret rotated    v1: id text | SHA-256, 32 bytes
 //!  3 client removed    v1: id text
-//!  4 revoked           v1: target u8 (1 token, 2 client) | id text | at u64 | until u64
+//!  4 revoked           v1: target u8 (1 token, 2 client, 3 grant, 4 session, 5 subject) | id text | at u64 | until u64
+//!  5 to 11             persons and groups (`user.rs`)
+//!  12, 13              sessions (`session.rs`)
+//!  14 to 17            grants of persons (`grant.rs`)
 //! ```
 
 mod client;
+mod grant;
+mod session;
 mod snapshot;
+mod user;
 
 use std::{str::FromStr, sync::Arc};
 
-use lombard_auth_core::{Event, Target};
+use lombard_auth_core::{Event, Target, clients};
 use lombard_engine::{
     Codec, DecodeError,
     fields::{Reader, Writer},
@@ -24,8 +30,6 @@ const CLIENT_REGISTERED: u8 = 1;
 const SECRET_ROTATED: u8 = 2;
 const CLIENT_REMOVED: u8 = 3;
 const REVOKED: u8 = 4;
-const TARGET_TOKEN: u8 = 1;
-const TARGET_CLIENT: u8 = 2;
 const VERSION_1: u8 = 1;
 const VERSION_2: u8 = 2;
 
@@ -39,23 +43,17 @@ impl Codec for EventCodec {
     fn encode(&self, event: &Event, out: &mut Vec<u8>) {
         let mut writer = Writer(out);
         match event {
-            Event::ClientRegistered(client) => {
-                writer.put(&[CLIENT_REGISTERED, VERSION_2]);
-                client::put(&mut writer, client);
-            }
-            Event::SecretRotated { id, sha256 } => {
-                writer.put(&[SECRET_ROTATED, VERSION_1]);
-                writer.text(id.as_str());
-                writer.put(sha256);
-            }
-            Event::ClientRemoved { id } => {
-                writer.put(&[CLIENT_REMOVED, VERSION_1]);
-                writer.text(id.as_str());
-            }
+            Event::Client(event) => put_client_event(&mut writer, event),
+            Event::User(event) => user::put_event(&mut writer, event),
+            Event::Session(event) => session::put_event(&mut writer, event),
+            Event::Grant(event) => grant::put_event(&mut writer, event),
             Event::Revoked { target, at, until } => {
                 let (kind, id) = match target {
-                    Target::Token(id) => (TARGET_TOKEN, id),
-                    Target::Client(id) => (TARGET_CLIENT, id),
+                    Target::Token(id) => (1, id),
+                    Target::Client(id) => (2, id),
+                    Target::Grant(id) => (3, id),
+                    Target::Session(id) => (4, id),
+                    Target::Subject(id) => (5, id),
                 };
                 writer.put(&[REVOKED, VERSION_1, kind]);
                 writer.text(id);
@@ -69,28 +67,87 @@ impl Codec for EventCodec {
         let mut reader = Reader(bytes);
         let event = match reader.array()? {
             [CLIENT_REGISTERED, VERSION_1] => {
-                Event::ClientRegistered(Arc::new(client::v1(&mut reader)?))
+                Event::Client(clients::Event::Registered(Arc::new(client::v1(&mut reader)?)))
             }
             [CLIENT_REGISTERED, VERSION_2] => {
-                Event::ClientRegistered(Arc::new(client::v2(&mut reader)?))
+                Event::Client(clients::Event::Registered(Arc::new(client::v2(&mut reader)?)))
             }
             [SECRET_ROTATED, VERSION_1] => {
-                Event::SecretRotated { id: parse(reader.text()?)?, sha256: reader.array()? }
+                let (id, sha256) = (parse(reader.text()?)?, reader.array()?);
+                Event::Client(clients::Event::SecretRotated { id, sha256 })
             }
-            [CLIENT_REMOVED, VERSION_1] => Event::ClientRemoved { id: parse(reader.text()?)? },
+            [CLIENT_REMOVED, VERSION_1] => {
+                Event::Client(clients::Event::Removed { id: parse(reader.text()?)? })
+            }
             [REVOKED, VERSION_1] => Event::Revoked {
                 target: match (reader.byte()?, reader.text()?.into()) {
-                    (TARGET_TOKEN, id) => Target::Token(id),
-                    (TARGET_CLIENT, id) => Target::Client(id),
+                    (1, id) => Target::Token(id),
+                    (2, id) => Target::Client(id),
+                    (3, id) => Target::Grant(id),
+                    (4, id) => Target::Session(id),
+                    (5, id) => Target::Subject(id),
                     _ => return Err(DecodeError("unknown kind of revocation")),
                 },
                 at: time(&mut reader)?,
                 until: time(&mut reader)?,
             },
+            [kind, VERSION_1] if user::KINDS.contains(&kind) => {
+                Event::User(user::event(kind, &mut reader)?)
+            }
+            [kind, VERSION_1] if session::KINDS.contains(&kind) => {
+                Event::Session(session::event(kind, &mut reader)?)
+            }
+            [kind, VERSION_1] if grant::KINDS.contains(&kind) => {
+                Event::Grant(grant::event(kind, &mut reader)?)
+            }
             _ => return Err(DecodeError("unknown kind or version of event")),
         };
         reader.end()?;
         Ok(event)
+    }
+}
+
+fn put_client_event(writer: &mut Writer<'_>, event: &clients::Event) {
+    match event {
+        clients::Event::Registered(client) => {
+            writer.put(&[CLIENT_REGISTERED, VERSION_2]);
+            client::put(writer, client);
+        }
+        clients::Event::SecretRotated { id, sha256 } => {
+            writer.put(&[SECRET_ROTATED, VERSION_1]);
+            writer.text(id.as_str());
+            writer.put(sha256);
+        }
+        clients::Event::Removed { id } => {
+            writer.put(&[CLIENT_REMOVED, VERSION_1]);
+            writer.text(id.as_str());
+        }
+    }
+}
+
+/// Something that may be missing: 0, or 1 and then the thing.
+fn put_option<T>(writer: &mut Writer<'_>, value: Option<T>, put: impl FnOnce(&mut Writer<'_>, T)) {
+    match value {
+        None => writer.put(&[0]),
+        Some(value) => {
+            writer.put(&[1]);
+            put(writer, value);
+        }
+    }
+}
+
+fn option<'a, T>(
+    reader: &mut Reader<'a>,
+    read: impl FnOnce(&mut Reader<'a>) -> Result<T, DecodeError>,
+) -> Result<Option<T>, DecodeError> {
+    if flag(reader)? { read(reader).map(Some) } else { Ok(None) }
+}
+
+fn flag(reader: &mut Reader<'_>) -> Result<bool, DecodeError> {
+    match reader.byte()? {
+        0 => Ok(false),
+        1 => Ok(true),
+        _ => Err(DecodeError("a flag is neither 0 nor 1")),
     }
 }
 
@@ -108,7 +165,7 @@ fn parse<T: FromStr>(text: &str) -> Result<T, DecodeError> {
 
 #[cfg(test)]
 mod tests {
-    use lombard_auth_core::{Authentication, Client, ClientName};
+    use lombard_auth_core::{Authentication, Client, ClientName, GrantType};
     use lombard_token::SigningKey;
 
     use super::*;
@@ -117,24 +174,45 @@ mod tests {
         let key = SigningKey::generate().unwrap().public_jwk().clone();
         let client = |types: &[&str], authentication| {
             let types = types.iter().map(|name| name.parse().unwrap()).collect();
-            Event::ClientRegistered(Arc::new(Client {
+            Client {
                 authorization_details_types: types,
                 id: "shop".parse().unwrap(),
                 name: ClientName::new("Shop").unwrap(),
                 scope: "ledger:read".parse().unwrap(),
                 authentication,
+                grant_types: [GrantType::ClientCredentials].into(),
+                redirect_uris: Vec::new(),
+                post_logout_redirect_uris: Vec::new(),
                 registered_at: Timestamp::from_unix_nanos(0x0102),
                 registered_by: "admin".into(),
-            }))
+            }
         };
-        vec![
-            client(&[], Authentication::Secret { sha256: [7; 32] }),
-            client(&["payment", "statement"], Authentication::Key(Box::new(key))),
-            Event::SecretRotated { id: "shop".parse().unwrap(), sha256: [8; 32] },
-            Event::ClientRemoved { id: "shop".parse().unwrap() },
+        let app = Client {
+            grant_types: [GrantType::AuthorizationCode, GrantType::RefreshToken].into(),
+            redirect_uris: vec!["https://a.example/cb".parse().unwrap()],
+            post_logout_redirect_uris: vec!["https://a.example/".parse().unwrap()],
+            ..client(&[], Authentication::Nothing)
+        };
+        let registered = |client| Event::Client(clients::Event::Registered(Arc::new(client)));
+        let mut events = vec![
+            registered(client(&[], Authentication::Secret { sha256: [7; 32] })),
+            registered(client(&["payment", "statement"], Authentication::Key(Box::new(key)))),
+            registered(app),
+            Event::Client(clients::Event::SecretRotated {
+                id: "shop".parse().unwrap(),
+                sha256: [8; 32],
+            }),
+            Event::Client(clients::Event::Removed { id: "shop".parse().unwrap() }),
             revoked(Target::Token("t1".into())),
             revoked(Target::Client("shop".into())),
-        ]
+            revoked(Target::Grant("g1".into())),
+            revoked(Target::Session("s1".into())),
+            revoked(Target::Subject("u1".into())),
+        ];
+        events.extend(user::samples().into_iter().map(Event::User));
+        events.extend(session::samples().into_iter().map(Event::Session));
+        events.extend(grant::samples().into_iter().map(Event::Grant));
+        events
     }
 
     fn revoked(target: Target) -> Event {

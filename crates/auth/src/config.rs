@@ -2,6 +2,7 @@
 
 use std::{iter, time::Duration};
 
+use lombard_auth_core::Lives;
 use lombard_engine::{Limits, SnapshotPolicy};
 use lombard_token::{DetailType, Payment};
 use serde::{Deserialize, Serialize};
@@ -26,6 +27,22 @@ pub struct Config {
     pub revocations_max: usize,
     /// Verifiers that may wait for revocations; more are answered at once.
     pub revocation_waiters_max: usize,
+    /// Persons who may log in.
+    pub users_max: usize,
+    /// Groups of persons.
+    pub groups_max: usize,
+    /// Fewest characters of a password.
+    pub password_characters_min: usize,
+    /// Longest password, in bytes.
+    pub password_bytes_max: usize,
+    /// Memory that hashing one password takes, in KiB (Argon2id `m`).
+    pub password_memory_kib: u32,
+    /// How often hashing a password goes over that memory (Argon2id `t`).
+    pub password_passes: u32,
+    /// Passwords that are hashed at once.
+    pub password_hashes_max: usize,
+    /// Passwords that may wait for it; more are refused for a moment.
+    pub password_queue_max: usize,
     /// How far a client's clock may differ from ours.
     pub clock_skew_seconds: u64,
     /// Types of authorization details that the platform's services understand, beside `payment`, which the ledger does.
@@ -49,6 +66,14 @@ impl Default for Config {
             assertions_max: 100_000,
             revocations_max: 1_000_000,
             revocation_waiters_max: 1000,
+            users_max: 1_000_000,
+            groups_max: 1000,
+            password_characters_min: 12,
+            password_bytes_max: 256,
+            password_memory_kib: 19 << 10,
+            password_passes: 2,
+            password_hashes_max: 1,
+            password_queue_max: 64,
             clock_skew_seconds: 10,
             authorization_details_types: Vec::new(),
             submit_ms_max: 10_000,
@@ -76,6 +101,16 @@ impl Config {
         expect(self.assertions_max > 0, "assertions_max is 0");
         expect(self.revocations_max > 0, "revocations_max is 0");
         expect(self.revocation_waiters_max > 0, "revocation_waiters_max is 0");
+        expect(self.users_max > 0, "users_max is 0");
+        expect(self.groups_max > 0, "groups_max is 0");
+        expect(self.password_characters_min >= 8, "password_characters_min is below 8");
+        let is_long = self.password_bytes_max >= self.password_characters_min.max(64);
+        expect(is_long, "password_bytes_max is below 64, or below password_characters_min");
+        let has_memory = (64..=4 << 20).contains(&self.password_memory_kib);
+        expect(has_memory, "password_memory_kib is not between 64 and 4194304");
+        expect((1..=100).contains(&self.password_passes), "password_passes is not 1 to 100");
+        expect(self.password_hashes_max > 0, "password_hashes_max is 0");
+        expect(self.password_queue_max > 0, "password_queue_max is 0");
         expect(self.clock_skew_seconds <= 60, "clock_skew_seconds is over 60");
         for name in &self.authorization_details_types {
             let is_type = name.parse::<DetailType>().is_ok() && name != Payment::TYPE;
@@ -94,6 +129,11 @@ impl Config {
 
     pub(crate) fn access_token_life(&self) -> Duration {
         Duration::from_secs(self.access_token_seconds)
+    }
+
+    /// How long tokens live that a change may take back.
+    pub(crate) fn lives(&self) -> Lives {
+        Lives { access_token: self.access_token_life() + self.revocation_margin() }
     }
 
     pub(crate) fn clock_skew(&self) -> Duration {

@@ -21,6 +21,7 @@ mod config;
 mod machine;
 mod metrics;
 mod oauth;
+mod password;
 pub mod problem;
 mod replay;
 mod rest;

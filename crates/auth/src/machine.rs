@@ -1,13 +1,13 @@
-//! The clients on the engine: the write side, and the copy that the token endpoint reads.
+//! The state on the engine: the write side, and the copy that requests read.
 
-use lombard_auth_core::{self as core, Clients, Command, Event, Rejection, Reply};
+use lombard_auth_core::{self as core, Command, Event, Rejection, Reply, State};
 use lombard_engine::{At, Decision, Machine, View};
 use lombard_types::Timestamp;
 
-/// All clients. As a [`Machine`] it decides; as a [`View`] it follows.
+/// All that the authorization server knows. As a [`Machine`] it decides; as a [`View`] it follows.
 #[derive(Debug, Default)]
 pub struct AuthMachine {
-    pub(crate) clients: Clients,
+    pub(crate) state: State,
 }
 
 impl Machine for AuthMachine {
@@ -21,21 +21,21 @@ impl Machine for AuthMachine {
         command: Command,
         now: Timestamp,
     ) -> Result<Decision<Event, Reply, Command>, Rejection> {
-        Ok(match self.clients.decide(command, now)? {
+        Ok(match self.state.decide(command, now)? {
             core::Decision::Commit(events, reply) => Decision::Commit { events, reply },
             core::Decision::Answer(reply) => Decision::Answer(reply),
         })
     }
 
-    fn apply(&mut self, event: &Event, _at: At) {
-        self.clients.apply(event);
+    fn apply(&mut self, event: &Event, at: At) {
+        self.state.apply(event, at.time);
     }
 }
 
 impl View for AuthMachine {
     type Event = Event;
 
-    fn apply(&mut self, event: &Event, _at: At) {
-        self.clients.apply(event);
+    fn apply(&mut self, event: &Event, at: At) {
+        self.state.apply(event, at.time);
     }
 }

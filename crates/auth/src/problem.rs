@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use lombard_auth_core::Rejection;
+use lombard_auth_core::{Rejection, clients, grants, sessions, users};
 use lombard_chassis::{Problem, ProblemType, problems};
 use lombard_engine::SubmitError;
 
@@ -24,6 +24,30 @@ pub const TOO_MANY_CLIENTS: ProblemType =
 pub const IDEMPOTENCY_KEY_INVALID: ProblemType =
     ProblemType::new(400, "idempotency-key-invalid", "Idempotency-Key invalid");
 
+/// A name, scope, group or other text about a person or a group is not of its form.
+pub const INVALID_USER: ProblemType = ProblemType::new(400, "invalid-user", "Invalid user");
+/// The password is too short, too long, or one that everybody tries first.
+pub const PASSWORD_REFUSED: ProblemType =
+    ProblemType::new(400, "password-refused", "Password refused");
+/// Another person has this name.
+pub const USER_EXISTS: ProblemType = ProblemType::new(409, "user-exists", "User exists");
+/// There is no such person.
+pub const USER_NOT_FOUND: ProblemType = ProblemType::new(404, "user-not-found", "User not found");
+/// There is no such group.
+pub const USER_GROUP_NOT_FOUND: ProblemType =
+    ProblemType::new(404, "user-group-not-found", "User group not found");
+/// Persons are in the group.
+pub const USER_GROUP_IN_USE: ProblemType =
+    ProblemType::new(409, "user-group-in-use", "User group in use");
+/// There are as many persons, or as many groups, as there may be.
+pub const TOO_MANY_USERS: ProblemType = ProblemType::new(507, "too-many-users", "Too many users");
+/// There are as many sessions or grants as there may be.
+pub const TOO_MANY_GRANTS: ProblemType =
+    ProblemType::new(507, "too-many-grants", "Too many grants");
+/// There is no such session, or no such grant of a person.
+pub const GRANT_NOT_FOUND: ProblemType =
+    ProblemType::new(404, "grant-not-found", "Grant not found");
+
 /// There are as many revocations as are kept.
 pub const TOO_MANY_REVOCATIONS: ProblemType =
     ProblemType::new(503, "too-many-revocations", "Too many revocations");
@@ -36,6 +60,15 @@ pub const ALL: &[ProblemType] = &[
     CLIENT_HAS_NO_SECRET,
     TOO_MANY_CLIENTS,
     IDEMPOTENCY_KEY_INVALID,
+    INVALID_USER,
+    PASSWORD_REFUSED,
+    USER_EXISTS,
+    USER_NOT_FOUND,
+    USER_GROUP_NOT_FOUND,
+    USER_GROUP_IN_USE,
+    TOO_MANY_USERS,
+    TOO_MANY_GRANTS,
+    GRANT_NOT_FOUND,
     TOO_MANY_REVOCATIONS,
 ];
 
@@ -58,15 +91,42 @@ pub(crate) fn from_submit_error(error: SubmitError<Rejection>) -> Problem {
 
 fn from_rejection(rejection: Rejection) -> Problem {
     match rejection {
-        Rejection::ClientExists => Problem::new(&CLIENT_EXISTS).detail(
-            "a client with this id exists and is another one, or was registered by somebody else",
-        ),
-        Rejection::TooManyClients => Problem::new(&TOO_MANY_CLIENTS),
-        Rejection::ClientNotFound => Problem::new(&CLIENT_NOT_FOUND),
-        Rejection::HasNoSecret => Problem::new(&CLIENT_HAS_NO_SECRET)
-            .detail("the client authenticates with a private key"),
+        Rejection::Client(rejection) => from_client_rejection(rejection),
+        Rejection::User(rejection) => from_user_rejection(rejection),
+        Rejection::Session(sessions::Rejection::TooManySessions)
+        | Rejection::Grant(grants::Rejection::TooManyGrants) => Problem::new(&TOO_MANY_GRANTS),
+        // The protocol answers these in its own form; none of them comes from the administration.
+        Rejection::Grant(_) => Problem::new(&GRANT_NOT_FOUND),
         Rejection::TooManyRevocations => {
             Problem::new(&TOO_MANY_REVOCATIONS).retry_after(Duration::from_secs(10))
+        }
+    }
+}
+
+fn from_client_rejection(rejection: clients::Rejection) -> Problem {
+    match rejection {
+        clients::Rejection::ClientExists => Problem::new(&CLIENT_EXISTS).detail(
+            "a client with this id exists and is another one, or was registered by somebody else",
+        ),
+        clients::Rejection::TooManyClients => Problem::new(&TOO_MANY_CLIENTS),
+        clients::Rejection::ClientNotFound => Problem::new(&CLIENT_NOT_FOUND),
+        clients::Rejection::HasNoSecret => Problem::new(&CLIENT_HAS_NO_SECRET)
+            .detail("the client authenticates with a private key, or not at all"),
+    }
+}
+
+fn from_user_rejection(rejection: users::Rejection) -> Problem {
+    match rejection {
+        users::Rejection::UserNotFound => Problem::new(&USER_NOT_FOUND),
+        users::Rejection::GroupNotFound => Problem::new(&USER_GROUP_NOT_FOUND),
+        users::Rejection::UserExists => Problem::new(&USER_EXISTS).detail(
+            "a person with this name exists and is another one, or was made known by somebody else",
+        ),
+        users::Rejection::TooManyUsers | users::Rejection::TooManyGroups => {
+            Problem::new(&TOO_MANY_USERS)
+        }
+        users::Rejection::GroupInUse => {
+            Problem::new(&USER_GROUP_IN_USE).detail("take the persons out of the group first")
         }
     }
 }

@@ -22,6 +22,7 @@ use crate::{
     bootstrap::{self, BootstrapError},
     metrics::AuthMetrics,
     oauth,
+    password::Passwords,
     replay::UsedAssertions,
     rest,
     signing_key_file::{self, SigningKeyError},
@@ -64,6 +65,7 @@ pub(crate) struct Api {
     pub(crate) issuer: Arc<str>,
     pub(crate) signing_key: Arc<SigningKey>,
     pub(crate) used_assertions: Arc<UsedAssertions>,
+    pub(crate) passwords: Passwords,
     /// Verifies the tokens that were issued here.
     pub(crate) verifier: Verifier,
     /// Room for verifiers that wait for revocations.
@@ -99,6 +101,9 @@ pub enum NewError {
     /// The clients of the first start could not be read.
     #[error("failed to start the authorization server")]
     Bootstrap(#[from] BootstrapError),
+    /// Passwords could not be hashed as configured.
+    #[error("failed to hash passwords as the configuration says")]
+    Passwords,
 }
 
 /// Why a running role ended.
@@ -160,6 +165,7 @@ impl Auth {
             verifier: verifier.clone(),
             revocation_seats: Arc::new(Semaphore::new(config.revocation_waiters_max)),
             used_assertions: Arc::new(UsedAssertions::new(config.assertions_max)),
+            passwords: Passwords::new(&config).map_err(|_| NewError::Passwords)?,
             config: Arc::new(config),
             issuer: issuer.into(),
             signing_key: Arc::new(signing_key),
@@ -207,7 +213,7 @@ async fn tell_own_verifier(api: &Api) {
     let mut known = 0;
     loop {
         let ((last, new), position) = api.view.read_at(|view| {
-            let revocations = view.clients.revocations();
+            let revocations = &view.state.revocations;
             let new: Vec<_> = revocations.after(known).map(|(_, revocation)| *revocation).collect();
             (revocations.last_number(), new)
         });

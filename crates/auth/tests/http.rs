@@ -910,3 +910,117 @@ async fn metadata_and_keys_are_cacheable() {
     assert_eq!(role.send(again).await.status, StatusCode::NOT_MODIFIED);
     assert!(keys.body["keys"][0].get("d").is_none());
 }
+
+#[tokio::test]
+async fn persons_and_groups_are_looked_after() {
+    let role = Role::start().await;
+    let group = json!({ "scope": "ledger:read" });
+    let answer = role.admin(Method::PUT, "/v1/auth/groups/staff", Some(group)).await;
+    assert_eq!(answer.status, StatusCode::NO_CONTENT);
+    let ada = json!({
+        "name": "ada", "display_name": "Ada", "scope": "ledger:write:customers/1/*", "groups": ["staff"],
+        "password": "correct horse battery",
+    });
+    let answer =
+        role.admin_with_key(Method::POST, "/v1/auth/users", Some(ada.clone()), Some("k1")).await;
+    assert_eq!(answer.status, StatusCode::CREATED, "{}", answer.body);
+    let shown = answer.body.to_string();
+    assert!(!shown.contains("argon2") && !shown.contains("battery"), "{shown}");
+    assert_eq!(answer.body["has_password"], true);
+    let id = answer.body["id"].as_str().unwrap().to_owned();
+    assert_eq!(answer.body["subject"], format!("users/{id}"));
+    let again = role.admin_with_key(Method::POST, "/v1/auth/users", Some(ada), Some("k1")).await;
+    assert_eq!((again.status, &again.body["id"]), (StatusCode::OK, &json!(id)));
+    for path in [format!("/v1/auth/users/{id}"), "/v1/auth/users/ada".to_owned()] {
+        let answer = role.admin(Method::GET, &path, None).await;
+        assert_eq!(answer.body["groups"], json!(["staff"]), "{path}");
+    }
+    let list = role.admin(Method::GET, "/v1/auth/users?limit=1", None).await;
+    assert_eq!(list.body["items"][0]["name"], "ada");
+    for (method, path, body, status, slug) in [
+        (Method::POST, "/v1/auth/users", Some(json!({ "name": "ada" })), 409, "user-exists"),
+        (Method::POST, "/v1/auth/users", Some(json!({ "name": "Ada" })), 400, "invalid-user"),
+        (
+            Method::POST,
+            "/v1/auth/users",
+            Some(json!({ "name": "bob", "scope": "openid" })),
+            400,
+            "invalid-user",
+        ),
+        (
+            Method::POST,
+            "/v1/auth/users",
+            Some(json!({ "name": "bob", "groups": ["none"] })),
+            404,
+            "user-group-not-found",
+        ),
+        (
+            Method::POST,
+            "/v1/auth/users",
+            Some(json!({ "name": "bob", "password": "short" })),
+            400,
+            "password-refused",
+        ),
+        (Method::GET, "/v1/auth/users/bob", None, 404, "user-not-found"),
+        (Method::DELETE, "/v1/auth/groups/staff", None, 409, "user-group-in-use"),
+        (Method::DELETE, "/v1/auth/groups/none", None, 404, "user-group-not-found"),
+    ] {
+        let answer = role.admin(method, path, body).await;
+        assert_eq!(answer.status.as_u16(), status, "{path} {}", answer.body);
+        assert_eq!(answer.body["type"], format!("urn:lombard:error:{slug}"));
+    }
+    for (method, path, body) in [
+        (Method::POST, "/v1/auth/users/ada/disable", None),
+        (Method::POST, "/v1/auth/users/ada/enable", None),
+        (
+            Method::PUT,
+            "/v1/auth/users/ada/password",
+            Some(json!({ "password": "another good one" })),
+        ),
+        (Method::PUT, "/v1/auth/users/ada", Some(json!({ "display_name": "Ada L." }))),
+    ] {
+        let answer = role.admin(method, path, body).await;
+        assert_eq!(answer.status, StatusCode::NO_CONTENT, "{path} {}", answer.body);
+    }
+    let answer = role.admin(Method::GET, "/v1/auth/users/ada", None).await;
+    assert_eq!((&answer.body["scope"], &answer.body["groups"]), (&json!(""), &json!([])));
+    for path in ["/v1/auth/users/ada", "/v1/auth/groups/staff"] {
+        assert_eq!(role.admin(Method::DELETE, path, None).await.status, StatusCode::NO_CONTENT);
+    }
+    // None of the passwords is in the log, not even a part of one.
+    let records = role.log.read(lombard_types::Position::START, 1 << 20).await.unwrap();
+    for record in records {
+        let text = String::from_utf8_lossy(&record.payload).into_owned();
+        assert!(!text.contains("battery") && !text.contains("good one"));
+    }
+}
+
+#[tokio::test]
+async fn clients_that_act_for_persons_are_registered_strictly() {
+    let role = Role::start().await;
+    let app = json!({
+        "name": "App", "scope": "openid offline_access ledger:read", "token_endpoint_auth_method": "none",
+        "redirect_uris": ["http://127.0.0.1/cb"],
+    });
+    let answer = role.admin(Method::POST, "/v1/auth/clients", Some(app.clone())).await;
+    assert_eq!(answer.status, StatusCode::CREATED, "{}", answer.body);
+    assert_eq!(answer.body["token_endpoint_auth_method"], "none");
+    assert_eq!(answer.body["grant_types"], json!(["authorization_code", "refresh_token"]));
+    assert!(answer.body.get("client_secret").is_none());
+    for (member, value, blamed) in [
+        ("redirect_uris", json!(["https://*.example/cb"]), "redirect_uris"),
+        ("redirect_uris", json!([]), "grant_types"),
+        ("grant_types", json!(["client_credentials", "authorization_code"]), "grant_types"),
+        ("grant_types", json!(["password"]), "grant_types"),
+        ("grant_types", json!([]), "grant_types"),
+        ("scope", json!("openid"), "grant_types"),
+        ("token_endpoint_auth_method", json!("client_secret_jwt"), "token_endpoint_auth_method"),
+    ] {
+        let mut bad = app.clone();
+        bad["grant_types"] = json!(["authorization_code", "refresh_token"]);
+        bad[member] = value;
+        let answer = role.admin(Method::POST, "/v1/auth/clients", Some(bad)).await;
+        assert_eq!(answer.body["type"], "urn:lombard:error:invalid-client-metadata", "{member}");
+        assert_eq!(answer.body["member"], blamed);
+    }
+}

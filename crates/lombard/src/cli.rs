@@ -136,8 +136,11 @@ pub(crate) enum Command {
     },
     /// Run the registry alone: who is there and alive
     Registry,
-    /// Run the authorization server alone
-    Auth,
+    /// Run the authorization server alone, or look after the persons who may log in
+    Auth {
+        #[command(subcommand)]
+        command: Option<crate::auth_commands::AuthCommand>,
+    },
     /// Run the event store alone
     Eventstore,
     /// Run the ledger alone
@@ -425,6 +428,12 @@ pub(crate) enum ClientCommand {
         /// What it may ask for, separated by spaces, such as "ledger:write registry:register:payments"
         #[arg(long)]
         scope: String,
+        /// Where people's browsers may be sent back to it: it acts for persons then; may be said several times
+        #[arg(long, value_name = "URI")]
+        redirect_uri: Vec<String>,
+        /// It can keep no secret, such as a program on a person's own machine
+        #[arg(long, requires = "redirect_uri")]
+        public: bool,
         #[command(flatten)]
         output: OutputArguments,
     },

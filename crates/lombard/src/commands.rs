@@ -18,9 +18,12 @@ pub(crate) async fn connect(common: &CommonArguments) -> anyhow::Result<Platform
 }
 
 pub(crate) async fn client(common: &CommonArguments, command: ClientCommand) -> anyhow::Result<()> {
-    let ClientCommand::Create { name, scope, output } = command;
+    let ClientCommand::Create { name, scope, redirect_uri, public, output } = command;
     let platform = connect(common).await?;
-    let body = json!({ "name": name, "scope": scope });
+    let method = public.then_some("none");
+    let body = json!({
+        "name": name, "scope": scope, "redirect_uris": redirect_uri, "token_endpoint_auth_method": method,
+    });
     let call = |url| Call::new(Method::POST, url).json(body).idempotency_key(uuid::Uuid::now_v7());
     let registered = platform.call::<Value>("/v1/auth", "/clients", call).await?.body;
     print_client(&registered, output);
@@ -34,7 +37,9 @@ fn print_client(registered: &Value, output: OutputArguments) {
     }
     let said = |name: &str| registered.get(name).and_then(Value::as_str).unwrap_or("-");
     println!("client id      {}", said("client_id"));
-    println!("client secret  {}   (shown this once)", said("client_secret"));
+    if registered.get("client_secret").is_some() {
+        println!("client secret  {}   (shown this once)", said("client_secret"));
+    }
     println!("scope          {}", said("scope"));
 }
 

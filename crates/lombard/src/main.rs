@@ -3,6 +3,7 @@
 #![expect(clippy::print_stdout, reason = "the command line answers on standard output")]
 
 mod agree;
+mod auth_commands;
 mod backup_commands;
 mod cli;
 mod commands;
@@ -83,7 +84,8 @@ fn run(command: Command, common: cli::CommonArguments) -> anyhow::Result<()> {
             block_on(gateway_commands::run(&common, command))
         }
         Command::Registry => run_role(Role::Registry, &common),
-        Command::Auth => run_role(Role::Auth, &common),
+        Command::Auth { command: None } => run_role(Role::Auth, &common),
+        Command::Auth { command: Some(command) } => block_on(auth_commands::run(&common, command)),
         Command::Eventstore => run_role(Role::Eventstore, &common),
         Command::Ledger => run_role(Role::Ledger, &common),
         Command::Query => run_role(Role::Query, &common),

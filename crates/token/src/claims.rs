@@ -32,6 +32,23 @@ pub struct Claims {
     pub issued_at: Timestamp,
     /// From when on it is worth nothing.
     pub expires_at: Timestamp,
+    /// The grant that it comes from, where a person made it.
+    pub grant: Option<Box<UserGrant>>,
+    /// The thumbprint of the key that its holder must prove to have (`cnf.jkt`, RFC 9449 section 6.1).
+    pub key_thumbprint: Option<Box<str>>,
+}
+
+/// The grant of a person behind an access token: what it can be taken back by, and how the person had logged in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UserGrant {
+    /// The grant (`gid`).
+    pub id: Box<str>,
+    /// The session that it ends with (`sid`); none where it goes on without one.
+    pub session_id: Option<Box<str>>,
+    /// When the person logged in (`auth_time`, RFC 9068 section 2.2.1).
+    pub authenticated_at: Timestamp,
+    /// How (`acr`).
+    pub acr: Box<str>,
 }
 
 /// Why a token with a good signature is not accepted.
@@ -77,6 +94,12 @@ impl Claims {
                 let details = self.authorization_details.to_value();
                 members.insert("authorization_details".to_owned(), details);
             }
+            if let Some(grant) = &self.grant {
+                grant.put(members);
+            }
+            if let Some(thumbprint) = &self.key_thumbprint {
+                members.insert("cnf".to_owned(), json!({ "jkt": &**thumbprint }));
+            }
         }
         key.sign(ACCESS_TOKEN_TYPE, claims.to_string().as_bytes())
     }
@@ -109,6 +132,8 @@ impl Claims {
             token_id: text(members, "jti")?.into(),
             issued_at: time(members, "iat")?,
             expires_at: time(members, "exp")?,
+            grant: UserGrant::read(members)?.map(Box::new),
+            key_thumbprint: key_thumbprint(members)?,
         })
     }
 
@@ -143,6 +168,48 @@ impl Claims {
             return Err(ClaimsError::NotYetValid(self.issued_at));
         }
         Ok(())
+    }
+}
+
+// === impl UserGrant ===
+
+impl UserGrant {
+    fn put(&self, members: &mut Map<String, Value>) {
+        members.insert("gid".to_owned(), (*self.id).into());
+        if let Some(session_id) = &self.session_id {
+            members.insert("sid".to_owned(), (**session_id).into());
+        }
+        members.insert("auth_time".to_owned(), self.authenticated_at.unix_seconds().into());
+        members.insert("acr".to_owned(), (*self.acr).into());
+    }
+
+    fn read(members: &Map<String, Value>) -> Result<Option<Self>, ClaimsError> {
+        if !members.contains_key("gid") {
+            return Ok(None);
+        }
+        let has_session = members.contains_key("sid");
+        Ok(Some(Self {
+            id: text(members, "gid")?.into(),
+            session_id: has_session.then(|| text(members, "sid")).transpose()?.map(Into::into),
+            authenticated_at: time(members, "auth_time")?,
+            acr: text(members, "acr")?.into(),
+        }))
+    }
+}
+
+/// What the token is bound to. A binding of another kind is refused: it could not be checked, and passing it over would make
+/// a bound token one of the bearer's.
+fn key_thumbprint(members: &Map<String, Value>) -> Result<Option<Box<str>>, ClaimsError> {
+    let malformed = ClaimsError::Malformed("cnf");
+    match members.get("cnf") {
+        None => Ok(None),
+        Some(Value::Object(cnf)) if cnf.len() == 1 => match cnf.get("jkt") {
+            Some(Value::String(thumbprint)) if thumbprint.len() == 43 => {
+                Ok(Some(thumbprint.as_str().into()))
+            }
+            _ => Err(malformed),
+        },
+        Some(_) => Err(malformed),
     }
 }
 

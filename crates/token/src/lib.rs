@@ -31,7 +31,7 @@ pub use authorization_details::{
     ParseDecimalError, ParseDetailTypeError, ParseDetailsError, ParsePaymentIdError, Payment,
     PaymentId,
 };
-pub use claims::{ACCESS_TOKEN_TYPE, Claims, ClaimsError};
+pub use claims::{ACCESS_TOKEN_TYPE, Claims, ClaimsError, UserGrant};
 pub use dpop::{DpopError, DpopProof, DpopRequest, dpop_proof, verify_dpop_proof};
 pub use jwk::{Jwks, ParseJwkError, PublicJwk};
 pub use jws::{JwsError, TOKEN_BYTES_MAX};

@@ -34,9 +34,32 @@ impl RevocationKey {
         Self::of("client", client_id)
     }
 
+    /// Of all tokens of this grant of a person.
+    pub fn of_grant(grant_id: &str) -> Self {
+        Self::of("grant", grant_id)
+    }
+
+    /// Of all tokens whose grants end with this session.
+    pub fn of_session(session_id: &str) -> Self {
+        Self::of("session", session_id)
+    }
+
+    /// Of all tokens about this person.
+    pub fn of_subject(subject: &str) -> Self {
+        Self::of("subject", subject)
+    }
+
     /// All keys under which a token could be taken back.
-    pub fn all_of(claims: &Claims) -> [Self; 2] {
+    pub fn all_of(claims: &Claims) -> impl Iterator<Item = Self> {
+        let of_grant = claims.grant.iter().flat_map(|grant| {
+            let of_session = grant.session_id.as_deref().map(Self::of_session);
+            [Self::of_grant(&grant.id), Self::of_subject(&claims.subject)]
+                .into_iter()
+                .chain(of_session)
+        });
         [Self::of_token(&claims.token_id), Self::of_client(&claims.client_id)]
+            .into_iter()
+            .chain(of_grant)
     }
 
     /// The bytes.
@@ -139,8 +162,7 @@ impl RevokedTokens {
         let inner = self.inner.read();
         !inner.by_key.is_empty()
             && RevocationKey::all_of(claims)
-                .iter()
-                .filter_map(|key| inner.by_key.get(key))
+                .filter_map(|key| inner.by_key.get(&key))
                 .any(|revocation| revocation.concerns(claims.issued_at))
     }
 

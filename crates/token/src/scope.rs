@@ -1,9 +1,13 @@
-//! Scopes: what a token permits. `family:operation`, optionally `:path`, whose end `*` stands for any continuation.
+//! Scopes: what a token permits. `family:operation`, optionally `:path`, whose end `*` stands for any continuation; and the
+//! words of OpenID Connect, which permit nothing at a resource.
 
 use std::{fmt, str::FromStr};
 
 /// The scope that permits everything at the resource that the token is for.
 const ADMIN: &str = "admin";
+/// The scopes of OpenID Connect (Core sections 5.4 and 11): what a client may know of a person, and whether it may go on
+/// while the person is away.
+const IDENTITY: [&str; 4] = ["openid", "profile", "email", "offline_access"];
 
 /// One scope, such as `ledger:write:customers/42/*`.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -14,7 +18,8 @@ pub struct Scope {
 /// A text is not a scope.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "a scope is `admin`, `family:operation` or `family:operation:path` of at most 200 characters without spaces, where \
+    "a scope is `admin`, `openid`, `profile`, `email`, `offline_access`, `family:operation` or `family:operation:path` of \
+     at most 200 characters without spaces, where \
      only the end of the path may be `*`"
 )]
 pub struct ParseScopeError;
@@ -32,7 +37,13 @@ impl Scope {
         &*self.text == ADMIN
     }
 
-    /// What the scope is about: `ledger`. `None` for `admin`, which is about anything.
+    /// Whether this is one of `openid`, `profile`, `email` and `offline_access`, which are about a person and permit nothing
+    /// at a resource.
+    pub fn is_identity(&self) -> bool {
+        IDENTITY.contains(&&*self.text)
+    }
+
+    /// What the scope is about: `ledger`. `None` for `admin`, which is about anything, and for those about a person.
     pub fn family(&self) -> Option<&str> {
         Some(self.text.split_once(':')?.0)
     }
@@ -54,7 +65,7 @@ impl Scope {
     /// Whether whoever holds this scope may give away `narrower`.
     pub fn covers(&self, narrower: &Self) -> bool {
         match narrower.parts() {
-            None => self.is_admin(),
+            None => self.is_admin() || self == narrower,
             Some((family, operation, pattern)) => {
                 match pattern.map(|pattern| pattern.strip_suffix('*').unwrap_or(pattern)) {
                     None => self.permits(family, operation, None),
@@ -114,7 +125,7 @@ impl FromStr for Scope {
                     .all(|byte| byte.is_ascii_alphanumeric() || b"-_.:@/".contains(&byte))
                 && !stem.split('/').any(|segment| segment == "..")
         };
-        let fits = text == ADMIN || {
+        let fits = text == ADMIN || IDENTITY.contains(&text) || {
             let mut parts = text.splitn(3, ':');
             parts.next().is_some_and(is_word)
                 && parts.next().is_some_and(is_word)
@@ -157,6 +168,11 @@ impl ScopeSet {
         self.0.is_empty()
     }
 
+    /// Whether this very scope is in it.
+    pub fn contains(&self, scope: &str) -> bool {
+        self.0.iter().any(|own| *own.text == *scope)
+    }
+
     /// Whether any scope permits `operation` of `family`, on `path`, or on everything where `path` is `None`.
     pub fn permits(&self, family: &str, operation: &str, path: Option<&str>) -> bool {
         self.0.iter().any(|scope| scope.permits(family, operation, path))
@@ -165,6 +181,19 @@ impl ScopeSet {
     /// Whether any scope is of this family, or `admin`.
     pub fn has_family(&self, family: &str) -> bool {
         self.0.iter().any(|scope| scope.is_admin() || scope.family() == Some(family))
+    }
+
+    /// What of these somebody with `rights` may give: those that the rights cover, and of wider ones the rights within them.
+    /// Scopes about a person are that person's to give.
+    #[must_use]
+    pub fn within(&self, rights: &Self) -> Self {
+        let within = |scope: &Scope| -> Vec<Scope> {
+            if scope.is_identity() || rights.iter().any(|right| right.covers(scope)) {
+                return vec![scope.clone()];
+            }
+            rights.iter().filter(|right| scope.covers(right)).cloned().collect()
+        };
+        self.iter().flat_map(within).collect()
     }
 
     /// Whether each scope of `narrower` is covered by one of these.

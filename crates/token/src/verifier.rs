@@ -64,6 +64,9 @@ pub enum VerifyError {
     /// Taken back before it expired.
     #[error("it was revoked")]
     Revoked,
+    /// It is bound to a key, and nothing proves that whoever sends it has that key.
+    #[error("it is bound to a key: send it as DPoP, with a proof")]
+    ProofMissing,
     /// It permits payments, and the issuer was not heard of for so long that they may have been taken back.
     #[error("it cannot be told whether it was revoked")]
     RevocationsUnknown,
@@ -176,8 +179,17 @@ impl Verifier {
         Ok(())
     }
 
-    /// Verifies a token with the keys that are known.
+    /// Verifies a token of the bearer's with the keys that are known. One that is bound to a key is refused.
     pub fn verify(&self, token: &str) -> Result<Arc<Claims>, VerifyError> {
+        let claims = self.inspect(token)?;
+        if claims.key_thumbprint.is_some() {
+            return Err(VerifyError::ProofMissing);
+        }
+        Ok(claims)
+    }
+
+    /// What a good token says, whoever sends it: for the issuer, who answers questions about tokens. Nobody may act on it.
+    pub fn inspect(&self, token: &str) -> Result<Arc<Claims>, VerifyError> {
         let now = Timestamp::from_system_time(SystemTime::now());
         let hash = hash(token);
         if let Some(claims) = self.shared.seen.read().get(&hash).cloned() {

@@ -19,7 +19,7 @@ use futures_util::future::BoxFuture;
 use lombard_token::{
     Algorithm, AuthorizationDetails, Claims, ClaimsError, Jwks, JwsError, KeySource,
     KeySourceError, ParseJwkError, PaymentId, PublicJwk, Revocation, RevocationKey, SigningKey,
-    Verifier, VerifyError,
+    UserGrant, Verifier, VerifyError,
 };
 use lombard_types::Timestamp;
 use parking_lot::Mutex;
@@ -470,10 +470,43 @@ async fn tokens_round_trip() {
         issued_at: Timestamp::from_unix_seconds(now().unix_seconds()),
         expires_at: Timestamp::from_unix_seconds(now().unix_seconds() + 300),
         authorization_details: payments(),
+        grant: Some(Box::new(UserGrant {
+            id: "g1".into(),
+            session_id: Some("s1".into()),
+            authenticated_at: Timestamp::from_unix_seconds(7),
+            acr: "urn:lombard:acr:password".into(),
+        })),
+        key_thumbprint: None,
     };
     let token = made.sign(&key).unwrap();
     assert_eq!(*verifier(&Source::of(&[&key])).await.verify(&token).unwrap(), made);
     assert!(!format!("{key:?}").contains(&token));
+}
+
+#[tokio::test]
+async fn a_bound_token_is_no_token_of_the_bearer() {
+    let key = SigningKey::generate().unwrap();
+    let source = Source::of(&[&key]);
+    let verifier = verifier(&source).await;
+    let thumbprint = SigningKey::generate().unwrap().public_jwk().thumbprint();
+    let mut claims = claims();
+    let mut refusals = Vec::new();
+    for cnf in [
+        json!({ "jkt": thumbprint }),
+        json!({ "jkt": "short" }),
+        json!({ "x5t#S256": thumbprint }),
+        json!({ "jkt": thumbprint, "x5t#S256": thumbprint }),
+        json!({}),
+        json!(null),
+    ] {
+        claims["cnf"] = cnf;
+        let token = key.sign("at+jwt", claims.to_string().as_bytes()).unwrap();
+        refusals.push(verifier.verify(&token).map(|_| ()).unwrap_err());
+        assert_eq!(verifier.inspect(&token).is_ok(), refusals.len() == 1);
+    }
+    let malformed = || VerifyError::Claims(ClaimsError::Malformed("cnf"));
+    assert_eq!(refusals[0], VerifyError::ProofMissing);
+    assert!(refusals[1..].iter().all(|refusal| *refusal == malformed()), "{refusals:?}");
 }
 
 /// Two keys of two kinds: a token says the algorithm of its key, and no other.

@@ -1,21 +1,15 @@
 use lombard_token::PaymentId;
-use lombard_types::Timestamp;
 use proptest::prelude::*;
 
 use super::*;
-use crate::{Authentication, ClientName};
 
 const ISSUER: &str = "https://bank.example";
 
 fn client(scope: &str, types: &[&str]) -> Client {
     Client {
-        id: "shop".parse().unwrap(),
-        name: ClientName::new("Shop").unwrap(),
         scope: scope.parse().unwrap(),
         authorization_details_types: types.iter().map(|name| name.parse().unwrap()).collect(),
-        authentication: Authentication::Secret { sha256: [0; 32] },
-        registered_at: Timestamp::EPOCH,
-        registered_by: "test".into(),
+        ..Client::of_secret([0; 32])
     }
 }
 
@@ -33,7 +27,84 @@ fn ask_as(
         }
     };
     let request = Request { scope: scope.as_ref(), authorization_details: &details, resource };
-    grant(client, request, ISSUER)
+    grant(client, Authority::Client, request, ISSUER)
+}
+
+/// What a person with `rights` may allow a client that may ask for `allowed`.
+fn allow(allowed: &str, rights: &str, requested: &str) -> Result<String, GrantError> {
+    let scope: ScopeSet = requested.parse().unwrap();
+    let request = Request {
+        scope: Some(&scope).filter(|scope| !scope.is_empty()),
+        authorization_details: &AuthorizationDetails::default(),
+        resource: None,
+    };
+    let rights = rights.parse().unwrap();
+    let granted = grant(&client(allowed, &[]), Authority::User(&rights), request, ISSUER)?;
+    Ok(format!("{} {}", granted.audience.trim_start_matches(ISSUER), granted.scope))
+}
+
+#[test]
+fn a_person_allows_no_more_than_it_may_do() {
+    let app = "openid profile offline_access ledger:read ledger:write";
+    for (rights, requested, granted) in [
+        ("ledger:read", "ledger:read", "/v1/ledger ledger:read"),
+        ("admin", "ledger:read", "/v1/ledger ledger:read"),
+        ("ledger:write:a/*", "ledger:write", "/v1/ledger ledger:write:a/*"),
+        (
+            "ledger:write:a/* ledger:write:b",
+            "ledger:write",
+            "/v1/ledger ledger:write:a/* ledger:write:b",
+        ),
+        ("ledger:write:a/*", "ledger:write:a/b", "/v1/ledger ledger:write:a/b"),
+        ("ledger:read registry:read", "ledger:read ledger:write", "/v1/ledger ledger:read"),
+        ("ledger:read", "openid ledger:read", "/v1/ledger openid ledger:read"),
+        ("", "openid offline_access", "/v1/auth openid offline_access"),
+    ] {
+        assert_eq!(allow(app, rights, requested).as_deref(), Ok(granted), "{rights} {requested}");
+    }
+    assert_eq!(allow(app, "ledger:read", "ledger:write"), Err(GrantError::UserMayNot));
+    assert_eq!(allow(app, "admin", ""), Err(GrantError::NothingAsked));
+    let not_allowed = GrantError::NotAllowed("registry:read".parse().unwrap());
+    assert_eq!(allow(app, "admin", "registry:read"), Err(not_allowed));
+    // A client that may ask for everything gets of one who may do little that little, where it belongs.
+    assert_eq!(allow("admin", "ledger:read", "admin"), Err(GrantError::UserMayNot));
+    assert_eq!(allow("admin", "auth:read", "admin").as_deref(), Ok("/v1/auth auth:read"));
+    // On its own authority it gets nothing of any person's.
+    let nobody = |scope: &str| GrantError::NobodyThere(scope.parse().unwrap());
+    assert_eq!(ask(app, Some("openid"), None), Err(nobody("openid")));
+    assert_eq!(
+        ask(app, None, None).as_deref(),
+        Ok("https://bank.example/v1/ledger ledger:read ledger:write")
+    );
+}
+
+proptest! {
+    /// Whatever is asked for: what is granted is within what the client may ask for and what the person may do.
+    #[test]
+    fn a_persons_grant_is_within_both(
+        allowed in prop::collection::vec(0usize..7, 1..4),
+        rights in prop::collection::vec(0usize..7, 0..4),
+        requested in prop::collection::vec(0usize..7, 1..4),
+    ) {
+        const SCOPES: [&str; 7] = [
+            "admin", "openid", "ledger:read", "ledger:write", "ledger:write:a/*", "ledger:write:a/b", "ledger:write:b",
+        ];
+        let set = |indices: &[usize]| indices.iter().map(|i| SCOPES[*i].parse().unwrap()).collect::<ScopeSet>();
+        let (allowed, rights, requested) = (set(&allowed), set(&rights), set(&requested));
+        let request = Request {
+            scope: Some(&requested),
+            authorization_details: &AuthorizationDetails::default(),
+            resource: None,
+        };
+        let client = Client { scope: allowed.clone(), ..Client::of_secret([0; 32]) };
+        if let Ok(granted) = grant(&client, Authority::User(&rights), request, ISSUER) {
+            prop_assert!(allowed.covers(&granted.scope));
+            for scope in granted.scope.iter() {
+                prop_assert!(scope.is_identity() || rights.iter().any(|right| right.covers(scope)));
+                prop_assert!(requested.iter().any(|asked| asked.covers(scope)));
+            }
+        }
+    }
 }
 
 fn ask(

@@ -4,13 +4,15 @@
 //!  v1  id text | name text | scope text | authentication | registered at u64 | registered by text
 //!  v2  v1 | count of attributes u8 | attributes: kind u8, byte string
 //!
-//!  authentication  0, SHA-256 of the secret, 32 bytes  |  1, public JWK as JSON text
-//!  attribute       1, types of authorization details: texts  (in the order of their kinds; one that is empty is left out)
+//!  authentication  0, SHA-256 of the secret, 32 bytes  |  1, public JWK as JSON text  |  2, none
+//!  attributes      in the order of their kinds; one that is empty is left out. Each is a list of texts:
+//!                  1 types of authorization details, 2 grant types (without it: client_credentials alone),
+//!                  3 redirect URIs, 4 redirect URIs after logout
 //! ```
 
 use std::collections::BTreeSet;
 
-use lombard_auth_core::{Authentication, Client, ClientName};
+use lombard_auth_core::{Authentication, Client, ClientName, GrantType, RedirectUri};
 use lombard_engine::{
     DecodeError,
     fields::{Reader, Writer},
@@ -21,7 +23,11 @@ use super::{parse, put_time, time};
 
 const SECRET: u8 = 0;
 const KEY: u8 = 1;
+const NOTHING: u8 = 2;
 const DETAILS_TYPES: u8 = 1;
+const GRANT_TYPES: u8 = 2;
+const REDIRECT_URIS: u8 = 3;
+const POST_LOGOUT_REDIRECT_URIS: u8 = 4;
 
 /// Writes the newest version.
 pub(super) fn put(writer: &mut Writer<'_>, client: &Client) {
@@ -37,6 +43,7 @@ pub(super) fn put(writer: &mut Writer<'_>, client: &Client) {
             writer.put(&[KEY]);
             writer.text(&serde_json::to_string(key).unwrap_or_default());
         }
+        Authentication::Nothing => writer.put(&[NOTHING]),
     }
     put_time(writer, client.registered_at);
     writer.text(&client.registered_by);
@@ -44,16 +51,29 @@ pub(super) fn put(writer: &mut Writer<'_>, client: &Client) {
 }
 
 fn put_attributes(writer: &mut Writer<'_>, client: &Client) {
-    let mut attributes: Vec<(u8, Vec<u8>)> = Vec::new();
-    if !client.authorization_details_types.is_empty() {
-        let types = client.authorization_details_types.iter().map(|name| name.as_str());
-        attributes.push((DETAILS_TYPES, texts(types)));
+    let types = client.authorization_details_types.iter().map(|name| name.as_str());
+    let is_default = client.grant_types == default_grant_types();
+    let grant_types = client.grant_types.iter().filter(|_| !is_default);
+    let attributes = [
+        (DETAILS_TYPES, texts(types)),
+        (GRANT_TYPES, texts(grant_types.map(|grant_type| grant_type.name()))),
+        (REDIRECT_URIS, texts(client.redirect_uris.iter().map(RedirectUri::as_str))),
+        (
+            POST_LOGOUT_REDIRECT_URIS,
+            texts(client.post_logout_redirect_uris.iter().map(RedirectUri::as_str)),
+        ),
+    ];
+    let said = || attributes.iter().filter(|(_, value)| !value.is_empty());
+    writer.put(&[u8::try_from(said().count()).unwrap_or(u8::MAX)]);
+    for (kind, value) in said() {
+        writer.put(&[*kind]);
+        writer.bytes(value);
     }
-    writer.put(&[u8::try_from(attributes.len()).unwrap_or(u8::MAX)]);
-    for (kind, value) in attributes {
-        writer.put(&[kind]);
-        writer.bytes(&value);
-    }
+}
+
+/// How clients ask that say nothing else.
+fn default_grant_types() -> BTreeSet<GrantType> {
+    [GrantType::ClientCredentials].into()
 }
 
 fn texts<'a>(texts: impl Iterator<Item = &'a str>) -> Vec<u8> {
@@ -75,8 +95,12 @@ pub(super) fn v1(reader: &mut Reader<'_>) -> Result<Client, DecodeError> {
                 let key = PublicJwk::parse(reader.text()?.as_bytes());
                 Authentication::Key(Box::new(key.map_err(|_| DecodeError("public key"))?))
             }
+            NOTHING => Authentication::Nothing,
             _ => return Err(DecodeError("unknown kind of authentication")),
         },
+        grant_types: default_grant_types(),
+        redirect_uris: Vec::new(),
+        post_logout_redirect_uris: Vec::new(),
         registered_at: time(reader)?,
         registered_by: reader.text()?.into(),
     })
@@ -85,14 +109,23 @@ pub(super) fn v1(reader: &mut Reader<'_>) -> Result<Client, DecodeError> {
 pub(super) fn v2(reader: &mut Reader<'_>) -> Result<Client, DecodeError> {
     let mut client = v1(reader)?;
     for _ in 0..reader.byte()? {
-        match reader.byte()? {
-            DETAILS_TYPES => {
-                let mut types = Reader(reader.bytes()?);
-                while !types.0.is_empty() {
-                    client.authorization_details_types.insert(parse(types.text()?)?);
+        let kind = reader.byte()?;
+        let mut values = Reader(reader.bytes()?);
+        if kind == GRANT_TYPES {
+            client.grant_types.clear();
+        }
+        while !values.0.is_empty() {
+            let value = values.text()?;
+            match kind {
+                DETAILS_TYPES => drop(client.authorization_details_types.insert(parse(value)?)),
+                GRANT_TYPES => {
+                    let grant_type = GrantType::from_name(value);
+                    client.grant_types.insert(grant_type.ok_or(DecodeError("unknown grant type"))?);
                 }
+                REDIRECT_URIS => client.redirect_uris.push(parse(value)?),
+                POST_LOGOUT_REDIRECT_URIS => client.post_logout_redirect_uris.push(parse(value)?),
+                _ => return Err(DecodeError("unknown kind of attribute of a client")),
             }
-            _ => return Err(DecodeError("unknown kind of attribute of a client")),
         }
     }
     Ok(client)

@@ -1,40 +1,54 @@
-//! The clients as a snapshot.
+//! The state as a snapshot.
 //!
 //! ```text
 //!  items of the state, in this order
-//!  1 item        whether anything ever happened u8 | count of clients u64 | count of revocations u64 | last number u64
+//!  1 item        whether anything ever happened u8 | counts u64: clients, users, groups, sessions, grants, revocations |
+//!                number of the last revocation u64
 //!  each client   by id: the fields of the event "client registered" in its newest version (`client.rs`)
+//!  each person   by name, each group by name, each session, each grant by id: the fields of their events
 //!  revocations   by number: number u64 | key, 16 bytes | at u64 | until u64
 //! ```
-//! Like the log, it holds digests of secrets and no secret.
+//! Like the log, it holds digests of secrets and no secret. What is over is in none.
 
-use lombard_auth_core::{Clients, Revocations};
-use lombard_engine::{DecodeError, Snapshot, StateReader, StateWriter};
+use lombard_auth_core::{RestoreError, Revocations, State};
+use lombard_engine::{DecodeError, Snapshot, StateReader, StateWriter, fields::Reader};
 use lombard_token::{Revocation, RevocationKey};
 
-use super::{client, put_time, time};
+use super::{client, flag, grant, parse, put_time, session, time, user};
 use crate::AuthMachine;
 
 impl Snapshot for AuthMachine {
-    const VERSION: u16 = 3;
+    const VERSION: u16 = 4;
 
-    fn write_state(&self, state: &mut StateWriter<'_>) {
-        let clients = &self.clients;
-        state.item(|fields| {
-            fields.put(&[u8::from(clients.has_history())]);
-            let count = |count| u64::try_from(count).unwrap_or(u64::MAX);
-            let revocations = clients.revocations();
-            for number in
-                [count(clients.count()), count(revocations.count()), revocations.last_number()]
-            {
-                fields.put(&number.to_le_bytes());
+    fn write_state(&self, writer: &mut StateWriter<'_>) {
+        let State { clients, users, sessions, grants, revocations, has_history } = &self.state;
+        let counts = [
+            clients.count(),
+            users.count(),
+            users.groups().len(),
+            sessions.count(),
+            grants.count(),
+            revocations.count(),
+        ];
+        writer.item(|fields| {
+            fields.put(&[u8::from(*has_history)]);
+            for count in counts {
+                fields.put(&u64::try_from(count).unwrap_or(u64::MAX).to_le_bytes());
             }
+            fields.put(&revocations.last_number().to_le_bytes());
         });
-        for client in clients.after(None) {
-            state.item(|fields| client::put(fields, client));
+        clients.after(None).for_each(|client| writer.item(|fields| client::put(fields, client)));
+        users.after(None).for_each(|person| writer.item(|fields| user::put(fields, person)));
+        for (name, scope) in users.groups() {
+            writer.item(|fields| {
+                fields.text(name.as_str());
+                fields.text(&scope.to_string());
+            });
         }
-        for (number, revocation) in clients.revocations().after(0) {
-            state.item(|fields| {
+        sessions.iter().for_each(|session| writer.item(|fields| session::put(fields, session)));
+        grants.iter().for_each(|grant| writer.item(|fields| grant::put(fields, grant)));
+        for (number, revocation) in revocations.after(0) {
+            writer.item(|fields| {
                 fields.put(&number.to_le_bytes());
                 fields.put(&revocation.key.to_bytes());
                 put_time(fields, revocation.at);
@@ -43,38 +57,51 @@ impl Snapshot for AuthMachine {
         }
     }
 
-    fn read_state(self, state: &mut StateReader<'_>) -> Result<Self, DecodeError> {
-        let (has_history, [count, revocations, last_number]) = state.item(|fields| {
-            let has_history = match fields.byte()? {
-                0 => false,
-                1 => true,
-                _ => return Err(DecodeError("a flag is neither 0 nor 1")),
-            };
-            let mut numbers = [0; 3];
-            for number in &mut numbers {
-                *number = u64::from_le_bytes(fields.array()?);
-            }
-            Ok((has_history, numbers))
-        })?;
-        let mut restored = Vec::new();
-        for _ in 0..count {
-            restored.push(state.item(client::v2)?);
-        }
-        let mut kept = Revocations::restored_after(last_number);
-        for _ in 0..revocations {
-            let (number, revocation) = state.item(|fields| {
-                let number = u64::from_le_bytes(fields.array()?);
-                let key = RevocationKey::from_bytes(fields.array()?);
-                Ok((number, Revocation { key, at: time(fields)?, until: time(fields)? }))
+    fn read_state(self, reader: &mut StateReader<'_>) -> Result<Self, DecodeError> {
+        let (has_history, [clients, users, groups, sessions, grants, revocations, last_number]) =
+            reader.item(|fields| {
+                let has_history = flag(fields)?;
+                let mut numbers = [0; 7];
+                for number in &mut numbers {
+                    *number = u64::from_le_bytes(fields.array()?);
+                }
+                Ok((has_history, numbers))
             })?;
-            kept.restore(number, revocation);
+        let mut state = State { has_history, ..State::default() };
+        for _ in 0..clients {
+            state.clients.restore(reader.item(client::v2)?).map_err(twice)?;
         }
-        let mut clients = Clients::restored(has_history, kept);
-        for client in restored {
-            clients.restore(client).map_err(|_| DecodeError("two clients have one id"))?;
+        for _ in 0..users {
+            state.users.restore_user(reader.item(user::read)?).map_err(twice)?;
         }
-        Ok(Self { clients })
+        for _ in 0..groups {
+            let (name, scope) =
+                reader.item(|fields| Ok((parse(fields.text()?)?, parse(fields.text()?)?)))?;
+            state.users.restore_group(name, scope).map_err(twice)?;
+        }
+        for _ in 0..sessions {
+            state.sessions.restore(reader.item(session::read)?).map_err(twice)?;
+        }
+        for _ in 0..grants {
+            state.grants.restore(reader.item(grant::read)?).map_err(twice)?;
+        }
+        state.revocations = Revocations::restored_after(last_number);
+        for _ in 0..revocations {
+            let (number, revocation) = reader.item(revocation)?;
+            state.revocations.restore(number, revocation);
+        }
+        Ok(Self { state })
     }
+}
+
+fn revocation(fields: &mut Reader<'_>) -> Result<(u64, Revocation), DecodeError> {
+    let number = u64::from_le_bytes(fields.array()?);
+    let key = RevocationKey::from_bytes(fields.array()?);
+    Ok((number, Revocation { key, at: time(fields)?, until: time(fields)? }))
+}
+
+fn twice(RestoreError::Twice: RestoreError) -> DecodeError {
+    DecodeError("two have one id")
 }
 
 #[cfg(test)]

@@ -93,7 +93,7 @@ fn refused(client_id: &str, used_basic: bool) -> OAuthError {
 }
 
 fn find(api: &Api, client_id: &str) -> Option<Arc<Client>> {
-    api.view.read(|view| view.clients.get(client_id).cloned())
+    api.view.read(|view| view.state.clients.get(client_id).cloned())
 }
 
 fn presented(headers: &HeaderMap, form: &Form<'_>) -> Result<Presented, OAuthError> {

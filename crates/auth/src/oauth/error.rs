@@ -31,6 +31,7 @@ pub(super) enum Code {
     InvalidAuthorizationDetails,
     UnsupportedGrantType,
     UnauthorizedClient,
+    AccessDenied,
     TemporarilyUnavailable,
     ServerError,
 }
@@ -45,6 +46,7 @@ impl Code {
             Self::InvalidAuthorizationDetails => "invalid_authorization_details",
             Self::UnsupportedGrantType => "unsupported_grant_type",
             Self::UnauthorizedClient => "unauthorized_client",
+            Self::AccessDenied => "access_denied",
             Self::TemporarilyUnavailable => "temporarily_unavailable",
             Self::ServerError => "server_error",
         }
@@ -77,7 +79,10 @@ impl From<GrantError> for OAuthError {
             GrantError::NotAllowed(_)
             | GrantError::WrongResource { .. }
             | GrantError::SeveralResources { .. }
+            | GrantError::NobodyThere(_)
+            | GrantError::NothingAsked
             | GrantError::Nothing => Code::InvalidScope,
+            GrantError::UserMayNot => Code::AccessDenied,
             GrantError::TypeNotAllowed(_)
             | GrantError::DebtorNotAllowed(_)
             | GrantError::DetailAtWrongResource { .. }

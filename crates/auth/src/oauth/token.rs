@@ -7,7 +7,7 @@ use axum::{
     http::{HeaderMap, HeaderValue, header},
     response::{IntoResponse, Response},
 };
-use lombard_auth_core::{Client, Granted, Request};
+use lombard_auth_core::{Authority, Client, Granted, Request};
 use lombard_chassis::{Json, RawBody, extract::require_media_type};
 use lombard_token::{AuthorizationDetails, Claims, PaymentId, ScopeSet};
 use lombard_types::Timestamp;
@@ -83,7 +83,7 @@ fn grant(api: &Api, headers: &HeaderMap, body: &[u8]) -> Result<Issued, OAuthErr
         authorization_details: &authorization_details,
         resource: form.get("resource"),
     };
-    let granted = lombard_auth_core::grant(&client, request, &api.issuer)?;
+    let granted = lombard_auth_core::grant(&client, Authority::Client, request, &api.issuer)?;
     sign(api, &client, granted, now)
 }
 
@@ -114,6 +114,8 @@ fn sign(
         token_id: Uuid::new_v4().simple().to_string().into(),
         issued_at: now,
         expires_at: now.plus(api.config.access_token_life()),
+        grant: None,
+        key_thumbprint: None,
     };
     let access_token = claims.sign(&api.signing_key).map_err(|error| {
         tracing::error!(%error, "failed to sign a token");

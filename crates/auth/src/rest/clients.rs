@@ -1,6 +1,6 @@
 //! Registering, listing and removing clients.
 
-use std::time::SystemTime;
+use std::{collections::BTreeSet, str::FromStr, time::SystemTime};
 
 use aws_lc_rs::digest;
 use axum::{
@@ -8,7 +8,10 @@ use axum::{
     http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use lombard_auth_core::{Authentication, Client, ClientName, Command, Reply, Target};
+use lombard_auth_core::{
+    Authentication, Client, ClientName, Command, GrantType, RedirectUri, Reply, Target,
+    clients::{self, Reply as ClientReply},
+};
 use lombard_chassis::{
     Authenticated, Json, Path, Problem, Query, extract::single_header, problems,
 };
@@ -20,8 +23,8 @@ use zeroize::Zeroizing;
 
 use crate::{Config, problem, secret, service::Api, submit::submit};
 
-const POSITION: HeaderName = HeaderName::from_static("lombard-position");
-const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
+pub(super) const POSITION: HeaderName = HeaderName::from_static("lombard-position");
+pub(super) const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 
 /// What a registration says.
 #[derive(Deserialize)]
@@ -37,6 +40,15 @@ pub(super) struct NewClient {
     authorization_details_types: Vec<String>,
     /// Its public key; without one it gets a secret.
     jwk: Option<serde_json::Value>,
+    /// `none` for a public client; otherwise it follows from `jwk`.
+    token_endpoint_auth_method: Option<String>,
+    /// How it may ask for tokens. Without it: `client_credentials`, or where there are redirect URIs
+    /// `authorization_code`, and `refresh_token` if `offline_access` is in its scope.
+    grant_types: Option<Vec<String>>,
+    #[serde(default)]
+    redirect_uris: Vec<String>,
+    #[serde(default)]
+    post_logout_redirect_uris: Vec<String>,
 }
 
 /// A client as it is shown.
@@ -51,6 +63,11 @@ struct ShownClient<'a> {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     authorization_details_types: Vec<&'a str>,
     token_endpoint_auth_method: &'static str,
+    grant_types: Vec<&'static str>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    redirect_uris: Vec<&'a str>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    post_logout_redirect_uris: Vec<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     jwk: Option<&'a PublicJwk>,
     registered_at: String,
@@ -59,9 +76,9 @@ struct ShownClient<'a> {
 
 impl<'a> ShownClient<'a> {
     fn new(client: &'a Client, client_secret: Option<&'a str>) -> Self {
-        let (method, jwk) = match &client.authentication {
-            Authentication::Secret { .. } => ("client_secret_basic", None),
-            Authentication::Key(key) => ("private_key_jwt", Some(&**key)),
+        let jwk = match &client.authentication {
+            Authentication::Key(key) => Some(&**key),
+            Authentication::Secret { .. } | Authentication::Nothing => None,
         };
         Self {
             client_id: client.id.as_str(),
@@ -73,7 +90,14 @@ impl<'a> ShownClient<'a> {
                 .iter()
                 .map(DetailType::as_str)
                 .collect(),
-            token_endpoint_auth_method: method,
+            token_endpoint_auth_method: client.authentication.method(),
+            grant_types: client.grant_types.iter().map(|grant_type| grant_type.name()).collect(),
+            redirect_uris: client.redirect_uris.iter().map(RedirectUri::as_str).collect(),
+            post_logout_redirect_uris: client
+                .post_logout_redirect_uris
+                .iter()
+                .map(RedirectUri::as_str)
+                .collect(),
             jwk,
             registered_at: client.registered_at.to_string(),
             registered_by: &client.registered_by,
@@ -95,14 +119,12 @@ pub(super) async fn register(
     if !caller.0.scope.covers(scope) && !caller.0.scope.permits("auth", "write", None) {
         return Err(lombard_chassis::authenticate::insufficient_scope(&scope.to_string()));
     }
-    let command = Command::Register { client, clients_max: api.config.clients_max };
-    let committed = submit(&api, command).await?;
+    let command = clients::Command::Register { client, clients_max: api.config.clients_max };
+    let committed = submit(&api, Command::Client(command, api.config.lives())).await?;
     let (status, client) = match &committed.reply {
-        Reply::Registered(client) => (StatusCode::CREATED, client),
-        Reply::AlreadyRegistered(client) => (StatusCode::OK, client),
-        Reply::Bootstrapped | Reply::Rotated | Reply::Removed | Reply::Revoked => {
-            return Err(Problem::new(&problems::INTERNAL));
-        }
+        Reply::Client(ClientReply::Registered(client)) => (StatusCode::CREATED, client),
+        Reply::Client(ClientReply::AlreadyRegistered(client)) => (StatusCode::OK, client),
+        _ => return Err(Problem::new(&problems::INTERNAL)),
     };
     tracing::info!(client_id = %client.id, by = &*registrant, "registered a client");
     let shown = ShownClient::new(client, secret.as_ref().map(|secret| secret.as_str()));
@@ -148,29 +170,87 @@ impl NewClient {
             .iter()
             .map(|name| supported(name).ok_or_else(unsupported))
             .collect::<Result<_, _>>()?;
-        let (authentication, secret) = match self.jwk {
-            Some(jwk) => {
+        let redirect_uris =
+            uris(&self.redirect_uris).map_err(|error| invalid("redirect_uris", &error))?;
+        let post_logout_redirect_uris = uris(&self.post_logout_redirect_uris)
+            .map_err(|error| invalid("post_logout_redirect_uris", &error))?;
+        let method = self.token_endpoint_auth_method.as_deref();
+        let (authentication, secret) = match (self.jwk, method) {
+            (None, Some("none")) => (Authentication::Nothing, None),
+            (Some(jwk), None | Some("private_key_jwt")) => {
                 let key = PublicJwk::parse(jwk.to_string().as_bytes())
                     .map_err(|error| invalid("jwk", &error))?;
                 (Authentication::Key(Box::new(key)), None)
             }
-            None => {
+            (None, None | Some("client_secret_basic" | "client_secret_post")) => {
                 let (authentication, secret) = new_secret()?;
                 (authentication, Some(secret))
             }
+            _ => {
+                let cause = "one of client_secret_basic, private_key_jwt with jwk, and none";
+                return Err(invalid("token_endpoint_auth_method", &cause));
+            }
         };
-        let registered_by = registrant.into();
+        let grant_types = grant_types(self.grant_types, &scope, !redirect_uris.is_empty())
+            .map_err(|cause| invalid("grant_types", &cause))?;
         let client = Client {
             id,
             name,
             scope,
             authorization_details_types,
             authentication,
+            grant_types,
+            redirect_uris,
+            post_logout_redirect_uris,
             registered_at: Timestamp::EPOCH,
-            registered_by,
+            registered_by: registrant.into(),
         };
+        if !client.is_confidential() && client.may_use(GrantType::ClientCredentials) {
+            let cause = "a public client has no credentials";
+            return Err(invalid("grant_types", &cause));
+        }
         Ok((client, secret))
     }
+}
+
+/// Most redirect URIs of one kind.
+const REDIRECT_URIS_MAX: usize = 20;
+
+fn uris(texts: &[String]) -> Result<Vec<RedirectUri>, String> {
+    if texts.len() > REDIRECT_URIS_MAX {
+        return Err(format!("at most {REDIRECT_URIS_MAX}"));
+    }
+    texts.iter().map(|text| text.parse().map_err(|error| format!("{text}: {error}"))).collect()
+}
+
+fn grant_types(
+    named: Option<Vec<String>>,
+    scope: &ScopeSet,
+    has_redirect_uris: bool,
+) -> Result<BTreeSet<GrantType>, &'static str> {
+    let grant_types: BTreeSet<GrantType> = match named {
+        Some(names) => names
+            .iter()
+            .map(|name| GrantType::from_name(name).ok_or("one is not supported here"))
+            .collect::<Result<_, _>>()?,
+        None if !has_redirect_uris => [GrantType::ClientCredentials].into(),
+        None if scope.contains("offline_access") => {
+            [GrantType::AuthorizationCode, GrantType::RefreshToken].into()
+        }
+        None => [GrantType::AuthorizationCode].into(),
+    };
+    if grant_types.is_empty() {
+        return Err("a client that may ask in no way is of no use");
+    }
+    if grant_types.contains(&GrantType::AuthorizationCode) != has_redirect_uris {
+        return Err("authorization_code takes redirect_uris, and they are for nothing else");
+    }
+    if grant_types.contains(&GrantType::RefreshToken)
+        && !(has_redirect_uris && scope.contains("offline_access"))
+    {
+        return Err("refresh_token takes authorization_code, and offline_access in the scope");
+    }
+    Ok(grant_types)
 }
 
 fn new_secret() -> Result<(Authentication, Zeroizing<String>), Problem> {
@@ -186,21 +266,24 @@ fn new_secret() -> Result<(Authentication, Zeroizing<String>), Problem> {
 fn fresh_id(registrant: &str, key: Option<&str>) -> ClientId {
     let id = match key {
         None => Uuid::new_v4(),
-        Some(key) => {
-            let mut context = digest::Context::new(&digest::SHA256);
-            for part in ["client", registrant, key] {
-                context.update(&u64::try_from(part.len()).unwrap_or(u64::MAX).to_le_bytes());
-                context.update(part.as_bytes());
-            }
-            let mut bytes = [0; 16];
-            bytes.copy_from_slice(context.finish().as_ref().get(..16).unwrap_or(&[0; 16]));
-            uuid::Builder::from_custom_bytes(bytes).into_uuid()
-        }
+        Some(key) => derived_id(["client", registrant, key]),
     };
     id.hyphenated().to_string().parse().expect("a UUID is a client id")
 }
 
-fn idempotency_key(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
+/// The same id for the same words.
+pub(super) fn derived_id(words: [&str; 3]) -> Uuid {
+    let mut context = digest::Context::new(&digest::SHA256);
+    for word in words {
+        context.update(&u64::try_from(word.len()).unwrap_or(u64::MAX).to_le_bytes());
+        context.update(word.as_bytes());
+    }
+    let mut bytes = [0; 16];
+    bytes.copy_from_slice(context.finish().as_ref().get(..16).unwrap_or(&[0; 16]));
+    uuid::Builder::from_custom_bytes(bytes).into_uuid()
+}
+
+pub(super) fn idempotency_key(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
     let key = single_header(headers, "idempotency-key")?;
     match key {
         Some(key)
@@ -222,6 +305,23 @@ pub(super) struct Page {
     after: Option<String>,
 }
 
+impl Page {
+    /// How many items, and the key that they come after.
+    pub(super) fn read<K: FromStr<Err: std::fmt::Display>>(
+        self,
+        config: &Config,
+    ) -> Result<(usize, Option<K>), Problem> {
+        let invalid = |detail: String| Problem::new(&problems::INVALID_QUERY).detail(detail);
+        let limit_max = config.page_items_max;
+        let limit = self.limit.unwrap_or(100.min(limit_max));
+        if !(1..=limit_max).contains(&limit) {
+            return Err(invalid(format!("limit must be 1 to {limit_max}")));
+        }
+        let after = self.after.map(|after| after.parse()).transpose();
+        Ok((limit, after.map_err(|error| invalid(format!("after: {error}")))?))
+    }
+}
+
 /// `GET /v1/auth/clients`: all clients by id, in pages.
 pub(super) async fn list(
     State(api): State<Api>,
@@ -229,19 +329,10 @@ pub(super) async fn list(
     Query(page): Query<Page>,
 ) -> Result<Response, Problem> {
     caller.require("auth", "read", None)?;
-    let invalid = |detail: String| Problem::new(&problems::INVALID_QUERY).detail(detail);
-    let limit_max = api.config.page_items_max;
-    let limit = page.limit.unwrap_or(100.min(limit_max));
-    if !(1..=limit_max).contains(&limit) {
-        return Err(invalid(format!("limit must be 1 to {limit_max}")));
-    }
-    let after: Option<ClientId> = page
-        .after
-        .map(|after| after.parse())
-        .transpose()
-        .map_err(|error| invalid(format!("after: {error}")))?;
-    let mut clients: Vec<_> =
-        api.view.read(|view| view.clients.after(after.as_ref()).take(limit + 1).cloned().collect());
+    let (limit, after) = page.read::<ClientId>(&api.config)?;
+    let mut clients: Vec<_> = api
+        .view
+        .read(|view| view.state.clients.after(after.as_ref()).take(limit + 1).cloned().collect());
     let has_more = clients.len() > limit;
     clients.truncate(limit);
     let next = clients.last().filter(|_| has_more).map(|client| client.id.to_string());
@@ -256,7 +347,7 @@ pub(super) async fn get(
     Path(id): Path<String>,
 ) -> Result<Response, Problem> {
     caller.require("auth", "read", None)?;
-    let client = api.view.read(|view| view.clients.get(&id).cloned());
+    let client = api.view.read(|view| view.state.clients.get(&id).cloned());
     let client = client.ok_or_else(|| Problem::new(&problem::CLIENT_NOT_FOUND))?;
     Ok(private(Json(ShownClient::new(&client, None))).into_response())
 }
@@ -269,14 +360,8 @@ pub(super) async fn remove(
 ) -> Result<Response, Problem> {
     caller.require("auth", "write", None)?;
     let id = known_id(&id)?;
-    let committed = submit(
-        &api,
-        Command::Remove {
-            id: id.clone(),
-            token_life: api.config.access_token_life() + api.config.revocation_margin(),
-        },
-    )
-    .await?;
+    let command = clients::Command::Remove { id: id.clone() };
+    let committed = submit(&api, Command::Client(command, api.config.lives())).await?;
     tracing::info!(client_id = %id, by = &*caller.0.client_id, "removed a client");
     Ok(with_position(StatusCode::NO_CONTENT.into_response(), committed.position))
 }
@@ -291,7 +376,8 @@ pub(super) async fn rotate_secret(
     let id = known_id(&id)?;
     let secret = secret::generate().map_err(|_| Problem::new(&problems::INTERNAL))?;
     let sha256 = secret::sha256(secret.as_bytes());
-    let committed = submit(&api, Command::RotateSecret { id: id.clone(), sha256 }).await?;
+    let command = clients::Command::RotateSecret { id: id.clone(), sha256 };
+    let committed = submit(&api, Command::Client(command, api.config.lives())).await?;
     tracing::info!(client_id = %id, by = &*caller.0.client_id, "rotated a client's secret");
     let body = serde_json::json!({ "client_id": id.as_str(), "client_secret": secret.as_str() });
     Ok(with_position(private(Json(body)).into_response(), committed.position))
@@ -304,7 +390,7 @@ pub(super) async fn revoke_tokens(
     Path(id): Path<String>,
 ) -> Result<Response, Problem> {
     caller.require("auth", "write", None)?;
-    let client = api.view.read(|view| view.clients.get(&id).cloned());
+    let client = api.view.read(|view| view.state.clients.get(&id).cloned());
     let client = client.ok_or_else(|| Problem::new(&problem::CLIENT_NOT_FOUND))?;
     let life = api.config.access_token_life() + api.config.revocation_margin();
     let command = Command::Revoke {
@@ -323,11 +409,11 @@ fn known_id(id: &str) -> Result<ClientId, Problem> {
 }
 
 /// Answers about clients are for nobody's cache.
-fn private(body: impl IntoResponse) -> Response {
+pub(super) fn private(body: impl IntoResponse) -> Response {
     ([(header::CACHE_CONTROL, HeaderValue::from_static("no-store"))], body).into_response()
 }
 
-fn with_position(mut response: Response, position: Position) -> Response {
+pub(super) fn with_position(mut response: Response, position: Position) -> Response {
     response.headers_mut().insert(POSITION, HeaderValue::from(position.get()));
     response
 }

@@ -1,10 +1,12 @@
 //! The administration, `/v1/auth/...`: for whoever has the scope `admin`, or `auth:read` and `auth:write`.
 
 mod clients;
+mod groups;
+mod users;
 
 use axum::{
     Extension, Router,
-    routing::{get, post},
+    routing::{get, post, put},
 };
 use lombard_chassis::extract::BodyLimit;
 
@@ -17,6 +19,13 @@ pub(crate) fn router(api: Api) -> Router {
         .route("/clients/{id}", get(clients::get).delete(clients::remove))
         .route("/clients/{id}/secret", post(clients::rotate_secret))
         .route("/clients/{id}/revoke", post(clients::revoke_tokens))
+        .route("/users", get(users::list).post(users::create))
+        .route("/users/{id}", get(users::get).put(users::put).delete(users::remove))
+        .route("/users/{id}/password", put(users::set_password))
+        .route("/users/{id}/disable", post(users::disable))
+        .route("/users/{id}/enable", post(users::enable))
+        .route("/groups", get(groups::list))
+        .route("/groups/{name}", put(groups::put).delete(groups::remove))
         .with_state(api);
     Router::new().nest("/v1/auth", routes).layer(Extension(body_limit))
 }

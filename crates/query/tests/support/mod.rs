@@ -47,10 +47,10 @@ pub(crate) fn token(scope: &str) -> String {
         audience: AUDIENCE.into(),
         client_id: "tester".into(),
         scope: scope.parse().unwrap(),
-        authorization_details: Default::default(),
         token_id: "token-1".into(),
         issued_at: now,
         expires_at: now.plus(Duration::from_secs(300)),
+        ..Claims::default()
     };
     claims.sign(key()).unwrap()
 }

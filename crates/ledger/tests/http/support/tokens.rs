@@ -52,6 +52,7 @@ impl Tokens {
             token_id: "token-1".into(),
             issued_at: now,
             expires_at: now.plus(Duration::from_secs(300)),
+            ..Claims::default()
         };
         claims.sign(key()).unwrap()
     }

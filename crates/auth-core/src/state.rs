@@ -1,0 +1,282 @@
+//! The whole state, and what of one part leads to another.
+
+use std::time::Duration;
+
+use lombard_token::Revocation;
+use lombard_types::Timestamp;
+
+use crate::{
+    Client, Clients, Decision, Grants, Revocations, Sessions, Target, Users, clients, grants,
+    sessions, users,
+};
+
+/// All that the authorization server knows.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct State {
+    /// The registered clients.
+    pub clients: Clients,
+    /// The persons who may log in.
+    pub users: Users,
+    /// Who is logged in.
+    pub sessions: Sessions,
+    /// What persons have allowed clients.
+    pub grants: Grants,
+    /// What was taken back.
+    pub revocations: Revocations,
+    /// Whether anything ever happened here, even if nothing is left of it.
+    pub has_history: bool,
+}
+
+/// What can be asked for.
+#[derive(Clone, Debug)]
+pub enum Command {
+    /// Registers the clients of the first start, all or none, if nothing ever happened before: a client that was removed
+    /// since does not come back with the next start.
+    Bootstrap {
+        /// The clients; their time is set by the decision.
+        clients: Vec<Client>,
+    },
+    /// About a client. Tokens of one that is removed are good no more.
+    Client(clients::Command, Lives),
+    /// About a person.
+    User(users::Command, Lives),
+    /// About a session.
+    Session(sessions::Command, Lives),
+    /// About a grant.
+    Grant(grants::Command, Lives),
+    /// Takes tokens back.
+    Revoke {
+        /// Which.
+        target: Target,
+        /// When the last of them expires.
+        until: Timestamp,
+        /// Most revocations that are kept.
+        revocations_max: usize,
+    },
+}
+
+/// How long tokens live that a command may take back.
+#[derive(Clone, Copy, Debug)]
+pub struct Lives {
+    /// How long an access token is good, with a margin for clocks.
+    pub access_token: Duration,
+}
+
+/// What happened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// To a client.
+    Client(clients::Event),
+    /// To a person.
+    User(users::Event),
+    /// To a session.
+    Session(sessions::Event),
+    /// To a grant.
+    Grant(grants::Event),
+    /// Tokens were taken back.
+    Revoked {
+        /// Which.
+        target: Target,
+        /// When.
+        at: Timestamp,
+        /// When the last of them expires.
+        until: Timestamp,
+    },
+}
+
+/// What took effect.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reply {
+    /// The clients of the first start are there, from now on or from before.
+    Bootstrapped,
+    /// About a client.
+    Client(clients::Reply),
+    /// About a person.
+    User(users::Reply),
+    /// About a session.
+    Session(sessions::Reply),
+    /// About a grant.
+    Grant(grants::Reply),
+    /// The tokens are good no more, from now on or from before.
+    Revoked,
+}
+
+/// Why a command has no effect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rejection {
+    /// About a client.
+    Client(clients::Rejection),
+    /// About a person.
+    User(users::Rejection),
+    /// About a session.
+    Session(sessions::Rejection),
+    /// About a grant.
+    Grant(grants::Rejection),
+    /// There are as many revocations as are kept; some are forgotten when their tokens have expired.
+    TooManyRevocations,
+}
+
+/// Why something is no part of any state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RestoreError {
+    /// It is there already.
+    #[error("two have one id")]
+    Twice,
+}
+
+impl State {
+    /// What would happen.
+    pub fn decide(
+        &self,
+        command: Command,
+        now: Timestamp,
+    ) -> Result<Decision<Event, Reply>, Rejection> {
+        let (decision, lives) = match command {
+            Command::Bootstrap { .. } if self.has_history => {
+                return Ok(Decision::Answer(Reply::Bootstrapped));
+            }
+            Command::Bootstrap { clients } => return Ok(bootstrap(clients, now)),
+            Command::Revoke { target, until, revocations_max } => {
+                return self.revoke(target, until, revocations_max, now);
+            }
+            Command::Client(command, lives) => {
+                let decision = self.clients.decide(command, now).map_err(Rejection::Client)?;
+                (decision.into_terms(), lives)
+            }
+            Command::User(command, lives) => {
+                let decision = self.users.decide(command, now).map_err(Rejection::User)?;
+                (decision.into_terms(), lives)
+            }
+            Command::Session(command, lives) => {
+                let decision = self.sessions.decide(command, now).map_err(Rejection::Session)?;
+                (decision.into_terms(), lives)
+            }
+            Command::Grant(command, lives) => {
+                self.check_login(&command, now).map_err(Rejection::Grant)?;
+                let decision = self.grants.decide(command, now).map_err(Rejection::Grant)?;
+                (decision.into_terms(), lives)
+            }
+        };
+        Ok(match decision {
+            Decision::Answer(reply) => Decision::Answer(reply),
+            Decision::Commit(mut events, reply) => {
+                let until = now.plus(lives.access_token);
+                let revoked = events.iter().filter_map(takes_back);
+                let revoked = revoked.map(|target| Event::Revoked { target, at: now, until });
+                let revoked: Vec<Event> = revoked.collect();
+                events.extend(revoked);
+                Decision::Commit(events, reply)
+            }
+        })
+    }
+
+    /// A grant begins in a session that goes on, by a person who may log in.
+    fn check_login(
+        &self,
+        command: &grants::Command,
+        now: Timestamp,
+    ) -> Result<(), grants::Rejection> {
+        let grants::Command::Start { grant, .. } = command else { return Ok(()) };
+        let session = self.sessions.get(grant.session, now);
+        let is_theirs = session.is_some_and(|session| session.user == grant.user);
+        let is_enabled = self.users.get(grant.user).is_some_and(|user| !user.is_disabled);
+        let is_client = self.clients.get(grant.client.as_str()).is_some();
+        if is_theirs && is_enabled && is_client {
+            Ok(())
+        } else {
+            Err(grants::Rejection::LoggedOut)
+        }
+    }
+
+    fn revoke(
+        &self,
+        target: Target,
+        until: Timestamp,
+        revocations_max: usize,
+        now: Timestamp,
+    ) -> Result<Decision<Event, Reply>, Rejection> {
+        if until <= now || self.revocations.has(&target, now) {
+            return Ok(Decision::Answer(Reply::Revoked));
+        }
+        if self.revocations.count() >= revocations_max {
+            return Err(Rejection::TooManyRevocations);
+        }
+        Ok(Decision::Commit(vec![Event::Revoked { target, at: now, until }], Reply::Revoked))
+    }
+
+    /// Makes an event part of the state, and forgets what is over at its time.
+    pub fn apply(&mut self, event: &Event, at: Timestamp) {
+        self.has_history = true;
+        match event {
+            Event::Client(event) => {
+                self.clients.apply(event);
+                if let clients::Event::Removed { id } = event {
+                    self.grants.end_all_of_client(id);
+                }
+            }
+            Event::User(event) => {
+                self.users.apply(event);
+                if let Some(user) = event.ends_logins_of() {
+                    self.sessions.end_all_of(user);
+                    self.grants.end_all_of_user(user);
+                }
+            }
+            Event::Session(event) => {
+                self.sessions.apply(event);
+                if let sessions::Event::Ended { id } = event {
+                    self.grants.end_all_of_session(*id);
+                }
+            }
+            Event::Grant(event) => self.grants.apply(event),
+            Event::Revoked { target, at, until } => {
+                self.revocations.add(Revocation { key: target.key(), at: *at, until: *until });
+            }
+        }
+        self.sessions.forget(at);
+        self.grants.forget(at);
+    }
+}
+
+fn bootstrap(clients: Vec<Client>, now: Timestamp) -> Decision<Event, Reply> {
+    let register = |client| {
+        let client = Client { registered_at: now, ..client };
+        Event::Client(clients::Event::Registered(client.into()))
+    };
+    Decision::Commit(clients.into_iter().map(register).collect(), Reply::Bootstrapped)
+}
+
+/// Which tokens are good no more after an event.
+fn takes_back(event: &Event) -> Option<Target> {
+    match event {
+        Event::Client(clients::Event::Removed { id }) => Some(Target::Client(id.as_str().into())),
+        Event::User(event) => event.ends_logins_of().map(|id| Target::Subject(id.subject().into())),
+        Event::Session(sessions::Event::Ended { id }) => {
+            Some(Target::Session(id.to_string().into()))
+        }
+        Event::Grant(grants::Event::Ended { id, .. }) => Some(Target::Grant(id.to_string().into())),
+        _ => None,
+    }
+}
+
+macro_rules! part {
+    ($part:ident, $module:ident) => {
+        impl From<$module::Event> for Event {
+            fn from(event: $module::Event) -> Self {
+                Self::$part(event)
+            }
+        }
+
+        impl From<$module::Reply> for Reply {
+            fn from(reply: $module::Reply) -> Self {
+                Self::$part(reply)
+            }
+        }
+    };
+}
+part!(Client, clients);
+part!(User, users);
+part!(Session, sessions);
+part!(Grant, grants);
+
+#[cfg(test)]
+pub(crate) mod tests;
