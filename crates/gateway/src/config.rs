@@ -65,6 +65,8 @@ pub struct Config {
     pub access_log: Option<std::path::PathBuf>,
     /// Whether an event is appended for each request that may change something.
     pub audit: bool,
+    /// How often the files of TLS are looked at.
+    pub certificate_check_ms: u64,
     /// What clients are shown with TLS. This and the three below are read one by one, so that all mistakes are found.
     pub certificate: Vec<serde_json::Value>,
     /// Other authorization servers.
@@ -105,6 +107,7 @@ impl Default for Config {
             idempotency_response_bytes_max: 64 << 10,
             access_log: None,
             audit: false,
+            certificate_check_ms: 10_000,
             certificate: Vec::new(),
             issuer: Vec::new(),
             upstream: Vec::new(),
@@ -139,6 +142,7 @@ impl Config {
             self.idempotency_response_bytes_max <= 128 << 10,
             "idempotency_response_bytes_max is over 131072",
         );
+        expect(self.certificate_check_ms >= 10, "certificate_check_ms is below 10");
         expect(self.tunnel_idle_ms_max > 0, "tunnel_idle_ms_max is 0");
         expect(self.in_flight_max > 0, "in_flight_max is 0");
         expect(self.limit_entries_max >= 64, "limit_entries_max is below 64");
@@ -168,6 +172,10 @@ impl Config {
 
     pub(crate) const fn pool_idle(&self) -> Duration {
         Duration::from_millis(self.pool_idle_ms_max)
+    }
+
+    pub(crate) const fn certificate_check(&self) -> Duration {
+        Duration::from_millis(self.certificate_check_ms)
     }
 
     pub(crate) const fn idempotency_time(&self) -> Duration {

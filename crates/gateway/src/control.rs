@@ -50,6 +50,11 @@ impl Control {
 }
 
 impl Shared {
+    /// The configuration in use.
+    pub(crate) fn current(&self) -> Arc<Config> {
+        Arc::clone(&self.in_use.lock())
+    }
+
     pub(crate) fn reload(&self) -> Result<(), ApplyError> {
         let config = (self.reader)().map_err(|mistakes| ApplyError { mistakes })?;
         self.apply(&config)
@@ -57,7 +62,7 @@ impl Shared {
 
     pub(crate) fn apply(&self, config: &Config) -> Result<(), ApplyError> {
         // One after the other, so that the table and the upstreams that are kept are of the same configuration.
-        let _one = self.applying.lock();
+        let mut in_use = self.in_use.lock();
         let table = table_of(self, config).inspect_err(|error| {
             tracing::error!(
                 mistakes = error.mistakes.len(),
@@ -70,6 +75,7 @@ impl Shared {
         self.endpoints.configure(table.clusters.clone());
         let routes = table.policies.len();
         self.table.store(Arc::new(table));
+        *in_use = Arc::new(config.clone());
         self.reconfigured.notify_one();
         if let Some(log) = &self.access_log {
             log.reopen();

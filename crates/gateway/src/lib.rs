@@ -46,6 +46,7 @@ mod mirror;
 mod plan;
 mod pool;
 pub mod problem;
+mod renewal;
 mod seen;
 mod serve;
 mod service;

@@ -16,6 +16,7 @@ use crate::{
     keys::Verifiers,
     limits::Limits,
     metrics::GatewayMetrics,
+    renewal,
     seen::{AccessLog, Audit, EVENTS_MAX},
     table,
     worker::{self, Listeners, Shared},
@@ -161,7 +162,7 @@ impl Gateway {
             tls: ArcSwapOption::empty(),
             table: ArcSwap::from_pointee(empty),
             reader: deps.reader,
-            applying: parking_lot::Mutex::new(()),
+            in_use: parking_lot::Mutex::new(Arc::new(config.clone())),
             reconfigured: Notify::new(),
         });
         shared.apply(&config).map_err(|ApplyError { mistakes }| NewError::Config { mistakes })?;
@@ -229,7 +230,7 @@ impl Gateway {
             have_ended.cancel();
             result
         };
-        let (result, (), (), _, ()) = tokio::join!(
+        let (result, (), (), _, _, ()) = tokio::join!(
             serving,
             self.shared.verifiers.run(&self.health, &stop),
             catalog::follow(
@@ -240,6 +241,7 @@ impl Gateway {
                 &stop
             ),
             stop.run_until_cancelled(dns::follow(&self.shared)),
+            stop.run_until_cancelled(renewal::follow(&self.shared)),
             telling,
         );
         drop(result?);

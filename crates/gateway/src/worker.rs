@@ -47,8 +47,8 @@ pub(crate) struct Shared {
     pub(crate) table: ArcSwap<Table>,
     /// Reads the configuration anew.
     pub(crate) reader: Reader,
-    /// Held while a configuration is applied.
-    pub(crate) applying: parking_lot::Mutex<()>,
+    /// The configuration in use. Held while another one is applied.
+    pub(crate) in_use: parking_lot::Mutex<Arc<Config>>,
     /// Told when another configuration is in use.
     pub(crate) reconfigured: Notify,
 }

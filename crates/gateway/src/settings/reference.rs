@@ -72,8 +72,12 @@ const CONFIG: &[(&str, &str)] = &[
         "Whether an event is appended to the stream `gateway-audit` for each request that may change something. *",
     ),
     (
+        "certificate_check_ms",
+        "How often the files of TLS are looked at; new ones are used without a reload.",
+    ),
+    (
         "certificate",
-        "What clients are shown with TLS: `[[gateway.certificate]]`. The files are read with each reload, and when they change.",
+        "What clients are shown with TLS: `[[gateway.certificate]]`. The files are read with each reload, and when they have changed.",
     ),
     ("issuer", "Other authorization servers: `[[gateway.issuer]]`."),
     ("upstream", "Where requests can be sent: `[[gateway.upstream]]`."),

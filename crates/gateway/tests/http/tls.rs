@@ -15,7 +15,7 @@ use serde_json::Value;
 use tokio::net::TcpStream;
 use tokio_rustls::{TlsAcceptor, TlsConnector, client::TlsStream};
 
-use crate::support::{World, config};
+use crate::support::{World, config, until};
 
 /// An authority, and files of what it has signed.
 struct Authority {
@@ -266,4 +266,23 @@ async fn an_upstream_is_verified_and_shown_a_certificate() {
     );
     assert_eq!(world.get("/other-name", "").await.status(), 502);
     assert_eq!(world.get("/shows-nothing", "").await.status(), 502);
+}
+
+#[tokio::test]
+async fn new_files_are_used_without_being_told() {
+    let authority = Authority::new();
+    authority.sign("api", "api.example.com");
+    let text = format!(
+        "{LISTEN}certificate_check_ms = 10\n{}",
+        authority.certificate("api", "api.example.com")
+    );
+    let world = World::with(config(&text)).await;
+    let shown = async || {
+        let config = authority.client(None, "http/1.1");
+        let stream = connect(&world, config, "api.example.com").await.unwrap();
+        stream.get_ref().1.peer_certificates().unwrap()[0].clone()
+    };
+    assert_eq!(shown().await, authority.leaf("api"));
+    authority.sign("api", "api.example.com");
+    until(async || shown().await == authority.leaf("api")).await;
 }
