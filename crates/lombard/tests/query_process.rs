@@ -106,6 +106,40 @@ async fn reads_go_on_without_the_ledger_and_writes_without_the_reads() {
     for name in ["lombard_query_mirror_lag_records", "lombard_query_lag_records"] {
         assert!(metrics.contains(name), "{name}: {metrics}");
     }
+    check_every_read(&client, &http, token.secret()).await;
+}
+
+/// Whatever can be read is found at the gateway, wherever it is answered.
+async fn check_every_read(client: &Client, http: &reqwest::Client, token: &str) {
+    let account = client.ledger().account("customers/1", None).await.unwrap().id;
+    let transfer = NewTransfer::new("bank", "customers/1", "EUR", "0.01");
+    let transfer = client.ledger().create_transfer(&transfer, "cent").await.unwrap().id;
+    let back = NewTransfer::new("customers/1", "bank", "EUR", "0.01");
+    client.ledger().create_transfer(&back, "back").await.unwrap();
+    for path in [
+        "assets".to_owned(),
+        "accounts".to_owned(),
+        "accounts/by-path/customers/1".to_owned(),
+        format!("accounts/{account}"),
+        format!("accounts/{account}/balance"),
+        format!("accounts/{account}/entries"),
+        format!("accounts/{account}/reservations"),
+        "transfers".to_owned(),
+        format!("transfers/{transfer}"),
+        format!("explain/transfers/{transfer}"),
+        format!("explain/balances/{account}"),
+        "totals".to_owned(),
+        "trial-balance".to_owned(),
+        "export/hledger".to_owned(),
+        "chart-rules".to_owned(),
+        "period-locks".to_owned(),
+        "projections".to_owned(),
+        "log/key".to_owned(),
+    ] {
+        let url = format!("{}/v1/ledger/{path}", client.issuer());
+        let answer = http.get(url).bearer_auth(token).send().await.unwrap();
+        assert_eq!(answer.status().as_u16(), 200, "{path}: {}", answer.text().await.unwrap());
+    }
 }
 
 /// Both sides are killed again and again while money moves; each time the other goes on, and both come to the same.

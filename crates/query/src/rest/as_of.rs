@@ -55,7 +55,10 @@ impl Api {
     ) -> Result<Cut, Problem> {
         if as_of.is_none() {
             let durable = match &self.latest {
-                Some(latest) => latest.durable().await.ok_or_else(problem::ledger_away)?,
+                Some(latest) => {
+                    let asked = tokio::time::timeout(self.wait(), latest.durable()).await;
+                    asked.ok().flatten().ok_or_else(problem::ledger_away)?
+                }
                 None => *self.log.durable().borrow(),
             };
             let reached = self.follower.wait_for(durable, self.wait()).await;
