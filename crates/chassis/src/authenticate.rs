@@ -75,12 +75,14 @@ pub fn unauthenticated(
     Problem::new(&problems::UNAUTHENTICATED).detail(detail).www_authenticate(challenge)
 }
 
-/// The token of an `Authorization: Bearer` header (RFC 6750 section 2.1).
+/// The token of an `Authorization: Bearer` header (RFC 6750 section 2.1), or of `Authorization: DPoP`, as one that is bound to a
+/// key is sent (RFC 9449 section 7.1): the proof beside it is the gateway's to check.
 pub fn bearer_token(headers: &HeaderMap) -> Result<&str, Problem> {
     let value = single_header(headers, header::AUTHORIZATION.as_str())?
         .ok_or_else(|| unauthenticated("send an access token: Authorization: Bearer ...", false))?;
     let (scheme, token) = value.split_once(' ').unwrap_or((value, ""));
-    if !scheme.eq_ignore_ascii_case("bearer") || token.is_empty() {
+    let is_known = ["bearer", "dpop"].iter().any(|known| scheme.eq_ignore_ascii_case(known));
+    if !is_known || token.is_empty() {
         return Err(unauthenticated(
             "the Authorization header is not of the form: Bearer TOKEN",
             false,

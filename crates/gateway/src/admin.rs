@@ -11,7 +11,7 @@ use lombard_chassis::{
 };
 use serde_json::json;
 
-use crate::{body::ResponseBody, problem, worker::Worker};
+use crate::{body::ResponseBody, bound, handle::Peer, problem, worker::Worker};
 
 /// The audience of tokens for it.
 const RESOURCE: &str = "/v1/gateway";
@@ -19,6 +19,7 @@ const RESOURCE: &str = "/v1/gateway";
 /// Answers a request below `/v1/gateway`. All but the keys takes a token with `gateway:read` or `gateway:write`.
 pub(crate) async fn answer(
     worker: &Worker,
+    peer: &Peer,
     path: &str,
     request: &Request<Incoming>,
 ) -> Result<Response<ResponseBody>, Problem> {
@@ -32,7 +33,7 @@ pub(crate) async fn answer(
         "/reload" if *request.method() != Method::POST => return Err(method_not_allowed()),
         _ => {}
     }
-    authorize(worker, request).await?;
+    authorize(worker, peer, request).await?;
     match path.strip_prefix(RESOURCE).unwrap_or_default() {
         "/routes" => Ok(json_response(&json!({ "routes": routes(worker) }))),
         "/upstreams" => {
@@ -48,12 +49,19 @@ pub(crate) async fn answer(
     }
 }
 
-async fn authorize(worker: &Worker, request: &Request<Incoming>) -> Result<(), Problem> {
+async fn authorize(
+    worker: &Worker,
+    peer: &Peer,
+    request: &Request<Incoming>,
+) -> Result<(), Problem> {
     let (verifier, is_kept) = worker.shared.verifiers.of(RESOURCE);
     let claims = authenticate(&verifier, request.headers()).await?;
     if !is_kept {
         worker.shared.verifiers.keep(RESOURCE, verifier);
     }
+    let (used, issuer) = (&worker.shared.used_proofs, worker.shared.verifiers.issuer());
+    let asked = (request.method(), request.uri(), request.headers());
+    bound::check(used, &claims, peer, issuer, asked)?;
     let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
     let operation = if is_read { "read" } else { "write" };
     if claims.scope.permits("gateway", operation, None) {

@@ -21,7 +21,7 @@ use tower::ServiceExt;
 use crate::{
     admin,
     body::{self, RequestBody, ResponseBody, UnderWay},
-    client,
+    bound, client,
     cluster::{Cluster, Protocol},
     connection::Doubts,
     deadline::Deadline,
@@ -271,6 +271,11 @@ impl Exchange<'_> {
         let in_flight = metrics.begin(&worker.in_flight);
         let deadline = Deadline::of(headers, self.start)?;
         let claims = forwarding.authorize(worker, headers).await?;
+        if let Some(claims) = &claims {
+            let (used, issuer) = (&worker.shared.used_proofs, worker.shared.verifiers.issuer());
+            let asked = (request.method(), request.uri(), headers);
+            bound::check(used, claims, self.peer, issuer, asked)?;
+        }
         self.claims.replace(claims.clone());
         let permitted = self.limit(forwarding, claims.as_deref(), address)?;
         check_length(policy.body_bytes_max, request)?;
@@ -500,7 +505,7 @@ impl Exchange<'_> {
     ) -> Result<Response<ResponseBody>, Problem> {
         if own == OwnEndpoint::Admin {
             let path = request.uri().path().to_owned();
-            return admin::answer(self.worker, &path, &request).await;
+            return admin::answer(self.worker, self.peer, &path, &request).await;
         }
         if own == OwnEndpoint::Metrics && !self.peer.address.ip().to_canonical().is_loopback() {
             return Err(problem::not_found());

@@ -70,8 +70,11 @@ const KEY_FILE_BYTES_MAX: u64 = 64 << 10;
 /// The public keys of another issuer.
 pub(crate) fn read_key_file(path: &std::path::Path) -> Result<Jwks, String> {
     let shown = path.display();
-    let length = std::fs::metadata(path).map_err(|error| format!("{shown}: {error}"))?.len();
-    if length > KEY_FILE_BYTES_MAX {
+    let metadata = std::fs::metadata(path).map_err(|error| format!("{shown}: {error}"))?;
+    if !metadata.is_file() {
+        return Err(format!("{shown} is not a file"));
+    }
+    if metadata.len() > KEY_FILE_BYTES_MAX {
         return Err(format!("{shown} is longer than {KEY_FILE_BYTES_MAX} bytes"));
     }
     let text = std::fs::read(path).map_err(|error| format!("{shown}: {error}"))?;

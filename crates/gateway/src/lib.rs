@@ -22,6 +22,7 @@
 mod admin;
 mod audit;
 mod body;
+mod bound;
 mod catalog;
 mod checked;
 mod client;

@@ -210,7 +210,12 @@ fn read_key(path: &Path) -> Result<PrivateKeyDer<'static>, String> {
 
 fn read(path: &Path) -> Result<Vec<u8>, String> {
     let failed = |error: std::io::Error| format!("{}: {error}", path.display());
-    if std::fs::metadata(path).map_err(failed)?.len() > FILE_BYTES_MAX {
+    let metadata = std::fs::metadata(path).map_err(failed)?;
+    // Neither a folder nor a device without end.
+    if !metadata.is_file() {
+        return Err(format!("{} is not a file", path.display()));
+    }
+    if metadata.len() > FILE_BYTES_MAX {
         return Err(format!("{} is longer than {FILE_BYTES_MAX} bytes", path.display()));
     }
     std::fs::read(path).map_err(failed)

@@ -16,6 +16,7 @@ use lombard_token::SigningKey;
 use tokio::sync::Notify;
 
 use crate::{
+    bound::UsedProofs,
     catalog::TokenSource,
     config::Config,
     control::Reader,
@@ -38,6 +39,8 @@ pub(crate) struct Shared {
     pub(crate) limits: Arc<Limits>,
     pub(crate) access_log: Option<AccessLog>,
     pub(crate) audit: Option<Audit>,
+    /// Proofs of keys that bound tokens came with.
+    pub(crate) used_proofs: UsedProofs,
     /// What the gateway shows of itself.
     pub(crate) tokens: Arc<dyn TokenSource>,
     pub(crate) signing_key: Arc<SigningKey>,

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that panics has failed")]
 
 mod authorization;
+mod bound;
 mod chaos;
 mod failures;
 mod http2;
