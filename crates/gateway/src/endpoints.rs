@@ -89,7 +89,8 @@ impl Endpoints {
     }
 
     pub(crate) fn role_by_name(&self, name: &str) -> Option<Arc<Cluster>> {
-        self.roles.values().find(|cluster| *cluster.name == *name).cloned()
+        let found = self.roles.iter().find(|(role, _)| role.name() == name);
+        found.map(|(_, cluster)| Arc::clone(cluster))
     }
 
     /// `None` where the registry knows nothing of it.

@@ -129,7 +129,6 @@ pub(crate) enum Command {
         shell: clap_complete::Shell,
     },
     /// Run the gateway alone: the entry point. Or check its configuration, and look at one that runs
-    #[command(args_conflicts_with_subcommands = true)]
     Gateway {
         #[command(subcommand)]
         command: Option<crate::gateway_commands::GatewayCommand>,

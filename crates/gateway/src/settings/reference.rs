@@ -88,7 +88,7 @@ const UPSTREAM: &[Key] = &[
     (
         "name",
         "required",
-        "What routes call it. The names of roles (`ledger`, `registry`, `auth`, `eventstore`, `console`) are taken",
+        "What routes call it. The names of roles (`ledger`, `query`, `registry`, `auth`, `eventstore`, `console`) are taken",
     ),
     ("service", "", "A service of the registry, whose instances are told by push"),
     (

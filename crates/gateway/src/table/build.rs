@@ -53,7 +53,7 @@ pub(crate) trait Surroundings {
 }
 
 const PLATFORM: &str = "platform";
-const ROLES: [&str; 5] = ["ledger", "registry", "auth", "eventstore", "console"];
+const ROLES: [&str; 6] = ["ledger", "query", "registry", "auth", "eventstore", "console"];
 /// What the gateway answers itself.
 const OWN_PREFIXES: [&str; 4] = ["/livez", "/readyz", "/metrics", "/v1/gateway"];
 /// Most routes.
