@@ -6,6 +6,7 @@
     reason = "a tool for developers: it may panic, and it talks on standard output"
 )]
 
+mod clients;
 mod fuzz;
 mod payments;
 mod steps;
@@ -19,6 +20,7 @@ cargo xtask fmt             format check only
 cargo xtask lint            lints only
 cargo xtask tidy            the rules that no compiler checks: dependency direction, documentation of errors
 cargo xtask unit            the tests of all crates
+cargo xtask clients         the TypeScript SDK, and the clients of other registries, against the binary: node and python3
 cargo xtask fuzz [SECONDS [TARGET]]
                             every fuzz target, or one, for so long (5 s)
 cargo xtask fuzz-input TARGET FILE
@@ -40,6 +42,7 @@ fn main() -> anyhow::Result<()> {
         ["lint"] => steps::lint(),
         ["tidy"] => tidy::check(),
         ["unit"] => steps::unit(),
+        ["clients"] => clients::run(),
         ["fuzz"] => steps::fuzz(),
         ["fuzz", seconds] => fuzz::run(seconds.parse()?, None),
         ["fuzz", seconds, target] => fuzz::run(seconds.parse()?, Some(target)),

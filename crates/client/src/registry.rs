@@ -107,6 +107,7 @@ pub struct ServiceChange {
 
 #[derive(Deserialize)]
 struct Instances {
+    index: u64,
     instances: Vec<Instance>,
 }
 
@@ -165,6 +166,26 @@ impl Registry {
             lease,
             renewals: stop.drop_guard(),
         })
+    }
+
+    /// The instances of a service with the index of its last change, as soon as that is not `seen` any more; what they are
+    /// now after `wait`, whole seconds and fewer than ten. At once where nothing was seen.
+    pub async fn instances_after(
+        &self,
+        service: &str,
+        seen: Option<u64>,
+        wait: Duration,
+    ) -> Result<(u64, Vec<Instance>), Error> {
+        let path = format!("/services/{service}");
+        let call = |url| {
+            let call = Call::new(Method::GET, url);
+            match seen {
+                None => call,
+                Some(seen) => call.query("index", seen).query("wait_seconds", wait.as_secs()),
+            }
+        };
+        let found = self.platform.call::<Instances>(PREFIX, &path, call).await?;
+        Ok((found.body.index, found.body.instances))
     }
 
     /// The instances of a service, whatever their state. Needs the scope `registry:read`.

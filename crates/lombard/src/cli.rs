@@ -6,7 +6,7 @@ use clap::{Args, Parser, Subcommand};
 use lombard_chassis::telemetry::LogFormat;
 use lombard_log::checkpoint::VerifyingKey;
 
-use crate::role::{GrpcAddress, Role, RoleAddress};
+use crate::role::{ConsulAddress, GrpcAddress, Role, RoleAddress};
 
 /// Where data is unless it is said otherwise.
 pub(crate) const DATA_DIR_DEFAULT: &str = "./lombard-data";
@@ -41,6 +41,9 @@ pub(crate) struct CommonArguments {
     /// Where a role listens for gRPC, such as eventstore=127.0.0.1:9183 [default: 127.0.0.1:9083; the ledger 127.0.0.1:9084]
     #[arg(long, global = true, value_name = "ROLE=ADDRESS:PORT")]
     pub(crate) grpc_listen: Vec<GrpcAddress>,
+    /// Where the registry listens for Consul's clients, or off [default: 127.0.0.1:8500 in `lombard up`, else off]
+    #[arg(long, global = true, value_name = "ADDRESS:PORT", env = "LOMBARD_CONSUL_LISTEN")]
+    pub(crate) consul_listen: Option<ConsulAddress>,
     /// The public URL of the gateway, which is also the issuer of tokens [default: the gateway's address]
     #[arg(long, global = true, value_name = "URL", env = "LOMBARD_ISSUER")]
     pub(crate) issuer: Option<String>,

@@ -145,6 +145,48 @@ impl FromStr for GrpcAddress {
     }
 }
 
+/// Where the registry speaks what Consul's clients speak: `ADDRESS:PORT`, or `off`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ConsulAddress {
+    Off,
+    At(SocketAddr),
+}
+
+impl ConsulAddress {
+    /// Consul's own port, on loopback.
+    pub(crate) const DEFAULT: Self =
+        Self::At(SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 8500));
+
+    pub(crate) const fn address(self) -> Option<SocketAddr> {
+        match self {
+            Self::Off => None,
+            Self::At(address) => Some(address),
+        }
+    }
+}
+
+impl fmt::Display for ConsulAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Off => f.write_str("off"),
+            Self::At(address) => address.fmt(f),
+        }
+    }
+}
+
+impl FromStr for ConsulAddress {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "off" => Ok(Self::Off),
+            address => address.parse().map(Self::At).map_err(|_| {
+                format!("{address:?} is neither off nor ADDRESS:PORT, such as 127.0.0.1:8501")
+            }),
+        }
+    }
+}
+
 /// Where each role can be reached: the defaults, with what was said on the command line.
 #[derive(Clone, Debug)]
 pub(crate) struct Addresses([SocketAddr; Role::ALL.len()]);
@@ -191,6 +233,15 @@ mod tests {
         assert_eq!(Role::Eventstore.grpc_address(&[]), Role::Eventstore.default_grpc_address());
         assert_eq!(Role::Console.grpc_address(&given), None);
         assert!("console=127.0.0.1:1".parse::<GrpcAddress>().is_err());
+    }
+
+    #[test]
+    fn the_port_for_consuls_clients_can_be_off() {
+        assert_eq!("off".parse(), Ok(ConsulAddress::Off));
+        let at: ConsulAddress = "127.0.0.1:8501".parse().unwrap();
+        assert_eq!(at.address().unwrap().port(), 8501);
+        assert_eq!(ConsulAddress::DEFAULT.to_string(), "127.0.0.1:8500");
+        assert!("8500".parse::<ConsulAddress>().unwrap_err().contains("off"));
     }
 
     #[test]

@@ -26,7 +26,7 @@ use crate::{
     cli::CommonArguments,
     data_directory::DataDirectory,
     operator,
-    role::{Addresses, Role},
+    role::{Addresses, ConsulAddress, Role},
     up::first_start::GATEWAY,
 };
 
@@ -38,7 +38,8 @@ struct Start {
     issuer: String,
     addresses: Addresses,
     listener: TcpListener,
-    grpc_listener: Option<TcpListener>,
+    /// Of gRPC; of the registry, for the clients of other registries.
+    second_listener: Option<TcpListener>,
     limits: ServerLimits,
     health: Health,
     metrics: Metrics,
@@ -55,12 +56,19 @@ pub(crate) async fn run(role: Role, common: &CommonArguments) -> anyhow::Result<
         listen::bind(address, &format!("{flag} {role}={}:PORT", address.ip()), common.insecure)
     };
     // A supervisor passes all of a role's sockets, or none.
-    let (listener, grpc_listener) = match inherited.next() {
+    let (listener, second_listener) = match inherited.next() {
         Some(listener) => (listener, inherited.next()),
         None => {
-            let grpc = role.grpc_address(&common.grpc_listen);
-            let grpc = grpc.map(|address| bind(address, "--grpc-listen")).transpose()?;
-            (bind(common.listen_of(role), "--listen")?, grpc)
+            let second = match role {
+                Role::Registry => common
+                    .consul_listen
+                    .and_then(ConsulAddress::address)
+                    .map(|address| listen::bind(address, "--consul-listen", common.insecure)),
+                _ => role
+                    .grpc_address(&common.grpc_listen)
+                    .map(|address| bind(address, "--grpc-listen")),
+            };
+            (bind(common.listen_of(role), "--listen")?, second.transpose()?)
         }
     };
     let start = Start {
@@ -70,7 +78,7 @@ pub(crate) async fn run(role: Role, common: &CommonArguments) -> anyhow::Result<
         issuer: common.issuer.clone().unwrap_or_else(|| addresses.url(Role::Gateway)),
         addresses,
         listener,
-        grpc_listener,
+        second_listener,
         limits: config::load("server", common.config.as_deref(), serde_json::json!({}))?,
         health: Health::starting(),
         metrics: Metrics::new(role.name()),
@@ -201,7 +209,7 @@ impl Start {
     ) -> Option<tokio::task::JoinHandle<std::io::Result<()>>> {
         let (health, metrics) = (self.health.clone(), self.metrics.clone());
         let server = lombard_grpc::Server { routes, verifier, health, metrics, limits };
-        let listener = self.grpc_listener.take()?;
+        let listener = self.second_listener.take()?;
         Some(tokio::spawn(lombard_grpc::serve(listener, server, self.drain.clone())))
     }
 
@@ -322,7 +330,7 @@ impl Start {
         Ok(config::load("query", self.config_file.as_deref(), serde_json::json!({}))?)
     }
 
-    async fn registry(self) -> anyhow::Result<()> {
+    async fn registry(mut self) -> anyhow::Result<()> {
         let (log, _, transparency) = self.log(SegmentedConfig::small(), "registry")?;
         let verifier = self.verifier();
         let deps = lombard_registry::Deps {
@@ -334,6 +342,14 @@ impl Start {
         };
         let registry = lombard_registry::Registry::new(self.config()?, deps)?;
         let router = self.with_proofs(registry.router(), transparency, verifier);
+        let compatible = self.second_listener.take().map(|listener| {
+            tokio::spawn(serve(
+                listener,
+                registry.compatible_router(),
+                self.limits,
+                self.drain.clone(),
+            ))
+        });
         let drain = self.drain.clone();
         Self::serve(
             (self.listener, self.limits),
@@ -343,7 +359,11 @@ impl Start {
             self.drain,
             registry.run(drain),
         )
-        .await
+        .await?;
+        if let Some(compatible) = compatible {
+            compatible.await??;
+        }
+        Ok(())
     }
 
     async fn eventstore(mut self) -> anyhow::Result<()> {

@@ -1,5 +1,7 @@
 //! The commands about services and their instances, as the platform's operator.
 
+use std::time::Duration;
+
 use clap::Subcommand;
 use lombard_client::{Instance, Registry, ServiceChange};
 use serde::Serialize;
@@ -20,6 +22,13 @@ pub(crate) enum ServiceCommand {
     },
     /// Show the instances of a service
     Get {
+        /// The service
+        service: String,
+        #[command(flatten)]
+        output: OutputArguments,
+    },
+    /// Show the instances of a service, and again after each change, until Ctrl-C
+    Watch {
         /// The service
         service: String,
         #[command(flatten)]
@@ -81,9 +90,9 @@ pub(crate) async fn run(common: &CommonArguments, command: ServiceCommand) -> an
         ServiceCommand::Get { service, output } => {
             let instances = registry.instances(&service).await?;
             let rows = instances.iter().map(instance_row).collect();
-            let header = ["INSTANCE", "URL", "STATE", "NOTE", "VERSION", "SINCE"];
-            show(&output, &instances, header, rows, &[]);
+            show(&output, &instances, INSTANCE_HEADER, rows, &[]);
         }
+        ServiceCommand::Watch { service, output } => watch(&registry, &service, &output).await?,
         ServiceCommand::Drain { service, instance, note, output } => {
             let state = registry.drain(&service, &instance, &note).await?;
             say(&output, &service, &instance, &state);
@@ -100,6 +109,31 @@ pub(crate) async fn run(common: &CommonArguments, command: ServiceCommand) -> an
         }
     }
     Ok(())
+}
+
+const INSTANCE_HEADER: [&str; 6] = ["INSTANCE", "URL", "STATE", "NOTE", "VERSION", "SINCE"];
+/// How long one question waits for a change: less than a call of the client may take.
+const WAIT: Duration = Duration::from_secs(5);
+
+/// Of several changes at once the last is shown. As JSON it is one object a line.
+async fn watch(
+    registry: &Registry,
+    service: &str,
+    output: &OutputArguments,
+) -> Result<(), lombard_client::Error> {
+    let mut seen = None;
+    loop {
+        let (index, instances) = registry.instances_after(service, seen, WAIT).await?;
+        if seen.replace(index) == Some(index) {
+            continue;
+        }
+        if output.json {
+            println!("{}", json!({ "index": index, "instances": instances }));
+        } else {
+            let rows = instances.iter().map(instance_row).collect();
+            println!("{}\n", table::plain(INSTANCE_HEADER, rows, &[]));
+        }
+    }
 }
 
 async fn maintain(

@@ -7,9 +7,10 @@
 )]
 
 use std::{
-    io::{Read as _, Write as _},
+    io::{BufRead as _, BufReader, Read as _, Write as _},
     net::{TcpListener, TcpStream},
     path::Path,
+    process::Stdio,
     time::{Duration, Instant},
 };
 
@@ -116,4 +117,32 @@ async fn traffic_follows_how_instances_stand() {
     wait_until("both are gone", || ask() == "no-instances" || ask() == "not-found");
     let missing = platform.run(&["service", "drain", "hello", "one"]).unwrap();
     assert_eq!(missing.status.code(), Some(3));
+}
+
+#[tokio::test]
+async fn a_watch_shows_what_is_and_each_change() {
+    let platform = Platform::start(Path::new(LOMBARD)).unwrap();
+    let gateway = platform.url("gateway").unwrap();
+    let key = std::fs::read(platform.data_dir().join("identity/lombard-operator.key")).unwrap();
+    let credentials = Credentials::key("lombard-operator", SigningKey::from_pkcs8(&key).unwrap());
+    let registry = Client::connect(&gateway, credentials).await.unwrap().registry();
+    let mut watching = platform
+        .command()
+        .args(["service", "watch", "hello", "--json"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(watching.stdout.take().unwrap()).lines();
+    let mut next = || {
+        let line: Value = serde_json::from_str(&lines.next().unwrap().unwrap()).unwrap();
+        line["instances"].as_array().unwrap().len()
+    };
+    assert_eq!(next(), 0);
+    let ttl = Duration::from_secs(60);
+    let lease = registry.register("hello", "one", "http://127.0.0.1:9", ttl).await.unwrap();
+    assert_eq!(next(), 1);
+    lease.release().await.unwrap();
+    assert_eq!(next(), 0);
+    watching.kill().unwrap();
+    watching.wait().unwrap();
 }

@@ -27,15 +27,15 @@ pub(crate) struct ChildSpec {
     pub(crate) settings: Vec<(&'static str, &'static str)>,
     /// Held here, so that connections made while the role is away wait instead of being refused.
     pub(crate) listener: TcpListener,
-    /// The same for gRPC, of a role that speaks it.
-    pub(crate) grpc_listener: Option<TcpListener>,
+    /// The same for gRPC, of a role that speaks it; of the registry, for the clients of other registries.
+    pub(crate) second_listener: Option<TcpListener>,
 }
 
 impl ChildSpec {
     pub(crate) fn spawn(&self) -> anyhow::Result<Child> {
         let mut mappings = Vec::new();
         for (child_fd, listener) in (FIRST_PASSED_FD..)
-            .zip([Some(&self.listener), self.grpc_listener.as_ref()].into_iter().flatten())
+            .zip([Some(&self.listener), self.second_listener.as_ref()].into_iter().flatten())
         {
             let parent_fd: OwnedFd = listener.as_fd().try_clone_to_owned()?;
             mappings.push(FdMapping { parent_fd, child_fd });
@@ -60,9 +60,10 @@ impl ChildSpec {
     }
 
     fn socket_names(&self) -> String {
-        match self.grpc_listener {
-            Some(_) => format!("{}:grpc", self.role),
-            None => self.role.to_string(),
+        match (&self.second_listener, self.role) {
+            (None, role) => role.to_string(),
+            (Some(_), Role::Registry) => "registry:consul".to_owned(),
+            (Some(_), role) => format!("{role}:grpc"),
         }
     }
 }

@@ -25,9 +25,11 @@ use self::{
 use crate::{
     cli::{Part, UpArguments},
     data_directory::DataDirectory,
-    role::{Addresses, Role, RoleAddress},
+    role::{Addresses, ConsulAddress, Role, RoleAddress},
 };
 
+/// What changes where the registry listens for Consul's clients.
+const CONSUL_LISTEN: &str = "--consul-listen";
 /// How long all roles together may take to become ready.
 const READY_WITHIN: Duration = Duration::from_secs(60);
 /// How long a role may take to stop after it was asked to, before it is killed.
@@ -73,10 +75,11 @@ pub(crate) async fn run(arguments: UpArguments) -> anyhow::Result<()> {
         issuer: issuer.clone(),
         roles: sockets
             .iter()
-            .map(|Sockets { bound, grpc, .. }| RoleState {
-                role: bound.role,
-                address: bound.address,
-                grpc_address: grpc.as_ref().map(|(address, _)| *address),
+            .map(|sockets| RoleState {
+                role: sockets.bound.role,
+                address: sockets.bound.address,
+                grpc_address: sockets.second_address().filter(|_| !sockets.is_of_registry()),
+                consul_address: sockets.second_address().filter(|_| sockets.is_of_registry()),
                 pid: None,
                 ready_ms: None,
                 restart_count: 0,
@@ -91,7 +94,7 @@ pub(crate) async fn run(arguments: UpArguments) -> anyhow::Result<()> {
     let stop_others = CancellationToken::new();
     let mut gateway = JoinSet::new();
     let mut others = JoinSet::new();
-    for Sockets { bound: RoleAddress { role, .. }, listener, grpc } in sockets {
+    for Sockets { bound: RoleAddress { role, .. }, listener, second } in sockets {
         let spec = ChildSpec {
             role,
             program: program.clone(),
@@ -102,7 +105,7 @@ pub(crate) async fn run(arguments: UpArguments) -> anyhow::Result<()> {
                 Vec::new()
             },
             listener,
-            grpc_listener: grpc.map(|(_, listener)| listener),
+            second_listener: second.map(|(_, listener)| listener),
         };
         let (tasks, stop) = match role {
             Role::Gateway => (&mut gateway, stop_gateway.clone()),
@@ -136,7 +139,18 @@ pub(crate) async fn run(arguments: UpArguments) -> anyhow::Result<()> {
 struct Sockets {
     bound: RoleAddress,
     listener: TcpListener,
-    grpc: Option<(SocketAddr, TcpListener)>,
+    /// Of gRPC; of the registry, for the clients of other registries.
+    second: Option<(SocketAddr, TcpListener)>,
+}
+
+impl Sockets {
+    fn is_of_registry(&self) -> bool {
+        self.bound.role == Role::Registry
+    }
+
+    fn second_address(&self) -> Option<SocketAddr> {
+        self.second.as_ref().map(|(address, _)| *address)
+    }
 }
 
 /// Binds every role's sockets before anything starts, and reports all ports that are taken at once.
@@ -148,7 +162,10 @@ fn bind_all(arguments: &UpArguments, has_query: bool) -> anyhow::Result<Vec<Sock
         if arguments.any_port {
             address.set_port(0);
         }
-        let setting = format!("{flag} {role}={}:PORT", address.ip());
+        let setting = match flag {
+            CONSUL_LISTEN => format!("{flag} {}:PORT, or {flag} off", address.ip()),
+            _ => format!("{flag} {role}={}:PORT", address.ip()),
+        };
         match listen::bind(address, &setting, arguments.common.insecure) {
             Ok(listener) => Some(listener),
             Err(error) => {
@@ -159,15 +176,21 @@ fn bind_all(arguments: &UpArguments, has_query: bool) -> anyhow::Result<Vec<Sock
     };
     for role in Role::ALL.into_iter().filter(|role| has_query || *role != Role::Query) {
         let listener = bind(role, wanted.of(role), "--listen");
-        let grpc = role.grpc_address(&arguments.common.grpc_listen);
-        let grpc = grpc.map(|address| bind(role, address, "--grpc-listen"));
-        let (Some(listener), false) = (listener, matches!(grpc, Some(None))) else { continue };
+        let (second, flag) = match role {
+            Role::Registry => {
+                let consul = arguments.common.consul_listen.unwrap_or(ConsulAddress::DEFAULT);
+                (consul.address(), CONSUL_LISTEN)
+            }
+            _ => (role.grpc_address(&arguments.common.grpc_listen), "--grpc-listen"),
+        };
+        let second = second.map(|address| bind(role, address, flag));
+        let (Some(listener), false) = (listener, matches!(second, Some(None))) else { continue };
         let bound = RoleAddress { role, address: listener.local_addr()? };
-        let grpc = match grpc.flatten() {
+        let second = match second.flatten() {
             Some(listener) => Some((listener.local_addr()?, listener)),
             None => None,
         };
-        sockets.push(Sockets { bound, listener, grpc });
+        sockets.push(Sockets { bound, listener, second });
     }
     anyhow::ensure!(mistakes.is_empty(), "{}", mistakes.join("\n"));
     Ok(sockets)

@@ -6,7 +6,7 @@ use super::{
     first_start::Administrator,
     run_state::{RoleState, RunState},
 };
-use crate::{data_directory::DataDirectory, table};
+use crate::{data_directory::DataDirectory, role::Role, table};
 
 pub(super) fn ready(
     state: &RunState,
@@ -28,6 +28,10 @@ pub(super) fn ready(
     println!("Lombard is ready after {} ms: {}", took.as_millis(), state.issuer);
     println!("Data    {}", directory.path().display());
     println!("Console {}/console", state.issuer);
+    let consul = state.role(Role::Registry).and_then(|registry| registry.consul_address);
+    if let Some(address) = consul {
+        println!("Consul  http://{address}, for its clients");
+    }
     if let Some(Administrator { client_id, secret }) = administrator {
         println!("\nAdministrator, shown this once (it is stored as a hash only):");
         println!("  client id      {client_id}");

@@ -11,7 +11,10 @@ use super::{
 };
 use crate::{
     rest::Api,
-    view::{RegistryView, consul},
+    view::{
+        RegistryView,
+        consul::{self, Filter},
+    },
     watch::Topic,
 };
 
@@ -78,6 +81,18 @@ pub(super) async fn state(
     };
     query.block(&api, Topic::Overall).await?;
     Ok(api.indexed(&Topic::Overall, |view| view.consul_checks_in_state(status)))
+}
+
+/// `GET /v1/registry/prometheus-sd`: as on the port of the role, for who is on this machine and has no token.
+pub(super) async fn prometheus(
+    State(api): State<Api>,
+    _: Reader,
+    query: ConsulQuery,
+) -> Result<Response, Refused> {
+    api.reach_start().await?;
+    let Filter { tags, .. } = query.filter();
+    let service = query.get("service").map(ToOwned::to_owned);
+    Ok(json(api.view.read(|view| view.prometheus_targets(service.as_deref(), &tags))))
 }
 
 /// `GET /v1/catalog/nodes`.

@@ -15,15 +15,9 @@ mod fields;
 mod find;
 mod query;
 
-#[cfg(fuzzing)]
-pub(crate) use self::{
-    definition::read,
-    duration::parse,
-    fields::{Fields, object},
-};
 use axum::{
     Router,
-    routing::{get, put},
+    routing::{any, get, put},
 };
 use lombard_chassis::Problem;
 
@@ -54,7 +48,9 @@ pub(crate) fn router(api: Api) -> Router {
         .route("/v1/health/state/{state}", get(catalog::state))
         .route("/v1/status/leader", get(catalog::leader))
         .route("/v1/status/peers", get(catalog::peers))
-        .fallback(async || Refused::from(not_served()))
+        .route("/v1/registry/prometheus-sd", get(catalog::prometheus))
+        // Not a fallback: those are the server's.
+        .route("/v1/{*rest}", any(async || Refused::from(not_served())))
         .with_state(api)
 }
 

@@ -45,9 +45,10 @@ impl ConsulQuery {
         self.0.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
     }
 
-    /// Flags are on where they are there, with nothing, `1` or `true`.
+    /// Flags are on where they are there, with nothing, `1` or `true`, in whatever case.
     pub(super) fn flag(&self, name: &str) -> bool {
-        self.get(name).is_some_and(|value| matches!(value, "" | "1" | "true"))
+        let is_on = |value: &str| matches!(value, "" | "1") || value.eq_ignore_ascii_case("true");
+        self.get(name).is_some_and(is_on)
     }
 
     pub(super) fn filter(&self) -> Filter {

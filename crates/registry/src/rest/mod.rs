@@ -10,6 +10,7 @@ mod catalog;
 mod history;
 mod hold;
 mod instances;
+mod prometheus;
 mod services;
 mod standing;
 mod subscribe;
@@ -51,6 +52,7 @@ pub(crate) fn router(api: Api) -> Router {
     let body_limit = BodyLimit(api.config.body_bytes_max);
     let routes = Router::new()
         .route("/catalog", get(catalog::get))
+        .route("/prometheus-sd", get(prometheus::get))
         .route("/services", get(services::list))
         .route("/services/{service}", get(services::get))
         .route(

@@ -6,6 +6,7 @@ mod departed;
 mod encoded;
 mod history;
 mod lookup;
+mod prometheus;
 
 use std::{collections::BTreeMap, sync::OnceLock};
 
@@ -172,6 +173,11 @@ impl RegistryView {
 
     pub(crate) fn consul_agent_checks(&self) -> Bytes {
         consul::agent_checks(&self.services)
+    }
+
+    /// The targets of one service or of all, that have all these tags.
+    pub(crate) fn prometheus_targets(&self, service: Option<&str>, tags: &[String]) -> Bytes {
+        prometheus::targets(&self.services, service, tags)
     }
 
     /// All instances with this id, of whatever service.

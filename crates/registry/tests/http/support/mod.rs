@@ -21,7 +21,7 @@ use tower::ServiceExt;
 
 mod tokens;
 
-use tokens::Tokens;
+pub(crate) use tokens::Tokens;
 
 pub(crate) struct Harness {
     pub(crate) metrics: Metrics,
@@ -30,6 +30,8 @@ pub(crate) struct Harness {
     pub(crate) drain: CancellationToken,
     running: JoinHandle<()>,
     router: Router,
+    /// What other registries' clients are served.
+    pub(crate) compatible: Router,
 }
 
 #[derive(Debug)]
@@ -92,10 +94,11 @@ impl Harness {
             .fallback(extract::not_found)
             .method_not_allowed_fallback(extract::method_not_allowed)
             .layer(middleware::from_fn(context::layer));
+        let compatible = registry.compatible_router();
         let drain = CancellationToken::new();
         let run = registry.run(drain.clone());
         let running = tokio::spawn(async move { run.await.unwrap() });
-        Self { metrics, health, log, drain, running, router }
+        Self { metrics, health, log, drain, running, router, compatible }
     }
 
     /// The same log under a new registry, as after a restart.
@@ -106,7 +109,7 @@ impl Harness {
     pub(crate) async fn restart_with(self, config: Config) -> Self {
         self.drain.cancel();
         self.running.await.unwrap();
-        drop(self.router);
+        drop((self.router, self.compatible));
         Self::with(config, self.log.after_crash()).await
     }
 

@@ -1,0 +1,149 @@
+// The SDK against the real program.
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { createServer } from "node:http";
+import { after, before, test } from "node:test";
+import { ServiceRegistry, InvalidServiceError, NoInstanceError, RefusedError, RegistryUnavailableError, clientCredentials } from "../dist/index.js";
+import { Platform, until } from "./platform.mjs";
+
+let platform, credentials;
+
+before(async () => {
+  platform = await Platform.start();
+  credentials = await platform.client("SDK", "registry:read registry:register");
+});
+after(() => platform?.stop());
+
+function open(options = {}) {
+  const { LOMBARD_URL: endpoint, LOMBARD_CLIENT_ID: clientId, LOMBARD_CLIENT_SECRET: clientSecret } = credentials;
+  return new ServiceRegistry({ endpoint, token: clientCredentials({ endpoint, clientId, clientSecret }), ...options });
+}
+
+/** A server that answers with its name and what was asked for. */
+async function serve(name) {
+  const server = createServer((request, response) => response.end(`${name} ${request.method} ${request.url}`));
+  await new Promise((done) => server.listen(0, "127.0.0.1", done));
+  return { url: `http://127.0.0.1:${server.address().port}`, close: () => new Promise((done) => { server.closeAllConnections(); server.close(done); }) };
+}
+
+test("what is registered is found, watched, and gone when it is deregistered", async () => {
+  await using registry = open();
+  await using other = open({ zone: "eu-1" });
+  assert.equal(await other.getService("orders"), undefined);
+  assert.equal(other.peekService("never-asked"), undefined);
+  const stop = new AbortController();
+  const seen = other.watchService("orders", { signal: stop.signal })[Symbol.asyncIterator]();
+  assert.deepEqual((await seen.next()).value, []);
+
+  const lease = await registry.registerService({ name: "orders", url: "http://127.0.0.1:9000", id: "one", tags: ["blue"], metadata: { a: "b" }, version: "1.2.0", weight: 3 });
+  const [found] = (await seen.next()).value;
+  assert.deepEqual(found, { name: "orders", url: "http://127.0.0.1:9000", id: "one", version: "1.2.0", weight: 3, tags: ["blue"], metadata: { a: "b" }, health: "passing" });
+  assert.equal((await other.getService("orders"))?.id, "one");
+  assert.equal(other.peekService("orders")?.id, "one");
+  assert.equal(other.age("orders"), 0);
+  assert.equal(await other.getService("orders", { tag: "red" }), undefined);
+  assert.equal(await other.getService("orders", { exclude: ["one"] }), undefined);
+
+  await registry.registerService({ name: "orders", url: "http://127.0.0.1:9001", id: "two", zone: "eu-1" });
+  assert.equal((await seen.next()).value.length, 2);
+  for (let tries = 0; tries < 8; tries += 1) assert.equal((await other.getService("orders"))?.id, "two", "the nearer one");
+  const turns = [];
+  for (let tries = 0; tries < 4; tries += 1) turns.push((await registry.getService("orders", { strategy: "round-robin" })).id);
+  assert.deepEqual(turns.toSorted(), ["one", "one", "two", "two"]);
+
+  await lease.report("critical", "no database");
+  assert.deepEqual((await seen.next()).value.map(({ id }) => id), ["two"]);
+  await lease.deregister();
+  await lease.deregister();
+  await registry.close();
+  while ((await seen.next()).value.length > 0);
+  stop.abort();
+  assert.equal((await seen.next()).done, true);
+});
+
+test("what cannot be registered is told before anything is sent", async () => {
+  await using registry = open();
+  for (const url of ["127.0.0.1:9000", "http://127.0.0.1:9000/path", "http://a:b@127.0.0.1:1", "ftp://x:1"]) {
+    await assert.rejects(registry.registerService({ name: "orders", url }), InvalidServiceError);
+  }
+  await assert.rejects(registry.registerService({ name: "Orders", url: "http://a:1" }), InvalidServiceError);
+  await assert.rejects(registry.registerService({ name: "orders", url: "http://a:1" }, { ttlMs: 1500 }), InvalidServiceError);
+  const nobody = await platform.client("Nobody", "registry:register:other");
+  const { LOMBARD_URL: endpoint, LOMBARD_CLIENT_ID: clientId, LOMBARD_CLIENT_SECRET: clientSecret } = nobody;
+  await using stranger = new ServiceRegistry({ endpoint, token: clientCredentials({ endpoint, clientId, clientSecret }) });
+  const refused = await stranger.registerService({ name: "orders", url: "http://a:1" }).catch((error) => error);
+  assert.ok(refused instanceof RefusedError && refused.status === 403 && refused.code === "insufficient-scope", String(refused));
+  await assert.rejects(stranger.getService("orders"), RefusedError);
+});
+
+test("fetch goes where instances are, and to another when one is gone", async () => {
+  await using registry = open();
+  const [one, two] = [await serve("one"), await serve("two")];
+  await registry.registerService({ name: "shop", url: one.url, id: "one" });
+  await registry.registerService({ name: "shop", url: two.url, id: "two" });
+  await until("both are known", async () => (await registry.getServices("shop")).length === 2);
+  const answers = new Set();
+  await until("both have answered", async () => {
+    answers.add(await (await registry.fetch("lombard://shop/items?page=2")).text());
+    return answers.size === 2;
+  });
+  assert.deepEqual([...answers].toSorted(), ["one GET /items?page=2", "two GET /items?page=2"]);
+  await one.close();
+  for (let tries = 0; tries < 10; tries += 1) {
+    const answer = await registry.fetch("lombard://shop/", { method: "POST", body: "x" });
+    assert.equal(await answer.text(), "two POST /", "a refused connection is no request");
+  }
+  await two.close();
+  await assert.rejects(registry.fetch("lombard://shop/"), (error) => error instanceof NoInstanceError || error instanceof TypeError);
+  await assert.rejects(registry.fetch("lombard://nobody/"), NoInstanceError);
+  await assert.rejects(registry.fetch("http://nobody/"), InvalidServiceError);
+});
+
+test("a registry that dies takes nobody with it", async () => {
+  await using registry = open();
+  const lease = await registry.registerService({ name: "steady", url: "http://127.0.0.1:9000", id: "one" }, { ttlMs: 2000 });
+  assert.equal((await registry.getService("steady"))?.id, "one");
+  await platform.kill("registry");
+  assert.equal((await registry.getService("steady"))?.id, "one", "from memory");
+  await until("the lease is confirmed again", async () => {
+    const [instance] = JSON.parse(await platform.run("service", "get", "steady", "--json"));
+    return instance?.state === "passing";
+  });
+  assert.equal(lease.lost.aborted, false);
+  assert.equal(lease.registeredAgain, 0);
+});
+
+test("who is taken out is told", async () => {
+  await using registry = open();
+  const lease = await registry.registerService({ name: "mine", url: "http://127.0.0.1:9000", id: "one" });
+  const lost = new Promise((done) => lease.lost.addEventListener("abort", done, { once: true }));
+  await until("the stream is open", async () => {
+    const { address } = await platform.role("registry");
+    return /lombard_registry_requests_total\{operation="hold",result="ok"\} [1-9]/.test(await (await fetch(`http://${address}/metrics`)).text());
+  });
+  const answer = await fetch(`${platform.url}/v1/registry/services/mine/instances/one`, { method: "DELETE", headers: { authorization: `Bearer ${await platform.token()}` } });
+  assert.equal(answer.status, 200);
+  await lost;
+});
+
+test("a process that is killed is gone, long before its lease has run out", async () => {
+  await using registry = open();
+  const program = `
+    import { ServiceRegistry } from ${JSON.stringify(new URL("../dist/index.js", import.meta.url).href)};
+    await new ServiceRegistry().registerService({ name: "victim", url: "http://127.0.0.1:9000", id: "one" }, { ttlMs: 3600000 });
+    console.log("registered");
+    setInterval(() => {}, 1000);`;
+  const child = spawn(process.execPath, ["--input-type=module", "-e", program], { env: { ...process.env, ...credentials }, stdio: ["ignore", "pipe", "inherit"] });
+  await new Promise((done) => child.stdout.once("data", done));
+  await until("it is found", async () => (await registry.getService("victim"))?.id === "one");
+  const { address } = await platform.role("registry");
+  const holds = async () => Number(/operation="hold",result="ok"\} (\d+)/.exec(await (await fetch(`http://${address}/metrics`)).text())?.[1] ?? 0);
+  await until("its stream is open", async () => (await holds()) > 1);
+  child.kill("SIGKILL");
+  await until("it is gone", async () => (await registry.getService("victim")) === undefined);
+});
+
+test("what is known too long ago is not given out", async () => {
+  await using registry = new ServiceRegistry({ endpoint: "http://127.0.0.1:9", token: async () => "none", maxStaleMs: 0 });
+  await assert.rejects(registry.getService("orders"), RegistryUnavailableError);
+});
