@@ -2,10 +2,12 @@
 
 use std::{iter, time::Duration};
 
-use lombard_auth_core::Lives;
+use lombard_auth_core::{Client, Lives};
 use lombard_engine::{Limits, SnapshotPolicy};
 use lombard_token::{DetailType, Payment};
 use serde::{Deserialize, Serialize};
+
+use crate::throttle::ThrottleLimits;
 
 /// How the authorization server is run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -43,6 +45,38 @@ pub struct Config {
     pub password_hashes_max: usize,
     /// Passwords that may wait for it; more are refused for a moment.
     pub password_queue_max: usize,
+    /// How long a login lasts.
+    pub session_seconds: u64,
+    /// Logins that last.
+    pub sessions_max: usize,
+    /// Logins of one person that last; with more, the oldest ends.
+    pub sessions_per_user_max: usize,
+    /// Failed logins of one account, from browsers that are not known, and of one known browser,
+    pub login_failures_per_account_max: u32,
+    /// and from one address,
+    pub login_failures_per_address_max: u32,
+    /// that are let pass in this time.
+    pub login_failure_seconds: u64,
+    /// Accounts, browsers and addresses whose failed logins are counted; when it is full, nobody may try.
+    pub login_failures_max: usize,
+    /// Authorization requests that are under way; more are refused for a moment.
+    pub authorization_requests_max: usize,
+    /// How long a pushed request waits for its browser.
+    pub pushed_request_seconds: u64,
+    /// How long a person has to log in and decide.
+    pub authorization_request_seconds: u64,
+    /// How long an authorization code is good.
+    pub authorization_code_seconds: u64,
+    /// How long a client may go on while the person is away.
+    pub refresh_token_seconds: u64,
+    /// How long a refresh token that was used gets the same successor again,
+    pub refresh_grace_seconds: u64,
+    /// and that of a public client, which anybody could use who has it.
+    pub refresh_grace_public_seconds: u64,
+    /// What persons have allowed.
+    pub grants_max: usize,
+    /// What one person has allowed.
+    pub grants_per_user_max: usize,
     /// How far a client's clock may differ from ours.
     pub clock_skew_seconds: u64,
     /// Types of authorization details that the platform's services understand, beside `payment`, which the ledger does.
@@ -74,6 +108,22 @@ impl Default for Config {
             password_passes: 2,
             password_hashes_max: 1,
             password_queue_max: 64,
+            session_seconds: 8 * 3600,
+            sessions_max: 1_000_000,
+            sessions_per_user_max: 20,
+            login_failures_per_account_max: 10,
+            login_failures_per_address_max: 100,
+            login_failure_seconds: 900,
+            login_failures_max: 100_000,
+            authorization_requests_max: 100_000,
+            pushed_request_seconds: 90,
+            authorization_request_seconds: 600,
+            authorization_code_seconds: 60,
+            refresh_token_seconds: 30 * 24 * 3600,
+            refresh_grace_seconds: 30,
+            refresh_grace_public_seconds: 5,
+            grants_max: 2_000_000,
+            grants_per_user_max: 1000,
             clock_skew_seconds: 10,
             authorization_details_types: Vec::new(),
             submit_ms_max: 10_000,
@@ -111,6 +161,46 @@ impl Config {
         expect((1..=100).contains(&self.password_passes), "password_passes is not 1 to 100");
         expect(self.password_hashes_max > 0, "password_hashes_max is 0");
         expect(self.password_queue_max > 0, "password_queue_max is 0");
+        let limits = [
+            (self.sessions_max, "sessions_max is 0"),
+            (self.sessions_per_user_max, "sessions_per_user_max is 0"),
+            (self.login_failures_max, "login_failures_max is 0"),
+            (self.authorization_requests_max, "authorization_requests_max is 0"),
+            (self.grants_max, "grants_max is 0"),
+            (self.grants_per_user_max, "grants_per_user_max is 0"),
+        ];
+        limits.into_iter().for_each(|(limit, mistake)| expect(limit > 0, mistake));
+        let failures_max =
+            self.login_failures_per_account_max.min(self.login_failures_per_address_max);
+        expect(
+            failures_max > 0,
+            "login_failures_per_account_max or login_failures_per_address_max is 0",
+        );
+        let week = 7 * 24 * 3600;
+        let times = [
+            (self.session_seconds, 60, 30 * 24 * 3600, "session_seconds is not 60 to 2592000"),
+            (self.login_failure_seconds, 10, week, "login_failure_seconds is not 10 to 604800"),
+            // FAPI 2.0 Security Profile section 5.3.2.2: less than ten minutes, and at most one.
+            (self.pushed_request_seconds, 5, 599, "pushed_request_seconds is not 5 to 599"),
+            (
+                self.authorization_request_seconds,
+                30,
+                3600,
+                "authorization_request_seconds is not 30 to 3600",
+            ),
+            (self.authorization_code_seconds, 5, 60, "authorization_code_seconds is not 5 to 60"),
+            (
+                self.refresh_token_seconds,
+                60,
+                366 * 24 * 3600,
+                "refresh_token_seconds is not 60 to 31622400",
+            ),
+            (self.refresh_grace_seconds, 0, 300, "refresh_grace_seconds is over 300"),
+            (self.refresh_grace_public_seconds, 0, 10, "refresh_grace_public_seconds is over 10"),
+        ];
+        for (seconds, min, max, mistake) in times {
+            expect((min..=max).contains(&seconds), mistake);
+        }
         expect(self.clock_skew_seconds <= 60, "clock_skew_seconds is over 60");
         for name in &self.authorization_details_types {
             let is_type = name.parse::<DetailType>().is_ok() && name != Payment::TYPE;
@@ -129,6 +219,44 @@ impl Config {
 
     pub(crate) fn access_token_life(&self) -> Duration {
         Duration::from_secs(self.access_token_seconds)
+    }
+
+    pub(crate) fn throttle_limits(&self) -> ThrottleLimits {
+        ThrottleLimits {
+            per_account: self.login_failures_per_account_max,
+            per_address: self.login_failures_per_address_max,
+            window: Duration::from_secs(self.login_failure_seconds),
+            buckets_max: self.login_failures_max,
+        }
+    }
+
+    pub(crate) fn session_life(&self) -> Duration {
+        Duration::from_secs(self.session_seconds)
+    }
+
+    pub(crate) fn pushed_request_life(&self) -> Duration {
+        Duration::from_secs(self.pushed_request_seconds)
+    }
+
+    pub(crate) fn authorization_request_life(&self) -> Duration {
+        Duration::from_secs(self.authorization_request_seconds)
+    }
+
+    pub(crate) fn code_life(&self) -> Duration {
+        Duration::from_secs(self.authorization_code_seconds)
+    }
+
+    pub(crate) fn refresh_token_life(&self) -> Duration {
+        Duration::from_secs(self.refresh_token_seconds)
+    }
+
+    /// How long a refresh token of this client gets the same successor again.
+    pub(crate) fn refresh_grace(&self, client: &Client) -> Duration {
+        Duration::from_secs(if client.is_confidential() {
+            self.refresh_grace_seconds
+        } else {
+            self.refresh_grace_public_seconds
+        })
     }
 
     /// How long tokens live that a change may take back.

@@ -1,14 +1,17 @@
-//! The authorization server role: registers OAuth clients and issues access tokens.
+//! The authorization server role: registers OAuth clients and persons, asks persons what clients may do, and issues tokens.
 //!
-//! - `oauth/` is the protocol: token endpoint, introspection (RFC 7662), revocation (RFC 7009), metadata
-//!   (RFC 8414), keys (RFC 7517). Its errors have the form of RFC 6749.
+//! - `oauth/` is the protocol: authorization requests (RFC 6749, RFC 9126), the pages for persons (`interaction/`), token
+//!   endpoint (`token/`), ID tokens and userinfo (OpenID Connect), introspection (RFC 7662), revocation (RFC 7009),
+//!   metadata (RFC 8414), keys (RFC 7517). Its errors have the form of RFC 6749.
 //! - `rest/` is the administration, `/v1/auth/...`. Its errors are problems; [`problem`] is their table.
 //! - `machine.rs` and `codec.rs` put the rules of `lombard-auth-core` on the engine.
 //!
 //! **Invariants**
 //! - Secrets are generated here, shown once, and kept as SHA-256 only; they have 256 random bits, so no slow hash is
 //!   needed where every token is asked for.
-//! - Issuing a token writes nothing. Registering a client is answered when it is durable and the token endpoint knows it.
+//! - Issuing a token writes nothing, but for what makes a code or a refresh token good once; that is durable before the
+//!   answer. Registering a client is answered when it is durable and the token endpoint knows it.
+//! - No code, refresh token, session or password is stored: digests, an Argon2id hash, and numbers that tokens follow from.
 //! - An assertion is accepted once.
 //! - A revocation is answered when it is durable; verifiers hear of it from `oauth/revocations.rs`.
 //!
@@ -22,13 +25,18 @@ mod machine;
 mod metrics;
 mod oauth;
 mod password;
+mod pending;
+mod private_file;
 pub mod problem;
+mod refresh_token;
 mod replay;
 mod rest;
 mod secret;
+mod server_secret;
 mod service;
 mod signing_key_file;
 mod submit;
+mod throttle;
 
 pub use codec::EventCodec;
 pub use config::Config;

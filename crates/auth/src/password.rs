@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use argon2::{Algorithm, Argon2, Params, PasswordHasher as _, Version, password_hash::SaltString};
+use argon2::{
+    Algorithm, Argon2, Params, PasswordHash as Phc, PasswordHasher as _, PasswordVerifier as _,
+    Version, password_hash::SaltString,
+};
 use aws_lc_rs::rand;
 use lombard_auth_core::PasswordHash;
 use tokio::sync::Semaphore;
@@ -10,14 +13,15 @@ use zeroize::Zeroizing;
 
 use crate::Config;
 
-/// Hashes and checks passwords. Cheap to clone.
-#[derive(Clone)]
+/// Hashes and checks passwords.
 pub(crate) struct Passwords {
     argon2: Argon2<'static>,
     /// Those that are hashed now.
     hashing: Arc<Semaphore>,
     /// Those, and those that wait.
     admitted: Arc<Semaphore>,
+    /// What is checked where there is no password, so that it takes as long.
+    nobody: PasswordHash,
     characters_min: usize,
     bytes_max: usize,
 }
@@ -49,9 +53,11 @@ impl Passwords {
         let params = Params::new(config.password_memory_kib, config.password_passes, 1, None)
             .map_err(|_| PasswordError::Failed)?;
         let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
+        let nobody = hash(&argon2, b"nobody has this password")?;
         let admitted = config.password_hashes_max + config.password_queue_max;
         Ok(Self {
             argon2,
+            nobody,
             hashing: Arc::new(Semaphore::new(config.password_hashes_max)),
             admitted: Arc::new(Semaphore::new(admitted)),
             characters_min: config.password_characters_min,
@@ -72,6 +78,27 @@ impl Passwords {
             return Err(PasswordError::Refused { characters_min, bytes_max });
         }
         self.run(move |argon2| hash(argon2, password.as_bytes())).await?
+    }
+
+    /// Whether a password is the one that was hashed. Without a hash it is not, which takes as long.
+    pub(crate) async fn check(
+        &self,
+        password: Zeroizing<String>,
+        kept: Option<PasswordHash>,
+    ) -> Result<bool, PasswordError> {
+        if password.len() > self.bytes_max {
+            return Ok(false);
+        }
+        let (kept, is_there) = match kept {
+            Some(kept) => (kept, true),
+            None => (self.nobody.clone(), false),
+        };
+        self.run(move |argon2| {
+            let kept = Phc::new(kept.as_str()).map_err(|_| PasswordError::Failed)?;
+            // How much work it is stands in the hash: older ones stay good when the configuration changes.
+            Ok(argon2.verify_password(password.as_bytes(), &kept).is_ok() && is_there)
+        })
+        .await?
     }
 
     async fn run<T: Send + 'static>(
@@ -118,6 +145,10 @@ mod tests {
         let hash = passwords.hash(secret("correct horse battery")).await.unwrap();
         assert!(hash.as_str().starts_with("$argon2id$v=19$m=64,t=1,p=1$"));
         assert_ne!(hash, passwords.hash(secret("correct horse battery")).await.unwrap());
+        let check = async |password, kept| passwords.check(secret(password), kept).await;
+        assert_eq!(check("correct horse battery", Some(hash.clone())).await, Ok(true));
+        assert_eq!(check("correct horse batterx", Some(hash)).await, Ok(false));
+        assert_eq!(check("nobody has this password", None).await, Ok(false));
     }
 
     #[tokio::test]
@@ -135,13 +166,13 @@ mod tests {
         let config = Config { password_hashes_max: 1, password_queue_max: 1, ..config() };
         let passwords = Passwords::new(&config).unwrap();
         let turn = passwords.hashing.clone().acquire_owned().await.unwrap();
-        let waits = passwords.hash(secret("correct horse"));
-        let waits_too = passwords.hash(secret("correct horse"));
+        let waits = passwords.check(secret("x"), None);
+        let waits_too = passwords.check(secret("x"), None);
         tokio::pin!(waits, waits_too);
         assert!(futures_util::poll!(&mut waits).is_pending());
         assert!(futures_util::poll!(&mut waits_too).is_pending());
-        assert_eq!(passwords.hash(secret("correct horse")).await, Err(PasswordError::Busy));
+        assert_eq!(passwords.check(secret("x"), None).await, Err(PasswordError::Busy));
         drop(turn);
-        assert!(matches!((waits.await, waits_too.await), (Ok(_), Ok(_))));
+        assert_eq!((waits.await, waits_too.await), (Ok(false), Ok(false)));
     }
 }

@@ -1,4 +1,4 @@
-//! Client secrets: 256 random bits, shown once, kept as SHA-256.
+//! Secrets of clients, codes and sessions: 256 random bits, shown once, kept as SHA-256.
 
 use aws_lc_rs::{constant_time, digest, rand};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
@@ -7,12 +7,13 @@ use zeroize::Zeroizing;
 /// Begins every secret, so that scanners for leaked secrets can find it.
 const PREFIX: &str = "lombard_";
 
-/// A new secret.
-pub(crate) fn generate() -> Result<Zeroizing<String>, aws_lc_rs::error::Unspecified> {
+/// A new secret, whose text says what it is for after the common beginning.
+pub(crate) fn generate(kind: &str) -> Result<Zeroizing<String>, aws_lc_rs::error::Unspecified> {
     let mut bytes = Zeroizing::new([0u8; 32]);
     rand::fill(bytes.as_mut())?;
-    let mut secret = Zeroizing::new(String::with_capacity(PREFIX.len() + 43));
+    let mut secret = Zeroizing::new(String::with_capacity(PREFIX.len() + kind.len() + 43));
     secret.push_str(PREFIX);
+    secret.push_str(kind);
     URL_SAFE_NO_PAD.encode_string(bytes.as_ref(), &mut secret);
     Ok(secret)
 }

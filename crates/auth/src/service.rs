@@ -23,9 +23,12 @@ use crate::{
     metrics::AuthMetrics,
     oauth,
     password::Passwords,
+    pending::PendingRequests,
     replay::UsedAssertions,
     rest,
+    server_secret::ServerKeys,
     signing_key_file::{self, SigningKeyError},
+    throttle::LoginThrottle,
 };
 
 /// What the role is given.
@@ -38,6 +41,8 @@ pub struct Deps {
     pub issuer: String,
     /// Where the signing key is kept; it is made if it is not there.
     pub signing_key_file: PathBuf,
+    /// Where the server's own secret is kept; it is made if it is not there.
+    pub server_secret_file: PathBuf,
     /// The clients of the first start.
     pub bootstrap_file: Option<PathBuf>,
     /// Told when the role is ready, and what is in the way.
@@ -65,12 +70,24 @@ pub(crate) struct Api {
     pub(crate) issuer: Arc<str>,
     pub(crate) signing_key: Arc<SigningKey>,
     pub(crate) used_assertions: Arc<UsedAssertions>,
-    pub(crate) passwords: Passwords,
+    pub(crate) passwords: Arc<Passwords>,
+    pub(crate) throttle: Arc<LoginThrottle>,
+    pub(crate) pending: Arc<PendingRequests>,
+    /// Keys for what is not signed with the signing key and not stored.
+    pub(crate) keys: Arc<ServerKeys>,
+    pub(crate) health: Health,
     /// Verifies the tokens that were issued here.
     pub(crate) verifier: Verifier,
     /// Room for verifiers that wait for revocations.
     pub(crate) revocation_seats: Arc<Semaphore>,
     pub(crate) metrics: AuthMetrics,
+}
+
+impl Api {
+    /// The time of the request.
+    pub(crate) fn now(&self) -> Timestamp {
+        Timestamp::from_system_time(SystemTime::now())
+    }
 }
 
 /// The authorization server role.
@@ -101,6 +118,14 @@ pub enum NewError {
     /// The clients of the first start could not be read.
     #[error("failed to start the authorization server")]
     Bootstrap(#[from] BootstrapError),
+    /// The server's own secret could not be read or made.
+    #[error("failed to read or write the server's secret {path}")]
+    ServerSecret {
+        /// The file.
+        path: String,
+        /// What the system said.
+        source: std::io::Error,
+    },
     /// Passwords could not be hashed as configured.
     #[error("failed to hash passwords as the configuration says")]
     Passwords,
@@ -138,10 +163,15 @@ impl Auth {
             snapshot_directory,
             issuer,
             signing_key_file,
+            server_secret_file,
             bootstrap_file,
             health,
             metrics,
         } = deps;
+        let keys = ServerKeys::read_or_create(&server_secret_file).map_err(|source| {
+            let path = server_secret_file.display().to_string();
+            NewError::ServerSecret { path, source }
+        })?;
         let signing_key = signing_key_file::read_or_create(&signing_key_file)?;
         let first_clients =
             bootstrap_file.as_deref().map(bootstrap::read).transpose()?.unwrap_or_default();
@@ -165,7 +195,11 @@ impl Auth {
             verifier: verifier.clone(),
             revocation_seats: Arc::new(Semaphore::new(config.revocation_waiters_max)),
             used_assertions: Arc::new(UsedAssertions::new(config.assertions_max)),
-            passwords: Passwords::new(&config).map_err(|_| NewError::Passwords)?,
+            passwords: Arc::new(Passwords::new(&config).map_err(|_| NewError::Passwords)?),
+            throttle: Arc::new(LoginThrottle::new(config.throttle_limits())),
+            pending: Arc::new(PendingRequests::new(config.authorization_requests_max)),
+            keys: Arc::new(keys),
+            health: health.clone(),
             config: Arc::new(config),
             issuer: issuer.into(),
             signing_key: Arc::new(signing_key),

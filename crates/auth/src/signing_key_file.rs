@@ -2,15 +2,11 @@
 //!
 //! The file holds the key as PKCS#8, unencrypted: whoever can read the data directory can make tokens.
 
-use std::{
-    fs::{self, File, OpenOptions},
-    io::{self, Write as _},
-    os::unix::fs::OpenOptionsExt as _,
-    path::Path,
-};
+use std::{io, path::Path};
 
 use lombard_token::{KeyError, SigningKey};
-use zeroize::Zeroizing;
+
+use crate::private_file;
 
 /// The key could not be read or made.
 #[derive(Debug, thiserror::Error)]
@@ -37,30 +33,14 @@ pub enum SigningKeyError {
 pub(crate) fn read_or_create(path: &Path) -> Result<SigningKey, SigningKeyError> {
     let io_error = |source| SigningKeyError::Io { path: path.display().to_string(), source };
     let key_error = |source| SigningKeyError::Key { path: path.display().to_string(), source };
-    match fs::read(path) {
-        Ok(bytes) => SigningKey::from_pkcs8(&Zeroizing::new(bytes)).map_err(key_error),
+    match private_file::read(path) {
+        Ok(bytes) => SigningKey::from_pkcs8(&bytes).map_err(key_error),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             let key = SigningKey::generate().map_err(key_error)?;
-            write(path, &key.to_pkcs8().map_err(key_error)?).map_err(io_error)?;
+            private_file::write(path, &key.to_pkcs8().map_err(key_error)?).map_err(io_error)?;
             tracing::info!(kid = key.public_jwk().kid(), "made a signing key");
             Ok(key)
         }
         Err(error) => Err(io_error(error)),
-    }
-}
-
-fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    if let Some(folder) = path.parent() {
-        fs::create_dir_all(folder)?;
-    }
-    let temporary = path.with_extension("new");
-    let mut file =
-        OpenOptions::new().create(true).truncate(true).write(true).mode(0o600).open(&temporary)?;
-    file.write_all(bytes)?;
-    file.sync_all()?;
-    fs::rename(&temporary, path)?;
-    match path.parent() {
-        Some(folder) => File::open(folder)?.sync_all(),
-        None => Ok(()),
     }
 }

@@ -74,6 +74,7 @@ impl Role {
             snapshot_directory: None,
             issuer: ISSUER.to_owned(),
             signing_key_file: place.path().join("signing.key"),
+            server_secret_file: place.path().join("server.secret"),
             bootstrap_file: Some(place.path().join("clients.json")),
             health: health.clone(),
             metrics: Metrics::new("auth"),

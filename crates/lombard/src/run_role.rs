@@ -250,6 +250,7 @@ impl Start {
             snapshot_directory: Some(self.snapshots()),
             issuer: self.issuer.clone(),
             signing_key_file: self.directory.role(self.role).join("signing.key"),
+            server_secret_file: self.directory.role(self.role).join("server.secret"),
             bootstrap_file: Some(self.directory.bootstrap()).filter(|path| path.exists()),
             health: self.health.clone(),
             metrics: self.metrics.clone(),
@@ -263,7 +264,7 @@ impl Start {
             self.health,
             self.metrics,
             self.drain,
-            auth.run(drain),
+            Box::pin(auth.run(drain)),
         )
         .await
     }

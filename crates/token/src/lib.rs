@@ -12,6 +12,7 @@ mod assertion;
 mod authorization_details;
 mod claims;
 mod dpop;
+mod id_token;
 mod json;
 mod jwk;
 mod jws;
@@ -33,6 +34,7 @@ pub use authorization_details::{
 };
 pub use claims::{ACCESS_TOKEN_TYPE, Claims, ClaimsError, UserGrant};
 pub use dpop::{DpopError, DpopProof, DpopRequest, dpop_proof, verify_dpop_proof};
+pub use id_token::{ID_TOKEN_TYPE, verify_own_id_token};
 pub use jwk::{Jwks, ParseJwkError, PublicJwk};
 pub use jws::{JwsError, TOKEN_BYTES_MAX};
 pub use revocation::{ParseRevocationKeyError, Revocation, RevocationKey, RevokedTokens};

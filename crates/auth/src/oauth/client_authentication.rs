@@ -17,8 +17,19 @@ use crate::{replay::Use, secret, service::Api};
 
 /// What the request presents. Values are secrets: there is no `Debug`.
 enum Presented {
-    Secret { client_id: String, secret: Zeroizing<String>, used_basic: bool },
-    Assertion { client_id: String, assertion: String },
+    Secret {
+        client_id: String,
+        secret: Zeroizing<String>,
+        used_basic: bool,
+    },
+    Assertion {
+        client_id: String,
+        assertion: String,
+    },
+    /// Only its id: good enough for a public client.
+    Nothing {
+        client_id: String,
+    },
 }
 
 /// The client that proved who it is.
@@ -28,6 +39,10 @@ pub(super) fn authenticate(
     form: &Form<'_>,
     now: Timestamp,
 ) -> Result<Arc<Client>, OAuthError> {
+    // Before the clients of the first start are there, nobody can be told whether it is one.
+    if !api.health.is_ready() {
+        return Err(OAuthError::new(Code::TemporarilyUnavailable, "the server is starting"));
+    }
     match presented(headers, form)? {
         Presented::Secret { client_id, secret, used_basic } => {
             // The digest is computed whether or not the client exists.
@@ -42,6 +57,9 @@ pub(super) fn authenticate(
                 _ => Err(refused(&client_id, used_basic)),
             }
         }
+        Presented::Nothing { client_id } => find(api, &client_id)
+            .filter(|client| !client.is_confidential())
+            .ok_or_else(|| refused(&client_id, false)),
         Presented::Assertion { client_id, assertion } => {
             let client = find(api, &client_id).ok_or_else(|| refused(&client_id, false))?;
             let Authentication::Key(key) = &client.authentication else {
@@ -92,7 +110,7 @@ fn refused(client_id: &str, used_basic: bool) -> OAuthError {
     }
 }
 
-fn find(api: &Api, client_id: &str) -> Option<Arc<Client>> {
+pub(super) fn find(api: &Api, client_id: &str) -> Option<Arc<Client>> {
     api.view.read(|view| view.state.clients.get(client_id).cloned())
 }
 
@@ -141,6 +159,7 @@ fn presented(headers: &HeaderMap, form: &Form<'_>) -> Result<Presented, OAuthErr
             secret: Zeroizing::new(secret.to_owned()),
             used_basic: false,
         }),
+        (Some(client_id), None) => Ok(Presented::Nothing { client_id: client_id.to_owned() }),
         _ => Err(OAuthError::new(
             Code::InvalidClient,
             "authenticate the client: HTTP Basic, client_id with client_secret, or client_assertion",

@@ -29,7 +29,17 @@ pub(super) enum Code {
     InvalidTarget,
     /// RFC 9396 section 5.
     InvalidAuthorizationDetails,
+    InvalidGrant,
     UnsupportedGrantType,
+    UnsupportedResponseType,
+    /// RFC 9126 section 2.2.
+    InvalidRequestUri,
+    /// OpenID Connect Core section 3.1.2.6.
+    RequestNotSupported,
+    LoginRequired,
+    ConsentRequired,
+    /// RFC 9470 section 5.
+    UnmetAuthenticationRequirements,
     UnauthorizedClient,
     AccessDenied,
     TemporarilyUnavailable,
@@ -44,7 +54,14 @@ impl Code {
             Self::InvalidScope => "invalid_scope",
             Self::InvalidTarget => "invalid_target",
             Self::InvalidAuthorizationDetails => "invalid_authorization_details",
+            Self::InvalidGrant => "invalid_grant",
             Self::UnsupportedGrantType => "unsupported_grant_type",
+            Self::UnsupportedResponseType => "unsupported_response_type",
+            Self::InvalidRequestUri => "invalid_request_uri",
+            Self::RequestNotSupported => "request_not_supported",
+            Self::LoginRequired => "login_required",
+            Self::ConsentRequired => "consent_required",
+            Self::UnmetAuthenticationRequirements => "unmet_authentication_requirements",
             Self::UnauthorizedClient => "unauthorized_client",
             Self::AccessDenied => "access_denied",
             Self::TemporarilyUnavailable => "temporarily_unavailable",
@@ -65,6 +82,12 @@ impl Code {
 impl OAuthError {
     pub(super) fn new(code: Code, description: impl Into<Cow<'static, str>>) -> Self {
         Self { code, description: description.into(), used_basic: false }
+    }
+
+    /// RFC 6749 section 5.2: no quotes, backslashes or non-ASCII in a description.
+    pub(super) fn shown_description(&self) -> String {
+        let shown = |c| if (' '..='~').contains(&c) && c != '"' && c != '\\' { c } else { '\'' };
+        self.description.chars().map(shown).collect()
     }
 
     pub(super) fn invalid_request(description: impl Into<Cow<'static, str>>) -> Self {
@@ -94,13 +117,8 @@ impl From<GrantError> for OAuthError {
 
 impl IntoResponse for OAuthError {
     fn into_response(self) -> Response {
-        // RFC 6749 section 5.2: no quotes, backslashes or non-ASCII in a description.
-        let description: String = self
-            .description
-            .chars()
-            .map(|c| if (' '..='~').contains(&c) && c != '"' && c != '\\' { c } else { '\'' })
-            .collect();
-        let body = json!({ "error": self.code.name(), "error_description": description });
+        let body =
+            json!({ "error": self.code.name(), "error_description": self.shown_description() });
         let mut response = (self.code.status(), Json(body)).into_response();
         let headers = response.headers_mut();
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));

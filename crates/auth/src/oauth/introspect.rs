@@ -7,12 +7,16 @@ use axum::{
     http::{HeaderMap, HeaderValue, header},
     response::{IntoResponse, Response},
 };
+use lombard_auth_core::UserGrant;
 use lombard_chassis::{Json, Problem, RawBody};
 use lombard_token::Claims;
 use lombard_types::Timestamp;
 use serde_json::{Value, json};
 
-use super::{error::OAuthError, presented_token::Presented};
+use super::{
+    error::OAuthError,
+    presented_token::{GoodToken, Presented},
+};
 use crate::service::Api;
 
 pub(super) async fn introspect(
@@ -27,12 +31,28 @@ pub(super) async fn introspect(
     match presented {
         Ok(presented) => {
             // Nothing is said of a token that is not good, nor of one that the client must not know of.
-            let answer = presented.visible("read").map_or(json!({ "active": false }), |c| show(c));
+            let answer = match presented.visible("read") {
+                Some(GoodToken::Access(claims)) => show(claims),
+                Some(GoodToken::Refresh(grant)) => show_refresh(&api, grant),
+                None => json!({ "active": false }),
+            };
             let no_store = [(header::CACHE_CONTROL, HeaderValue::from_static("no-store"))];
             (no_store, Json(answer)).into_response()
         }
         Err(error) => error.into_response(),
     }
+}
+
+fn show_refresh(api: &Api, grant: &UserGrant) -> Value {
+    json!({
+        "active": true,
+        "iss": &*api.issuer,
+        "sub": grant.user.subject(),
+        "client_id": grant.client.as_str(),
+        "scope": grant.scope.to_string(),
+        "iat": grant.started_at.unix_seconds(),
+        "exp": grant.expires_at.unix_seconds(),
+    })
 }
 
 /// RFC 7662 section 2.2, RFC 9396 section 9.2.

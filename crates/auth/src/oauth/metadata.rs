@@ -1,13 +1,15 @@
-//! `GET /.well-known/oauth-authorization-server`: what this server can do (RFC 8414), and nothing that it cannot.
+//! `GET /.well-known/oauth-authorization-server` (RFC 8414) and `openid-configuration` (OpenID Connect Discovery): what
+//! this server can do, and nothing that it cannot.
 
 use axum::{
     extract::State,
     http::{HeaderValue, header},
     response::{IntoResponse, Response},
 };
+use lombard_auth_core::{Acr, GrantType};
 use lombard_chassis::Json;
 use lombard_token::Algorithm;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::service::Api;
 
@@ -15,23 +17,44 @@ pub(super) async fn get(State(api): State<Api>) -> Response {
     let issuer = &*api.issuer;
     let details_types: Vec<_> = api.config.details_types().collect();
     let algorithms = Algorithm::ALL.map(Algorithm::name);
-    let methods = ["client_secret_basic", "client_secret_post", "private_key_jwt"];
-    let metadata = json!({
+    let methods = ["client_secret_basic", "client_secret_post", "private_key_jwt", "none"];
+    let scopes = ["openid", "profile", "email", "offline_access"];
+    let mut metadata = json!({
         "issuer": issuer,
+        "authorization_endpoint": format!("{issuer}/oauth/authorize"),
+        "pushed_authorization_request_endpoint": format!("{issuer}/oauth/par"),
         "token_endpoint": format!("{issuer}/oauth/token"),
+        "userinfo_endpoint": format!("{issuer}/oauth/userinfo"),
+        "end_session_endpoint": format!("{issuer}/oauth/logout"),
         "introspection_endpoint": format!("{issuer}/oauth/introspect"),
-        "introspection_endpoint_auth_methods_supported": methods,
-        "introspection_endpoint_auth_signing_alg_values_supported": algorithms,
         "revocation_endpoint": format!("{issuer}/oauth/revoke"),
-        "revocation_endpoint_auth_methods_supported": methods,
-        "revocation_endpoint_auth_signing_alg_values_supported": algorithms,
         "jwks_uri": format!("{issuer}/oauth/jwks"),
-        "grant_types_supported": ["client_credentials"],
-        "response_types_supported": [],
-        "token_endpoint_auth_methods_supported": methods,
-        "token_endpoint_auth_signing_alg_values_supported": algorithms,
+        "grant_types_supported": GrantType::ALL.map(GrantType::name),
+        "response_types_supported": ["code"],
+        "response_modes_supported": ["query"],
+        "scopes_supported": scopes,
+        "subject_types_supported": ["public"],
+        "id_token_signing_alg_values_supported": [api.signing_key.public_jwk().algorithm().name()],
+        "claims_supported": [
+            "iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "acr", "amr", "sid", "at_hash", "name",
+            "preferred_username", "email",
+        ],
+        "acr_values_supported": Acr::ALL.map(Acr::name),
+        "prompt_values_supported": ["none", "login", "consent", "select_account"],
+        "code_challenge_methods_supported": ["S256"],
+        "authorization_response_iss_parameter_supported": true,
+        "request_parameter_supported": false,
+        "request_uri_parameter_supported": false,
+        "claims_parameter_supported": false,
         "authorization_details_types_supported": details_types,
     });
+    if let Value::Object(members) = &mut metadata {
+        for endpoint in ["token", "introspection", "revocation"] {
+            let name = |what: &str| format!("{endpoint}_endpoint_auth_{what}_supported");
+            members.insert(name("methods"), methods.into());
+            members.insert(name("signing_alg_values"), algorithms.into());
+        }
+    }
     let caching = [(header::CACHE_CONTROL, HeaderValue::from_static("public, max-age=300"))];
     (caching, Json(metadata)).into_response()
 }

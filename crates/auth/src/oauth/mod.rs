@@ -1,8 +1,13 @@
-//! The protocol: token endpoint, metadata, keys. Public: who calls proves itself in the request, or needs not to.
+//! The protocol: authorization requests, pages, token endpoint, metadata, keys. Public: who calls proves itself in the
+//! request, or needs not to.
 
+mod authorization_request;
+mod authorize;
 mod client_authentication;
 mod error;
 mod form;
+mod id_token;
+mod interaction;
 mod introspect;
 mod jwks;
 mod metadata;
@@ -10,6 +15,7 @@ mod presented_token;
 mod revocations;
 mod revoke;
 mod token;
+mod userinfo;
 
 use axum::{
     Extension, Router,
@@ -17,17 +23,24 @@ use axum::{
 };
 use lombard_chassis::extract::BodyLimit;
 
+pub(crate) use authorization_request::AuthorizationRequest;
+
 use crate::service::Api;
 
 pub(crate) fn router(api: Api) -> Router {
     let body_limit = BodyLimit(api.config.form_bytes_max);
     Router::new()
+        .route("/oauth/authorize", get(authorize::get).post(authorize::post))
+        .route("/oauth/par", post(authorize::push))
+        .merge(interaction::router())
         .route("/oauth/token", post(token::issue))
+        .route("/oauth/userinfo", get(userinfo::get).post(userinfo::get))
         .route("/oauth/introspect", post(introspect::introspect))
         .route("/oauth/revoke", post(revoke::revoke))
         .route("/oauth/revocations", get(revocations::get))
         .route("/oauth/jwks", get(jwks::get))
         .route("/.well-known/oauth-authorization-server", get(metadata::get))
+        .route("/.well-known/openid-configuration", get(metadata::get))
         .with_state(api)
         .layer(Extension(body_limit))
 }

@@ -3,19 +3,26 @@
 use std::sync::Arc;
 
 use axum::http::HeaderMap;
-use lombard_auth_core::Client;
+use lombard_auth_core::{Client, UserGrant};
 use lombard_chassis::extract::require_media_type;
 use lombard_token::{Claims, claimed_audience};
 use lombard_types::Timestamp;
 
 use super::{client_authentication::authenticate, error::OAuthError, form::Form};
-use crate::service::Api;
+use crate::{refresh_token::RefreshToken, service::Api};
 
 /// Who asks, and about what.
 pub(super) struct Presented {
     pub(super) client: Arc<Client>,
     /// `None` where the token is none of ours, has expired or was taken back.
-    pub(super) claims: Option<Arc<Claims>>,
+    token: Option<GoodToken>,
+}
+
+/// A token that is good now.
+pub(super) enum GoodToken {
+    Access(Arc<Claims>),
+    /// The newest refresh token of this grant.
+    Refresh(Arc<UserGrant>),
 }
 
 impl Presented {
@@ -32,15 +39,33 @@ impl Presented {
         let client = authenticate(api, headers, &form, now)?;
         let token =
             form.get("token").ok_or_else(|| OAuthError::invalid_request("token is missing"))?;
-        Ok(Self { client, claims: good_claims(api, token) })
+        let token = if RefreshToken::is_one(token) {
+            good_grant(api, token, now).map(GoodToken::Refresh)
+        } else {
+            good_claims(api, token).map(GoodToken::Access)
+        };
+        Ok(Self { client, token })
     }
 
-    /// The claims, if the client may know of the token: it is its own, or the client administers.
-    pub(super) fn visible(&self, operation: &str) -> Option<&Arc<Claims>> {
-        self.claims.as_ref().filter(|claims| {
-            *claims.client_id == *self.client.id.as_str()
+    pub(super) fn token(&self) -> Option<&GoodToken> {
+        self.token.as_ref()
+    }
+
+    /// The token, if the client may know of it: it is its own, or the client administers.
+    pub(super) fn visible(&self, operation: &str) -> Option<&GoodToken> {
+        self.token.as_ref().filter(|token| {
+            token.client_id() == self.client.id.as_str()
                 || self.client.scope.permits("auth", operation, None)
         })
+    }
+}
+
+impl GoodToken {
+    fn client_id(&self) -> &str {
+        match self {
+            Self::Access(claims) => &claims.client_id,
+            Self::Refresh(grant) => grant.client.as_str(),
+        }
     }
 }
 
@@ -49,4 +74,11 @@ fn good_claims(api: &Api, token: &str) -> Option<Arc<Claims>> {
     let claims = verifier.inspect(token).ok()?;
     let is_revoked = api.view.read(|view| view.state.revocations.contains(&claims));
     (!is_revoked).then_some(claims)
+}
+
+fn good_grant(api: &Api, token: &str, now: Timestamp) -> Option<Arc<UserGrant>> {
+    let token = RefreshToken::decode(token, &api.keys)?;
+    let grant = api.view.read(|view| view.state.grants.get(token.grant, now).cloned())?;
+    let is_newest = grant.refresh.is_some_and(|newest| newest.generation == token.generation);
+    is_newest.then_some(grant)
 }

@@ -7,13 +7,13 @@ use axum::{
     http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use lombard_auth_core::{Command, Target};
+use lombard_auth_core::{Command, Target, grants};
 use lombard_chassis::{Problem, RawBody};
 use lombard_types::Timestamp;
 
 use super::{
     error::{Code, OAuthError},
-    presented_token::Presented,
+    presented_token::{GoodToken, Presented},
 };
 use crate::{service::Api, submit::submit};
 
@@ -41,21 +41,29 @@ async fn handle(
     let now = Timestamp::from_system_time(SystemTime::now());
     let presented = Presented::read(api, headers, &body, now)?;
     // A token that is good for nothing already is no error (section 2.2).
-    let Some(claims) = &presented.claims else { return Ok(()) };
-    if presented.visible("write").is_none() {
-        let client_id = presented.client.id.as_str();
-        tracing::warn!(client_id, "refused to revoke another client's token");
-        return Err(OAuthError::new(Code::UnauthorizedClient, "the token is another client's"));
+    if presented.token().is_none() {
+        return Ok(());
     }
-    let command = Command::Revoke {
-        target: Target::Token(claims.token_id.clone()),
-        until: claims.expires_at.plus(api.config.revocation_margin()),
-        revocations_max: api.config.revocations_max,
+    let command = match presented.visible("write") {
+        Some(GoodToken::Access(claims)) => Command::Revoke {
+            target: Target::Token(claims.token_id.clone()),
+            until: claims.expires_at.plus(api.config.revocation_margin()),
+            revocations_max: api.config.revocations_max,
+        },
+        // What came of the same grant goes with it (section 2.1).
+        Some(GoodToken::Refresh(grant)) => {
+            Command::Grant(grants::Command::End { id: grant.id }, api.config.lives())
+        }
+        None => {
+            let client_id = presented.client.id.as_str();
+            tracing::warn!(client_id, "refused to revoke another client's token");
+            return Err(OAuthError::new(Code::UnauthorizedClient, "the token is another client's"));
+        }
     };
     submit(api, command).await.map_err(|problem| {
         tracing::error!(cause = problem.kind().slug, "failed to revoke a token");
         OAuthError::new(Code::TemporarilyUnavailable, "the token could not be revoked: try again")
     })?;
-    tracing::info!(jti = &*claims.token_id, by = %presented.client.id, "revoked a token");
+    tracing::info!(by = %presented.client.id, "revoked a token");
     Ok(())
 }

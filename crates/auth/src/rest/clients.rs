@@ -254,7 +254,7 @@ fn grant_types(
 }
 
 fn new_secret() -> Result<(Authentication, Zeroizing<String>), Problem> {
-    let secret = secret::generate().map_err(|_| {
+    let secret = secret::generate("").map_err(|_| {
         tracing::error!("the system gave no randomness");
         Problem::new(&problems::INTERNAL)
     })?;
@@ -374,7 +374,7 @@ pub(super) async fn rotate_secret(
 ) -> Result<Response, Problem> {
     caller.require("auth", "write", None)?;
     let id = known_id(&id)?;
-    let secret = secret::generate().map_err(|_| Problem::new(&problems::INTERNAL))?;
+    let secret = secret::generate("").map_err(|_| Problem::new(&problems::INTERNAL))?;
     let sha256 = secret::sha256(secret.as_bytes());
     let command = clients::Command::RotateSecret { id: id.clone(), sha256 };
     let committed = submit(&api, Command::Client(command, api.config.lives())).await?;

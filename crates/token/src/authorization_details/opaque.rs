@@ -39,6 +39,11 @@ impl OpaqueDetail {
         self.members.get(name)
     }
 
+    /// All of it, as JSON text: for whoever must see exactly what is permitted.
+    pub fn to_json(&self) -> String {
+        self.to_value().to_string()
+    }
+
     pub(super) fn to_value(&self) -> Value {
         Value::Object(self.members.clone())
     }

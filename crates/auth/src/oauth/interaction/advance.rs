@@ -1,0 +1,115 @@
+//! What comes next for a browser with a request: login, consent, or the answer.
+
+use std::sync::Arc;
+
+use axum::{
+    extract::State,
+    http::{HeaderMap, Uri},
+    response::Response,
+};
+use lombard_auth_core::{Authority, Granted, Session, User};
+use lombard_types::Timestamp;
+
+use super::{
+    Browser,
+    answer::{self, Allowed, refuse},
+    page, request_id, see,
+};
+use crate::{
+    oauth::{
+        AuthorizationRequest,
+        error::{Code, OAuthError},
+    },
+    pending::Pending,
+    service::Api,
+};
+
+/// `GET /oauth/resume`: after a login.
+pub(super) async fn resume(State(api): State<Api>, headers: HeaderMap, uri: Uri) -> Response {
+    let browser = Browser::of(&api, &headers);
+    advance(&api, &request_id(&uri), &browser, api.now()).await
+}
+
+/// Sends the browser where it must go next.
+pub(in crate::oauth) async fn advance(
+    api: &Api,
+    id: &str,
+    browser: &Browser,
+    now: Timestamp,
+) -> Response {
+    let Some(pending) = api.pending.of_browser(id, browser.sha256(), now) else {
+        return page::gone();
+    };
+    let request = &pending.request;
+    let must_not_ask = |code, what| {
+        api.pending.close(id);
+        refuse(api, request, &OAuthError::new(code, what))
+    };
+    let Some((session, user)) = login(api, browser, &pending, now) else {
+        if request.prompt.is_none {
+            return must_not_ask(Code::LoginRequired, "the person must log in");
+        }
+        return see("login", id);
+    };
+    let granted = match settle(api, request, &user) {
+        Ok(granted) => granted,
+        Err(error) => {
+            api.pending.close(id);
+            return refuse(api, request, &error);
+        }
+    };
+    if needs_consent(api, request, &user, &granted, now) {
+        if request.prompt.is_none {
+            return must_not_ask(Code::ConsentRequired, "the person must consent");
+        }
+        return see("consent", id);
+    }
+    let allowed = Allowed { session, granted, page_sha256: None };
+    answer::grant(api, id, request, allowed, now).await
+}
+
+/// The browser's session, if it is fresh enough for the request.
+pub(super) fn login(
+    api: &Api,
+    browser: &Browser,
+    pending: &Pending,
+    now: Timestamp,
+) -> Option<(Arc<Session>, Arc<User>)> {
+    let request = &pending.request;
+    let oldest = request.max_age.map_or(Timestamp::EPOCH, |max_age| {
+        // Whoever logs in for this request is fresh, also where `max_age` is 0.
+        let nanos = u64::try_from(max_age.as_nanos()).unwrap_or(u64::MAX);
+        let oldest = Timestamp::from_unix_nanos(now.unix_nanos().saturating_sub(nanos));
+        oldest.min(pending.since)
+    });
+    let oldest = if request.prompt.login { pending.since } else { oldest };
+    browser.session(api, now).filter(|(session, _)| session.authenticated_at >= oldest)
+}
+
+/// What of the request this person may allow.
+pub(super) fn settle(
+    api: &Api,
+    request: &AuthorizationRequest,
+    user: &User,
+) -> Result<Granted, OAuthError> {
+    let rights = api.view.read(|view| view.state.users.rights_of(user));
+    let authority = Authority::User(&rights);
+    Ok(lombard_auth_core::grant(&request.client, authority, request.asked(), &api.issuer)?)
+}
+
+/// A consent is asked for once for as long as what came of it goes on. Each payment is asked for, and so is everything that
+/// a public client wants: whatever runs on the machine could say that it is that client (RFC 8252 section 8.6).
+fn needs_consent(
+    api: &Api,
+    request: &AuthorizationRequest,
+    user: &User,
+    granted: &Granted,
+    now: Timestamp,
+) -> bool {
+    let who = (user.id, &request.client.id);
+    let what = (granted.audience.as_str(), &granted.scope);
+    request.prompt.consent
+        || !granted.authorization_details.is_empty()
+        || !request.client.is_confidential()
+        || !api.view.read(|view| view.state.grants.has_consent(who, what, now))
+}

@@ -1,0 +1,211 @@
+//! `/oauth/login`: name and password.
+
+use std::time::Duration;
+
+use axum::{
+    extract::State,
+    http::{HeaderMap, HeaderValue, StatusCode, Uri, header},
+    response::Response,
+};
+use lombard_auth_core::{
+    Acr, Command, Reply, Session, SessionId, User,
+    sessions::{self, Reply as SessionReply},
+};
+use lombard_chassis::{Problem, RawBody};
+use lombard_types::Timestamp;
+use maud::html;
+use uuid::Uuid;
+use zeroize::Zeroizing;
+
+use super::{Browser, page, posted, request_id, see};
+use crate::{
+    oauth::{AuthorizationRequest, form::Form},
+    password::PasswordError,
+    secret,
+    service::Api,
+    submit::submit,
+    throttle::Bucket,
+};
+
+/// What a form's token is about.
+const LOGIN: &str = "login";
+
+/// Why the form is shown again.
+#[derive(Clone, Copy)]
+enum Again {
+    Refused,
+    TooMany(Duration),
+}
+
+pub(super) async fn show(State(api): State<Api>, headers: HeaderMap, uri: Uri) -> Response {
+    let (browser, id) = (Browser::of(&api, &headers), request_id(&uri));
+    match api.pending.of_browser(&id, browser.sha256(), api.now()) {
+        Some(pending) => show_form(&api, &browser, &id, &pending.request, None),
+        None => page::gone(),
+    }
+}
+
+fn show_form(
+    api: &Api,
+    browser: &Browser,
+    id: &str,
+    request: &AuthorizationRequest,
+    again: Option<Again>,
+) -> Response {
+    let token = browser.csrf_token(api, &[LOGIN, id]);
+    let content = html! {
+        h1 { "Log in to go on to " (request.client.name.as_str()) }
+        @match again {
+            None => {}
+            Some(Again::Refused) => { p id="error" role="alert" { "This name and this password do not fit." } }
+            Some(Again::TooMany(wait)) => {
+                p id="error" role="alert" {
+                    "There were too many tries. Wait for " (wait.as_secs().div_ceil(60)) " minutes, or use a browser in which you have logged in before."
+                }
+            }
+        }
+        form id="login" method="post" action="login" {
+            input type="hidden" name="request" value=(id);
+            input type="hidden" name="csrf" value=(token);
+            label { "Name"
+                input id="username" name="username" type="text" autocomplete="username" autocapitalize="none"
+                    required maxlength="100" value=[request.login_hint.as_deref()];
+            }
+            label { "Password"
+                input id="password" name="password" type="password" autocomplete="current-password" required;
+            }
+            button id="log-in" type="submit" { "Log in" }
+        }
+    };
+    let status = match again {
+        None => StatusCode::OK,
+        Some(Again::Refused) => StatusCode::UNAUTHORIZED,
+        Some(Again::TooMany(_)) => StatusCode::TOO_MANY_REQUESTS,
+    };
+    let mut response = page::page(status, "Log in", Some(&request.redirect_uri), &content);
+    match again {
+        Some(Again::TooMany(wait)) => {
+            let seconds = HeaderValue::from(wait.as_secs().max(1));
+            response.headers_mut().insert(header::RETRY_AFTER, seconds);
+        }
+        // What a 401 must say (RFC 9110 section 15.5.2); browsers pass over schemes that they do not know.
+        Some(Again::Refused) => {
+            let scheme = HeaderValue::from_static("Form");
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, scheme);
+        }
+        None => {}
+    }
+    response
+}
+
+pub(super) async fn log_in(
+    State(api): State<Api>,
+    headers: HeaderMap,
+    body: Result<RawBody, Problem>,
+) -> Response {
+    let Some(RawBody(body)) = posted(&api, &headers, body) else { return page::gone() };
+    let Ok(form) = Form::parse(&body) else { return page::gone() };
+    let (browser, now) = (Browser::of(&api, &headers), api.now());
+    let id = form.get("request").unwrap_or_default();
+    let pending = api.pending.of_browser(id, browser.sha256(), now);
+    let Some(pending) =
+        pending.filter(|_| browser.fits_csrf_token(&api, &[LOGIN, id], form.get("csrf")))
+    else {
+        return page::gone();
+    };
+    let name = form.get("username").unwrap_or_default().trim().to_lowercase();
+    let password = Zeroizing::new(form.get("password").unwrap_or_default().to_owned());
+    match check(&api, &headers, &browser, &name, password, now).await {
+        Ok(Some(user)) => match start(&api, &browser, &user, now).await {
+            Some(secret) => {
+                tracing::info!(user = %user.id, client_id = %pending.request.client.id, "a person logged in");
+                let response = Browser::set_session(&api, see("resume", id), &secret);
+                browser.set_known(&api, response, user.id)
+            }
+            None => page::unavailable(),
+        },
+        Ok(None) => show_form(&api, &browser, id, &pending.request, Some(Again::Refused)),
+        Err(Refusal::TooMany(wait)) => {
+            show_form(&api, &browser, id, &pending.request, Some(Again::TooMany(wait)))
+        }
+        Err(Refusal::Busy) => page::unavailable(),
+    }
+}
+
+enum Refusal {
+    TooMany(Duration),
+    Busy,
+}
+
+/// The person with this name and password. Whether the name or the password is wrong, or the person disabled, is told
+/// nowhere, not even by how long it takes.
+async fn check(
+    api: &Api,
+    headers: &HeaderMap,
+    browser: &Browser,
+    name: &str,
+    password: Zeroizing<String>,
+    now: Timestamp,
+) -> Result<Option<User>, Refusal> {
+    let user = api.view.read(|view| view.state.users.named(name).map(|user| User::clone(user)));
+    let known = user.as_ref().and_then(|user| browser.known_of(api, user.id));
+    let account = known.map_or_else(|| Bucket::Account(name.to_owned()), Bucket::KnownBrowser);
+    let buckets = [account, Bucket::Address(address(headers))];
+    if let Err(wait) = api.throttle.try_login(&buckets, now) {
+        tracing::warn!(user = ?user.as_ref().map(|user| user.id), "refused a login: too many have failed");
+        return Err(Refusal::TooMany(wait));
+    }
+    let kept =
+        user.as_ref().filter(|user| !user.is_disabled).and_then(|user| user.password.clone());
+    match api.passwords.check(password, kept).await {
+        Ok(true) => {
+            api.throttle.succeeded(&buckets);
+            Ok(user)
+        }
+        Ok(false) => {
+            tracing::info!(user = ?user.as_ref().map(|user| user.id), "refused a login");
+            Ok(None)
+        }
+        Err(PasswordError::Busy) => Err(Refusal::Busy),
+        Err(error) => {
+            tracing::error!(%error, "failed to check a password");
+            Err(Refusal::Busy)
+        }
+    }
+}
+
+/// Where the request comes from, as the gateway says.
+fn address(headers: &HeaderMap) -> String {
+    let forwarded = headers.get("x-forwarded-for").and_then(|value| value.to_str().ok());
+    // The gateway sets it to one address; what else comes here is no address, and counted as it stands.
+    forwarded.unwrap_or_default().chars().take(64).collect()
+}
+
+/// Begins a session under a new secret, whatever the browser has shown before.
+async fn start(
+    api: &Api,
+    browser: &Browser,
+    user: &User,
+    now: Timestamp,
+) -> Option<Zeroizing<String>> {
+    let secret = secret::generate("").ok()?;
+    let none = Timestamp::EPOCH;
+    let session = Session {
+        id: SessionId(Uuid::new_v4().into_bytes()),
+        secret_sha256: secret::sha256(secret.as_bytes()),
+        user: user.id,
+        acr: Acr::Password,
+        authenticated_at: none,
+        expires_at: none,
+    };
+    let config = &api.config;
+    let command = sessions::Command::Start {
+        session,
+        replaces: browser.session(api, now).map(|(session, _)| session.id),
+        life: config.session_life(),
+        per_user_max: config.sessions_per_user_max,
+        sessions_max: config.sessions_max,
+    };
+    let committed = submit(api, Command::Session(command, config.lives())).await.ok()?;
+    matches!(committed.reply, Reply::Session(SessionReply::Started(_))).then_some(secret)
+}

@@ -1,0 +1,72 @@
+//! A person's browser between a client's request and its answer: login, consent, and the way back.
+//!
+//! Plain HTML forms that work without JavaScript. A request is bound to the browser that came with it; each form has a token
+//! that only this server can make for this browser; after each POST the browser is sent on with 303.
+
+mod advance;
+mod answer;
+mod browser;
+mod consent;
+mod login;
+mod logout;
+mod page;
+
+use axum::{
+    Router,
+    http::{HeaderMap, HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+    routing::get,
+};
+use lombard_chassis::{Problem, RawBody};
+
+pub(super) use advance::advance;
+pub(super) use answer::redirect_with_error;
+pub(super) use browser::Browser;
+pub(super) use page::refusal;
+
+use super::form::Form;
+use crate::service::Api;
+
+/// The pages.
+pub(super) fn router() -> Router<Api> {
+    Router::new()
+        .route("/oauth/resume", get(advance::resume))
+        .route("/oauth/login", get(login::show).post(login::log_in))
+        .route("/oauth/consent", get(consent::show).post(consent::decide))
+        .route("/oauth/logout", get(logout::show).post(logout::log_out))
+        .route("/oauth/style.css", get(page::stylesheet))
+}
+
+/// Sends the browser to a page of this server, with GET.
+fn see(path: &str, request_id: &str) -> Response {
+    // Relative to `/oauth/...`, so that it does not matter under which name the browser came.
+    let location = HeaderValue::from_str(&format!("{path}?request={request_id}"));
+    match location {
+        Ok(location) => (StatusCode::SEE_OTHER, no_store(location)).into_response(),
+        Err(_) => page::gone(),
+    }
+}
+
+fn no_store(location: HeaderValue) -> [(header::HeaderName, HeaderValue); 2] {
+    let no_store = HeaderValue::from_static("no-store");
+    [(header::LOCATION, location), (header::CACHE_CONTROL, no_store)]
+}
+
+/// The parameter `request` of a page's URL.
+fn request_id(uri: &axum::http::Uri) -> String {
+    let query = Form::parse(uri.query().unwrap_or_default().as_bytes());
+    query.ok().and_then(|form| form.get("request").map(str::to_owned)).unwrap_or_default()
+}
+
+/// The body of a form that the browser sends from one of our pages. Another site's form comes with another `Origin`, and
+/// without the cookies that the token in it is made for; it is none of ours.
+fn posted(api: &Api, headers: &HeaderMap, body: Result<RawBody, Problem>) -> Option<RawBody> {
+    let origin = headers.get(header::ORIGIN);
+    let is_ours = origin.is_none_or(|origin| {
+        // `null` is what a page without referrer says of itself.
+        origin == "null" || origin.as_bytes() == api.issuer.as_bytes()
+    });
+    let is_form =
+        lombard_chassis::extract::require_media_type(headers, "application/x-www-form-urlencoded");
+    body.ok().filter(|_| is_ours && is_form.is_ok())
+}

@@ -1,0 +1,105 @@
+//! Access tokens (RFC 9068), and what comes with them.
+
+use lombard_auth_core::{Granted, UserGrant};
+use lombard_token::{AuthorizationDetails, Claims};
+use lombard_types::Timestamp;
+use serde::Serialize;
+use uuid::Uuid;
+use zeroize::Zeroizing;
+
+use super::TokenRequest;
+use crate::oauth::{
+    error::{Code, OAuthError},
+    id_token::id_token,
+};
+
+/// RFC 6749 section 5.1, OpenID Connect Core section 3.1.3.3.
+#[derive(Serialize)]
+pub(super) struct Issued {
+    access_token: String,
+    token_type: &'static str,
+    expires_in: u64,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    scope: String,
+    /// As granted, with the ids that were made for payments (RFC 9396 section 7).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    authorization_details: Option<serde_json::Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) refresh_token: Option<Zeroizing<String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id_token: Option<String>,
+}
+
+/// What an access token says beyond what all say.
+pub(super) struct Said<'a> {
+    pub(super) subject: Box<str>,
+    pub(super) granted: Granted,
+    /// The person's grant behind it.
+    pub(super) grant: Option<&'a UserGrant>,
+}
+
+pub(super) fn access_token(
+    request: &TokenRequest<'_>,
+    said: Said<'_>,
+    now: Timestamp,
+) -> Result<Issued, OAuthError> {
+    let (api, client) = (request.api, &request.client);
+    let Said { subject, granted, grant } = said;
+    let Granted { audience, scope, authorization_details } = granted;
+    let user_grant = grant.map(|grant| {
+        Box::new(lombard_token::UserGrant {
+            id: grant.id.to_string().into(),
+            session_id: grant.ends_with().map(|id| id.to_string().into()),
+            authenticated_at: grant.authenticated_at,
+            acr: grant.acr.name().into(),
+        })
+    });
+    let claims = Claims {
+        issuer: (*api.issuer).into(),
+        subject,
+        audience: audience.into(),
+        client_id: client.id.as_str().into(),
+        scope,
+        authorization_details,
+        token_id: Uuid::new_v4().simple().to_string().into(),
+        issued_at: now,
+        expires_at: now.plus(api.config.access_token_life()),
+        grant: user_grant,
+        key_thumbprint: None,
+    };
+    let access_token = claims.sign(&api.signing_key).map_err(unsigned)?;
+    Ok(Issued {
+        access_token,
+        token_type: "Bearer",
+        expires_in: api.config.access_token_seconds,
+        scope: claims.scope.to_string(),
+        authorization_details: Some(&claims.authorization_details)
+            .filter(|details| !details.is_empty())
+            .map(AuthorizationDetails::to_value),
+        refresh_token: None,
+        id_token: None,
+    })
+}
+
+/// The tokens of a person's grant; with an ID token where the client asked who the person is.
+pub(super) fn tokens_of(
+    request: &TokenRequest<'_>,
+    grant: &UserGrant,
+    granted: Granted,
+    nonce: Option<&str>,
+) -> Result<Issued, OAuthError> {
+    let wants_id_token = granted.scope.contains("openid");
+    let subject = grant.user.subject().into();
+    let said = Said { subject, granted, grant: Some(grant) };
+    let mut issued = access_token(request, said, request.now)?;
+    if wants_id_token {
+        let token = id_token(request.api, grant, &issued.access_token, nonce, request.now);
+        issued.id_token = Some(token.map_err(unsigned)?);
+    }
+    Ok(issued)
+}
+
+fn unsigned(error: lombard_token::KeyError) -> OAuthError {
+    tracing::error!(%error, "failed to sign a token");
+    OAuthError::new(Code::ServerError, "the token could not be signed")
+}

@@ -1,0 +1,97 @@
+//! `POST /oauth/token` (RFC 6749 section 3.2): one file for each grant type.
+
+mod authorization_code;
+mod client_credentials;
+mod issue;
+mod refresh_token;
+
+use std::sync::Arc;
+
+use axum::{
+    extract::State,
+    http::{HeaderMap, HeaderValue, header},
+    response::{IntoResponse, Response},
+};
+use lombard_auth_core::{Client, GrantType};
+use lombard_chassis::{Json, RawBody, extract::require_media_type};
+use lombard_token::{AuthorizationDetails, PaymentId};
+use lombard_types::Timestamp;
+use uuid::Uuid;
+
+use super::{
+    client_authentication::authenticate,
+    error::{Code, OAuthError},
+    form::Form,
+};
+use crate::service::Api;
+use issue::Issued;
+
+/// A request at the token endpoint, whose client proved who it is.
+struct TokenRequest<'a> {
+    api: &'a Api,
+    client: Arc<Client>,
+    form: &'a Form<'a>,
+    now: Timestamp,
+}
+
+pub(super) async fn issue(
+    State(api): State<Api>,
+    headers: HeaderMap,
+    body: Result<RawBody, lombard_chassis::Problem>,
+) -> Response {
+    let result = match body {
+        Ok(RawBody(body)) => grant(&api, &headers, &body).await,
+        Err(problem) => Err(OAuthError::invalid_request(problem.kind().title)),
+    };
+    match result {
+        Ok(issued) => {
+            api.metrics.token_request("issued");
+            let no_store = [(header::CACHE_CONTROL, HeaderValue::from_static("no-store"))];
+            (no_store, Json(issued)).into_response()
+        }
+        Err(error) => {
+            api.metrics.token_request(error.code.name());
+            error.into_response()
+        }
+    }
+}
+
+async fn grant(api: &Api, headers: &HeaderMap, body: &[u8]) -> Result<Issued, OAuthError> {
+    require_media_type(headers, "application/x-www-form-urlencoded").map_err(|_| {
+        OAuthError::invalid_request("the body must be application/x-www-form-urlencoded")
+    })?;
+    let form = Form::parse(body)?;
+    let name = form
+        .get("grant_type")
+        .ok_or_else(|| OAuthError::invalid_request("grant_type is missing"))?;
+    let grant_type = GrantType::from_name(name).ok_or_else(|| {
+        let known = "authorization_code, refresh_token and client_credentials are supported";
+        OAuthError::new(Code::UnsupportedGrantType, known)
+    })?;
+    let now = api.now();
+    let client = authenticate(api, headers, &form, now)?;
+    if !client.may_use(grant_type) {
+        let cause = format!("the client is not registered for {name}");
+        return Err(OAuthError::new(Code::UnauthorizedClient, cause));
+    }
+    let request = TokenRequest { api, client, form: &form, now };
+    match grant_type {
+        GrantType::ClientCredentials => client_credentials::grant(&request),
+        GrantType::AuthorizationCode => authorization_code::grant(&request).await,
+        GrantType::RefreshToken => refresh_token::grant(&request).await,
+    }
+}
+
+/// The parameter `authorization_details` (RFC 9396 section 2).
+pub(super) fn requested_details(form: &Form<'_>) -> Result<AuthorizationDetails, OAuthError> {
+    let Some(text) = form.get("authorization_details") else {
+        return Ok(AuthorizationDetails::default());
+    };
+    let new_id = || PaymentId::from_bytes(Uuid::new_v4().into_bytes());
+    AuthorizationDetails::parse_request(text, new_id)
+        .map_err(|error| OAuthError::new(Code::InvalidAuthorizationDetails, error.to_string()))
+}
+
+fn invalid_grant(what: &'static str) -> OAuthError {
+    OAuthError::new(Code::InvalidGrant, what)
+}

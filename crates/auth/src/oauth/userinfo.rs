@@ -1,0 +1,46 @@
+//! `/oauth/userinfo`: what a client may know of the person (OpenID Connect Core section 5.3).
+
+use axum::{
+    extract::State,
+    http::{HeaderMap, HeaderValue, header},
+    response::{IntoResponse, Response},
+};
+use lombard_auth_core::{PersonText, UserId};
+use lombard_chassis::{
+    Json, Problem,
+    authenticate::{authenticate, bearer_token, insufficient_scope, unauthenticated},
+};
+use lombard_token::claimed_audience;
+use serde_json::{Value, json};
+
+use crate::service::Api;
+
+/// The token may be for any resource: what counts is that its scope has `openid`.
+pub(super) async fn get(State(api): State<Api>, headers: HeaderMap) -> Result<Response, Problem> {
+    let refused = || unauthenticated("the access token is not accepted", true);
+    let audience = claimed_audience(bearer_token(&headers)?).ok_or_else(refused)?;
+    let verifier = api.verifier.for_audience(audience);
+    let claims = authenticate(&verifier, &headers).await?;
+    if api.view.read(|view| view.state.revocations.contains(&claims)) {
+        return Err(refused());
+    }
+    if !claims.scope.contains("openid") {
+        return Err(insufficient_scope("openid"));
+    }
+    let id = UserId::from_subject(&claims.subject).ok_or_else(refused)?;
+    let user = api.view.read(|view| view.state.users.get(id).cloned()).ok_or_else(refused)?;
+    let mut answer = json!({ "sub": &*claims.subject });
+    if let Value::Object(members) = &mut answer {
+        if claims.scope.contains("profile") {
+            members.insert("preferred_username".to_owned(), user.name.as_str().into());
+            let name = user.display_name.as_ref().map(PersonText::as_str);
+            members.extend(name.map(|name| ("name".to_owned(), name.into())));
+        }
+        if claims.scope.contains("email") {
+            let email = user.email.as_ref().map(PersonText::as_str);
+            members.extend(email.map(|email| ("email".to_owned(), email.into())));
+        }
+    }
+    let no_store = [(header::CACHE_CONTROL, HeaderValue::from_static("no-store"))];
+    Ok((no_store, Json(answer)).into_response())
+}

@@ -1,0 +1,13 @@
+//! Persons in browsers: from a client's request over login and consent to tokens, and every way in which that must fail.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test that finds something else than it expects must fail"
+)]
+
+mod attacks;
+mod flow;
+mod oidc;
+mod refresh;
+mod support;
