@@ -229,7 +229,7 @@ fn is_at(detail: &AuthorizationDetail, prefix: &str, audience: &str) -> bool {
 /// The prefix in a `resource` parameter, which is compared as it stands.
 fn prefix_of(resource: &str, issuer: &str) -> Result<String, GrantError> {
     let is_known = |prefix: &&str| match prefix.strip_prefix("/v1/") {
-        Some(role) => matches!(role, "ledger" | "registry" | "auth" | "eventstore"),
+        Some(role) => matches!(role, "ledger" | "registry" | "auth" | "eventstore" | "gateway"),
         None => {
             prefix.strip_prefix('/').is_some_and(|service| service.parse::<ServiceName>().is_ok())
         }

@@ -251,6 +251,12 @@ fn refusals() {
         let refused = ask("ledger:read admin", None, Some(resource));
         assert!(matches!(refused, Err(E::InvalidTarget { .. })), "{resource}: {refused:?}");
     }
+    // Each part of the platform that takes tokens is something that they can be for.
+    for part in ["ledger", "registry", "auth", "eventstore", "gateway"] {
+        let resource = format!("https://bank.example/v1/{part}");
+        let granted = ask("ledger:read admin", None, Some(&resource));
+        assert!(granted.is_ok(), "{resource}: {granted:?}");
+    }
 }
 
 proptest! {
