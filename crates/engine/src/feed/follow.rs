@@ -2,7 +2,7 @@
 
 use std::sync::{
     Arc,
-    atomic::{AtomicUsize, Ordering},
+    atomic::{AtomicU64, AtomicUsize, Ordering},
 };
 
 use lombard_log::{Record, SharedLog};
@@ -27,6 +27,8 @@ pub(super) struct Shared<T> {
     pub(super) subscriptions: AtomicUsize,
     /// There is a subscription, after there was none.
     pub(super) is_heard: Notify,
+    /// What was durable when that subscription began: from here on, what is made is made for all who listen.
+    pub(super) heard_from: AtomicU64,
     pub(super) durable: watch::Receiver<Position>,
 }
 
@@ -43,13 +45,14 @@ impl<T: FeedItem> Follow<T> {
         let mut position = *self.fed.borrow();
         loop {
             if shared.subscriptions.load(Ordering::Acquire) == 0 {
-                // Nobody listens: it is not woken by what happens. Whoever comes finds it in the log.
+                // Nobody listens: it is not woken by what happens. Whoever comes finds it in the log, up to where it came.
                 shared.ring.write().skip_to(position);
                 tokio::select! {
                     () = shared.is_heard.notified() => {}
                     _ = gone.changed() => return,
                 }
-                position = *durable.borrow();
+                let heard_from = Position::new(shared.heard_from.load(Ordering::Acquire));
+                position = position.max(heard_from);
                 shared.ring.write().skip_to(position);
                 self.fed.send_replace(position);
                 continue;

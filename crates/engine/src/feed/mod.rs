@@ -23,7 +23,7 @@ use std::{
     fmt,
     sync::{
         Arc,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicU64, AtomicUsize, Ordering},
     },
     thread,
 };
@@ -192,6 +192,7 @@ impl<T: FeedItem> Feed<T> {
             ring: RwLock::new(Ring::new(limits, tail)),
             subscriptions: AtomicUsize::new(0),
             is_heard: Notify::new(),
+            heard_from: AtomicU64::new(0),
             durable,
         });
         let (fed_sender, fed) = watch::channel(tail);

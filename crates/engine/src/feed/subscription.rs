@@ -30,6 +30,8 @@ impl<T> Drop for Subscription<T> {
 impl<T: FeedItem> Subscription<T> {
     pub(super) fn new(feed: Feed<T>, from: Position) -> Self {
         if feed.shared.subscriptions.fetch_add(1, Ordering::AcqRel) == 0 {
+            let durable = feed.shared.durable.borrow().get();
+            feed.shared.heard_from.fetch_max(durable, Ordering::AcqRel);
             feed.shared.is_heard.notify_one();
         }
         let fed = feed.fed.clone();
