@@ -46,7 +46,8 @@ struct Arguments {
 }
 
 fn main() -> anyhow::Result<()> {
-    const WHAT: &str = "SQL projections of the ledger: each transfer is one row of transfers and two of entries";
+    const WHAT: &str =
+        "SQL projections of the ledger: each transfer is one row of transfers and two of entries";
     let arguments = Options::start_with(WHAT, |it: &Arguments| &it.options);
     let directory = tempfile::tempdir_in(&arguments.options.directory)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
@@ -58,7 +59,7 @@ fn main() -> anyhow::Result<()> {
     if is_wanted("sqlite") {
         let path = directory.path().join("books.sqlite");
         let settings = Settings { path: Some(path.clone()), ..Settings::default() };
-        let rate = runtime.block_on(measure("SQLite", &log, settings, &arguments))?;
+        let rate = runtime.block_on(measure("SQLite", None, &log, settings, &arguments))?;
         let bytes = std::fs::metadata(&path)?.len() as f64;
         println!("  {:.0} bytes of file a transfer", bytes / transfers as f64);
         check::at_least("SQLite: transfers/s of rebuilding", rate, SQLITE);
@@ -70,7 +71,8 @@ fn main() -> anyhow::Result<()> {
         };
         let url = arguments.url.clone().or(server.as_ref().map(PostgresServer::url));
         let settings = Settings { url: url.map(Secret::new), ..Settings::default() };
-        let rate = runtime.block_on(measure("PostgreSQL", &log, settings, &arguments))?;
+        let cpu = server.as_ref().map(|server| Cpu::Tree(server.server.id()));
+        let rate = runtime.block_on(measure("PostgreSQL", cpu, &log, settings, &arguments))?;
         check::at_least("PostgreSQL: transfers/s of rebuilding", rate, POSTGRES);
     }
     Ok(())
@@ -100,6 +102,7 @@ impl KeySource for NoKeys {
 /// Prints all rounds; answers the median rate of rebuilding.
 async fn measure(
     what: &str,
+    server: Option<Cpu>,
     log: &SharedLog,
     settings: Settings,
     arguments: &Arguments,
@@ -118,26 +121,23 @@ async fn measure(
         metrics: Metrics::new("bench"),
     };
     let config = Config([(NAME.to_owned(), settings)].into());
-    let started = (Instant::now(), Cpu::This.used());
+    let started = Started::now(server);
     let projections = Projections::start(config, deps)?;
     until(&projections, |progress| progress.records == records).await?;
-    report(&format!("{what}, new"), transfers, started)?;
+    started.report(&format!("{what}, new"), transfers);
     let mut rates = Vec::new();
     for round in 1..=arguments.options.rounds {
-        let started = (Instant::now(), Cpu::This.used());
+        let started = Started::now(server);
         ensure!(projections.rebuild(NAME), "not taken on");
         until(&projections, |progress| progress.rebuilds == u64::from(round)).await?;
-        rates.push(report(&format!("{what}, rebuilt"), transfers, started)?);
+        rates.push(started.report(&format!("{what}, rebuilt"), transfers));
     }
     projections.stop().await;
     rates.sort_by(f64::total_cmp);
     rates.get(rates.len() / 2).copied().context("no rounds")
 }
 
-async fn until(
-    projections: &Projections,
-    is_so: impl Fn(&Progress) -> bool,
-) -> anyhow::Result<()> {
+async fn until(projections: &Projections, is_so: impl Fn(&Progress) -> bool) -> anyhow::Result<()> {
     loop {
         let progress = projections.progress(NAME).context("no projection")?;
         if is_so(&progress) {
@@ -149,11 +149,29 @@ async fn until(
     }
 }
 
-fn report(what: &str, transfers: f64, started: (Instant, Duration)) -> anyhow::Result<f64> {
-    let (elapsed, cpu) = (started.0.elapsed().as_secs_f64(), Cpu::This.used() - started.1);
-    let (rate, micros) = (transfers / elapsed, cpu.as_secs_f64() * 1e6 / transfers);
-    println!("  {what}: {rate:.0} transfers/s, {elapsed:.1} s, {micros:.1} us of this process each");
-    Ok(rate)
+/// The clock and the CPU times when something began.
+struct Started {
+    time: Instant,
+    here: Duration,
+    server: Option<(Cpu, Duration)>,
+}
+
+impl Started {
+    fn now(server: Option<Cpu>) -> Self {
+        let server = server.map(|cpu| (cpu, cpu.used()));
+        Self { time: Instant::now(), here: Cpu::This.used(), server }
+    }
+
+    fn report(self, what: &str, transfers: f64) -> f64 {
+        let micros = |used: Duration| used.as_secs_f64() * 1e6 / transfers;
+        let rate = transfers / self.time.elapsed().as_secs_f64();
+        let here = micros(Cpu::This.used().saturating_sub(self.here));
+        let server = self.server.map(|(cpu, before)| micros(cpu.used().saturating_sub(before)));
+        let server =
+            server.map_or_else(String::new, |micros| format!(", {micros:.1} of the server"));
+        println!("  {what}: {rate:.0} transfers/s; CPU us each: {here:.1} here{server}");
+        rate
+    }
 }
 
 /// A server of its own, as it is installed, on a socket in a directory that goes with it.
