@@ -26,9 +26,11 @@ async function serve(name) {
   return { url: `http://127.0.0.1:${server.address().port}`, close: () => new Promise((done) => { server.closeAllConnections(); server.close(done); }) };
 }
 
-test("what is registered is found, watched, and gone when it is deregistered", async () => {
-  await using registry = open();
-  await using other = open({ zone: "eu-1" });
+test("what is registered is found, watched, and gone when it is deregistered", async (t) => {
+  const registry = open();
+  t.after(() => registry.close());
+  const other = open({ zone: "eu-1" });
+  t.after(() => other.close());
   assert.equal(await other.getService("orders"), undefined);
   assert.equal(other.peekService("never-asked"), undefined);
   const stop = new AbortController();
@@ -61,8 +63,9 @@ test("what is registered is found, watched, and gone when it is deregistered", a
   assert.equal((await seen.next()).done, true);
 });
 
-test("what cannot be registered is told before anything is sent", async () => {
-  await using registry = open();
+test("what cannot be registered is told before anything is sent", async (t) => {
+  const registry = open();
+  t.after(() => registry.close());
   for (const url of ["127.0.0.1:9000", "http://127.0.0.1:9000/path", "http://a:b@127.0.0.1:1", "ftp://x:1"]) {
     await assert.rejects(registry.registerService({ name: "orders", url }), InvalidServiceError);
   }
@@ -70,14 +73,16 @@ test("what cannot be registered is told before anything is sent", async () => {
   await assert.rejects(registry.registerService({ name: "orders", url: "http://a:1" }, { ttlMs: 1500 }), InvalidServiceError);
   const nobody = await platform.client("Nobody", "registry:register:other");
   const { LOMBARD_URL: endpoint, LOMBARD_CLIENT_ID: clientId, LOMBARD_CLIENT_SECRET: clientSecret } = nobody;
-  await using stranger = new ServiceRegistry({ endpoint, token: clientCredentials({ endpoint, clientId, clientSecret }) });
+  const stranger = new ServiceRegistry({ endpoint, token: clientCredentials({ endpoint, clientId, clientSecret }) });
+  t.after(() => stranger.close());
   const refused = await stranger.registerService({ name: "orders", url: "http://a:1" }).catch((error) => error);
   assert.ok(refused instanceof RefusedError && refused.status === 403 && refused.code === "insufficient-scope", String(refused));
   await assert.rejects(stranger.getService("orders"), RefusedError);
 });
 
-test("fetch goes where instances are, and to another when one is gone", async () => {
-  await using registry = open();
+test("fetch goes where instances are, and to another when one is gone", async (t) => {
+  const registry = open();
+  t.after(() => registry.close());
   const [one, two] = [await serve("one"), await serve("two")];
   await registry.registerService({ name: "shop", url: one.url, id: "one" });
   await registry.registerService({ name: "shop", url: two.url, id: "two" });
@@ -99,8 +104,9 @@ test("fetch goes where instances are, and to another when one is gone", async ()
   await assert.rejects(registry.fetch("http://nobody/"), InvalidServiceError);
 });
 
-test("a registry that dies takes nobody with it", async () => {
-  await using registry = open();
+test("a registry that dies takes nobody with it", async (t) => {
+  const registry = open();
+  t.after(() => registry.close());
   const lease = await registry.registerService({ name: "steady", url: "http://127.0.0.1:9000", id: "one" }, { ttlMs: 2000 });
   assert.equal((await registry.getService("steady"))?.id, "one");
   await platform.kill("registry");
@@ -113,8 +119,9 @@ test("a registry that dies takes nobody with it", async () => {
   assert.equal(lease.registeredAgain, 0);
 });
 
-test("who is taken out is told", async () => {
-  await using registry = open();
+test("who is taken out is told", async (t) => {
+  const registry = open();
+  t.after(() => registry.close());
   const lease = await registry.registerService({ name: "mine", url: "http://127.0.0.1:9000", id: "one" });
   const lost = new Promise((done) => lease.lost.addEventListener("abort", done, { once: true }));
   await until("the stream is open", async () => {
@@ -126,8 +133,9 @@ test("who is taken out is told", async () => {
   await lost;
 });
 
-test("a process that is killed is gone, long before its lease has run out", async () => {
-  await using registry = open();
+test("a process that is killed is gone, long before its lease has run out", async (t) => {
+  const registry = open();
+  t.after(() => registry.close());
   const program = `
     import { ServiceRegistry } from ${JSON.stringify(new URL("../dist/index.js", import.meta.url).href)};
     await new ServiceRegistry().registerService({ name: "victim", url: "http://127.0.0.1:9000", id: "one" }, { ttlMs: 3600000 });
@@ -143,7 +151,8 @@ test("a process that is killed is gone, long before its lease has run out", asyn
   await until("it is gone", async () => (await registry.getService("victim")) === undefined);
 });
 
-test("what is known too long ago is not given out", async () => {
-  await using registry = new ServiceRegistry({ endpoint: "http://127.0.0.1:9", token: async () => "none", maxStaleMs: 0 });
+test("what is known too long ago is not given out", async (t) => {
+  const registry = new ServiceRegistry({ endpoint: "http://127.0.0.1:9", token: async () => "none", maxStaleMs: 0 });
+  t.after(() => registry.close());
   await assert.rejects(registry.getService("orders"), RegistryUnavailableError);
 });
