@@ -2,9 +2,9 @@
 
 use std::{fmt, sync::Arc};
 
-use axum::extract::FromRequestParts;
-use http::{HeaderMap, header, request::Parts};
-use lombard_token::{Claims, Verifier, VerifyError};
+use axum::extract::{FromRequestParts, OriginalUri};
+use http::{HeaderMap, Method, header, request::Parts};
+use lombard_token::{Claims, DpopRequest, Verifier, VerifyError};
 
 use crate::{Problem, extract::single_header, problems};
 
@@ -91,7 +91,33 @@ pub fn bearer_token(headers: &HeaderMap) -> Result<&str, Problem> {
     Ok(token.trim())
 }
 
-/// Verifies a request's token, fetching new keys if its key is unknown.
+/// Verifies the token of a request, and the proof that comes with it where it is bound to a key (RFC 9449 section 7). The URL
+/// that the proof is for is the public one: clients know no other.
+pub async fn authenticate_request(
+    verifier: &Verifier,
+    method: &Method,
+    path: &str,
+    headers: &HeaderMap,
+) -> Result<Arc<Claims>, Problem> {
+    let claims = authenticate_unproved(verifier, headers).await?;
+    let url = format!("{}{path}", verifier.issuer());
+    let access_token = Some(bearer_token(headers)?);
+    let request = DpopRequest { method: method.as_str(), url: &url, access_token };
+    let proof = single_header(headers, "dpop")?;
+    verifier.check_proof(&claims, proof, request).map_err(|error| refusal(&error))?;
+    Ok(claims)
+}
+
+/// Verifies a token that may be bound to a key, fetching new keys if its key is unknown: whoever acts on it checks the proof.
+pub async fn authenticate_unproved(
+    verifier: &Verifier,
+    headers: &HeaderMap,
+) -> Result<Arc<Claims>, Problem> {
+    let token = bearer_token(headers)?;
+    verifier.inspect_or_refresh(token).await.map_err(|error| refusal(&error))
+}
+
+/// Verifies the bearer's token of a request, fetching new keys if its key is unknown.
 pub async fn authenticate(
     verifier: &Verifier,
     headers: &HeaderMap,
@@ -112,7 +138,17 @@ pub fn refusal(error: &VerifyError) -> Problem {
             .detail("the keys of the authorization server could not be fetched yet")
             .retry_after(std::time::Duration::from_secs(1));
     }
-    unauthenticated(format!("the access token is not accepted: {error}"), true)
+    let problem = unauthenticated(format!("the access token is not accepted: {error}"), true);
+    match error {
+        VerifyError::ProofMissing => problem.www_authenticate("DPoP error=\"invalid_token\""),
+        VerifyError::Proof(_)
+        | VerifyError::ProofOfOtherKey
+        | VerifyError::ProofReplayed
+        | VerifyError::TooManyProofs => {
+            problem.www_authenticate("DPoP error=\"invalid_dpop_proof\"")
+        }
+        _ => problem,
+    }
 }
 
 impl<S: Sync> FromRequestParts<S> for Authenticated {
@@ -123,6 +159,9 @@ impl<S: Sync> FromRequestParts<S> for Authenticated {
             tracing::error!("the router carries no token verifier");
             return Err(Problem::new(&problems::INTERNAL));
         };
-        authenticate(verifier, &parts.headers).await.map(Self)
+        // Routers that are nested see less of the path than the client.
+        let uri = parts.extensions.get::<OriginalUri>().map_or(&parts.uri, |OriginalUri(uri)| uri);
+        let claims = authenticate_request(verifier, &parts.method, uri.path(), &parts.headers);
+        claims.await.map(Self)
     }
 }

@@ -6,7 +6,7 @@ use http_body_util::Full;
 use hyper::body::Incoming;
 use lombard_chassis::{
     Problem,
-    authenticate::{authenticate, insufficient_scope},
+    authenticate::{authenticate_unproved, insufficient_scope},
     problems,
 };
 use serde_json::json;
@@ -55,7 +55,7 @@ async fn authorize(
     request: &Request<Incoming>,
 ) -> Result<(), Problem> {
     let (verifier, is_kept) = worker.shared.verifiers.of(RESOURCE);
-    let claims = authenticate(&verifier, request.headers()).await?;
+    let claims = authenticate_unproved(&verifier, request.headers()).await?;
     if !is_kept {
         worker.shared.verifiers.keep(RESOURCE, verifier);
     }

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use http::{HeaderMap, Method, header};
 use lombard_chassis::{
     Problem,
-    authenticate::{authenticate, bearer_token, insufficient_scope, refusal, unauthenticated},
+    authenticate::{
+        authenticate_unproved, bearer_token, insufficient_scope, refusal, unauthenticated,
+    },
 };
 use lombard_gateway_core::{
     Access as PathAccess, Captures, NormalPath, OwnEndpoint, Priority, Route, RouteFamily, Target,
@@ -160,7 +162,7 @@ async fn by_path(
 ) -> Result<Option<Arc<Claims>>, Problem> {
     let PathAccess::Token { resource, required } = access else { return Ok(None) };
     let (verifier, is_kept) = worker.shared.verifiers.of(resource);
-    let claims = authenticate(&verifier, headers).await?;
+    let claims = authenticate_unproved(&verifier, headers).await?;
     if !is_kept {
         worker.shared.verifiers.keep(resource, verifier);
     }
@@ -174,20 +176,20 @@ async fn by_path(
 async fn verify(verifiers: &[Verifier], headers: &HeaderMap) -> Result<Arc<Claims>, Problem> {
     let (last, others) = verifiers.split_last().ok_or_else(problem::not_found)?;
     if others.is_empty() {
-        return authenticate(last, headers).await;
+        return authenticate_unproved(last, headers).await;
     }
     let token = bearer_token(headers)?;
     let mut error = VerifyError::UnknownKey;
     // First with the keys that are known, so that a token of the last issuer makes none of the others fetch.
     for verifier in verifiers {
-        match verifier.verify(token) {
+        match verifier.inspect(token) {
             Ok(claims) => return Ok(claims),
             Err(VerifyError::UnknownKey) => {}
             Err(other) => error = other,
         }
     }
     for verifier in verifiers {
-        match verifier.verify_or_refresh(token).await {
+        match verifier.inspect_or_refresh(token).await {
             Ok(claims) => return Ok(claims),
             Err(VerifyError::UnknownKey) => {}
             Err(other) => error = other,

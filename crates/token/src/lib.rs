@@ -19,6 +19,7 @@ mod jws;
 mod revocation;
 mod scope;
 mod signing_key;
+mod used_proofs;
 mod verification_key;
 mod verifier;
 

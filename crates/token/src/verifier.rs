@@ -18,9 +18,11 @@ use parking_lot::RwLock;
 use tokio::sync::Mutex;
 
 use crate::{
-    ACCESS_TOKEN_TYPE, Claims, ClaimsError, Jwks, JwsError, RevokedTokens,
+    ACCESS_TOKEN_TYPE, Claims, ClaimsError, DpopError, DpopRequest, Jwks, JwsError, RevokedTokens,
     jws::{self, HeaderRules, KeyRule, Unverified},
+    used_proofs::UsedProofs,
     verification_key::VerificationKey,
+    verify_dpop_proof,
 };
 
 const RULES: HeaderRules =
@@ -67,6 +69,18 @@ pub enum VerifyError {
     /// It is bound to a key, and nothing proves that whoever sends it has that key.
     #[error("it is bound to a key: send it as DPoP, with a proof")]
     ProofMissing,
+    /// The proof of the key is bad.
+    #[error("its proof is not accepted: {0}")]
+    Proof(#[from] DpopError),
+    /// The proof is of another key than the token's.
+    #[error("its proof is of another key")]
+    ProofOfOtherKey,
+    /// The proof was used before.
+    #[error("its proof was used before")]
+    ProofReplayed,
+    /// So many proofs are remembered that another could not be told from a used one.
+    #[error("too many proofs at once")]
+    TooManyProofs,
     /// It permits payments, and the issuer was not heard of for so long that they may have been taken back.
     #[error("it cannot be told whether it was revoked")]
     RevocationsUnknown,
@@ -87,6 +101,8 @@ struct Shared {
     keys: ArcSwap<Keys>,
     source: Arc<dyn KeySource>,
     revoked: Arc<RevokedTokens>,
+    /// Shared like the revocations: a proof is good once, whatever for.
+    used_proofs: Arc<UsedProofs>,
     /// When keys were last asked for. Held while they are fetched, so that one fetch serves all who wait.
     fetched: Mutex<Option<Instant>>,
     /// By SHA-256 of the token: whoever can read this memory must not find tokens.
@@ -116,14 +132,15 @@ impl fmt::Debug for Verifier {
 impl Verifier {
     /// Accepts tokens that `issuer` made for exactly `audience`. No key is known before the first [`Self::refresh`].
     pub fn new(issuer: &str, audience: impl Into<Box<str>>, source: Arc<dyn KeySource>) -> Self {
-        Self::with_revoked(issuer, audience.into(), source, Arc::default())
+        Self::with_shared(issuer, audience.into(), source, Arc::default(), Arc::default())
     }
 
-    fn with_revoked(
+    fn with_shared(
         issuer: &str,
         audience: Box<str>,
         source: Arc<dyn KeySource>,
         revoked: Arc<RevokedTokens>,
+        used_proofs: Arc<UsedProofs>,
     ) -> Self {
         Self {
             shared: Arc::new(Shared {
@@ -132,6 +149,7 @@ impl Verifier {
                 keys: ArcSwap::default(),
                 source,
                 revoked,
+                used_proofs,
                 fetched: Mutex::new(None),
                 seen: RwLock::new(HashMap::new()),
                 generation: AtomicU64::new(0),
@@ -143,9 +161,10 @@ impl Verifier {
     /// are shared.
     #[must_use]
     pub fn for_audience(&self, audience: impl Into<Box<str>>) -> Self {
-        let Shared { issuer, source, revoked, .. } = &*self.shared;
+        let Shared { issuer, source, revoked, used_proofs, .. } = &*self.shared;
         let (source, revoked) = (Arc::clone(source), Arc::clone(revoked));
-        let other = Self::with_revoked(issuer, audience.into(), source, revoked);
+        let used_proofs = Arc::clone(used_proofs);
+        let other = Self::with_shared(issuer, audience.into(), source, revoked, used_proofs);
         other.shared.keys.store(self.shared.keys.load_full());
         other
     }
@@ -241,7 +260,17 @@ impl Verifier {
     /// Verifies a token; if its key is unknown, fetches the keys once, at most every ten seconds whatever the number of
     /// unknown keys.
     pub async fn verify_or_refresh(&self, token: &str) -> Result<Arc<Claims>, VerifyError> {
-        let error = match self.verify(token) {
+        let claims = self.inspect_or_refresh(token).await?;
+        if claims.key_thumbprint.is_some() {
+            return Err(VerifyError::ProofMissing);
+        }
+        Ok(claims)
+    }
+
+    /// The same for a token that may be bound to a key: whoever acts on it has checked the proof that comes with it
+    /// ([`Self::check_proof`]).
+    pub async fn inspect_or_refresh(&self, token: &str) -> Result<Arc<Claims>, VerifyError> {
+        let error = match self.inspect(token) {
             Err(error @ (VerifyError::UnknownKey | VerifyError::NoKeys)) => error,
             result => return result,
         };
@@ -258,7 +287,29 @@ impl Verifier {
             }
         }
         drop(fetched);
-        self.verify(token)
+        self.inspect(token)
+    }
+
+    /// Checks the proof of possession that a request with a bound token comes with (RFC 9449 section 4.3), once. Its access
+    /// token must be named in `request`. A token that is not bound needs none.
+    pub fn check_proof(
+        &self,
+        claims: &Claims,
+        proof: Option<&str>,
+        request: DpopRequest<'_>,
+    ) -> Result<(), VerifyError> {
+        let Some(thumbprint) = &claims.key_thumbprint else { return Ok(()) };
+        let now = Timestamp::from_system_time(SystemTime::now());
+        let proof = verify_dpop_proof(proof.ok_or(VerifyError::ProofMissing)?, request, now, SKEW)?;
+        if proof.key_thumbprint != *thumbprint {
+            return Err(VerifyError::ProofOfOtherKey);
+        }
+        self.shared.used_proofs.spend(&proof, now)
+    }
+
+    /// Who makes the tokens: the platform's public URL.
+    pub fn issuer(&self) -> &str {
+        &self.shared.issuer
     }
 
     fn remember(&self, hash: [u8; 32], claims: &Arc<Claims>, now: Timestamp) {

@@ -18,6 +18,7 @@ use super::{
     error::{Code, OAuthError},
     form::Form,
     interaction::{self, Browser},
+    proof::proved_key,
 };
 use crate::{pending::Full, service::Api};
 
@@ -57,7 +58,14 @@ fn pushed(api: &Api, headers: &HeaderMap, body: &[u8]) -> Result<Box<str>, OAuth
         return Err(OAuthError::invalid_request("a request_uri cannot be pushed"));
     }
     let request = AuthorizationRequest::read(client, &form, &api.issuer);
-    let request = request.map_err(|refused| refused.error)?;
+    let mut request = request.map_err(|refused| refused.error)?;
+    // RFC 9449 section 10.1: a proof says the same as `dpop_jkt`, and both must say the same key.
+    if let Some(proved) = proved_key(api, headers, "/oauth/par", now)? {
+        if request.key_thumbprint.as_ref().is_some_and(|named| *named != proved) {
+            return Err(OAuthError::invalid_request("dpop_jkt is not the key of the proof"));
+        }
+        request.key_thumbprint = Some(proved);
+    }
     let id = new_id();
     let pushed = api.pending.push(id.clone(), request, api.config.pushed_request_life(), now);
     pushed.map_err(|Full| too_many())?;

@@ -32,6 +32,8 @@ pub(super) enum Code {
     InvalidGrant,
     UnsupportedGrantType,
     UnsupportedResponseType,
+    /// RFC 9449 section 5.
+    InvalidDpopProof,
     /// RFC 9126 section 2.2.
     InvalidRequestUri,
     /// OpenID Connect Core section 3.1.2.6.
@@ -57,6 +59,7 @@ impl Code {
             Self::InvalidGrant => "invalid_grant",
             Self::UnsupportedGrantType => "unsupported_grant_type",
             Self::UnsupportedResponseType => "unsupported_response_type",
+            Self::InvalidDpopProof => "invalid_dpop_proof",
             Self::InvalidRequestUri => "invalid_request_uri",
             Self::RequestNotSupported => "request_not_supported",
             Self::LoginRequired => "login_required",

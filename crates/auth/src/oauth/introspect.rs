@@ -59,7 +59,7 @@ fn show_refresh(api: &Api, grant: &UserGrant) -> Value {
 fn show(claims: &Claims) -> Value {
     let mut answer = json!({
         "active": true,
-        "token_type": "Bearer",
+        "token_type": if claims.key_thumbprint.is_some() { "DPoP" } else { "Bearer" },
         "iss": &*claims.issuer,
         "sub": &*claims.subject,
         "aud": &*claims.audience,
@@ -69,6 +69,9 @@ fn show(claims: &Claims) -> Value {
         "exp": claims.expires_at.unix_seconds(),
     });
     if let Value::Object(members) = &mut answer {
+        if let Some(thumbprint) = &claims.key_thumbprint {
+            members.insert("cnf".to_owned(), json!({ "jkt": &**thumbprint }));
+        }
         if !claims.scope.is_empty() {
             members.insert("scope".to_owned(), claims.scope.to_string().into());
         }

@@ -42,6 +42,7 @@ pub(super) async fn get(State(api): State<Api>) -> Response {
         "acr_values_supported": Acr::ALL.map(Acr::name),
         "prompt_values_supported": ["none", "login", "consent", "select_account"],
         "code_challenge_methods_supported": ["S256"],
+        "dpop_signing_alg_values_supported": algorithms,
         "authorization_response_iss_parameter_supported": true,
         "request_parameter_supported": false,
         "request_uri_parameter_supported": false,

@@ -12,6 +12,7 @@ mod introspect;
 mod jwks;
 mod metadata;
 mod presented_token;
+mod proof;
 mod revocations;
 mod revoke;
 mod token;

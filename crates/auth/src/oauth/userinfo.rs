@@ -2,13 +2,13 @@
 
 use axum::{
     extract::State,
-    http::{HeaderMap, HeaderValue, header},
+    http::{HeaderMap, HeaderValue, Method, header},
     response::{IntoResponse, Response},
 };
 use lombard_auth_core::{PersonText, UserId};
 use lombard_chassis::{
     Json, Problem,
-    authenticate::{authenticate, bearer_token, insufficient_scope, unauthenticated},
+    authenticate::{authenticate_request, bearer_token, insufficient_scope, unauthenticated},
 };
 use lombard_token::claimed_audience;
 use serde_json::{Value, json};
@@ -16,11 +16,15 @@ use serde_json::{Value, json};
 use crate::service::Api;
 
 /// The token may be for any resource: what counts is that its scope has `openid`.
-pub(super) async fn get(State(api): State<Api>, headers: HeaderMap) -> Result<Response, Problem> {
+pub(super) async fn get(
+    State(api): State<Api>,
+    method: Method,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
     let refused = || unauthenticated("the access token is not accepted", true);
     let audience = claimed_audience(bearer_token(&headers)?).ok_or_else(refused)?;
     let verifier = api.verifier.for_audience(audience);
-    let claims = authenticate(&verifier, &headers).await?;
+    let claims = authenticate_request(&verifier, &method, "/oauth/userinfo", &headers).await?;
     if api.view.read(|view| view.state.revocations.contains(&claims)) {
         return Err(refused());
     }

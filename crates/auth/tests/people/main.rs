@@ -7,6 +7,7 @@
 )]
 
 mod attacks;
+mod bound;
 mod flow;
 mod oidc;
 mod refresh;

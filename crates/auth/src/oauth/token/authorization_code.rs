@@ -35,8 +35,9 @@ pub(super) async fn grant(request: &TokenRequest<'_>) -> Result<Issued, OAuthErr
         client: client.id.clone(),
         redirect_uri: form.get("redirect_uri").map(Into::into),
         challenge: secret::sha256(verifier.as_bytes()),
-        key_thumbprint: None,
-        binds_refresh: false,
+        key_thumbprint: request.key_thumbprint.clone(),
+        // A confidential client's refresh tokens are bound to the client (RFC 9449 section 5).
+        binds_refresh: !client.is_confidential(),
         may_refresh: client.may_use(GrantType::RefreshToken),
     };
     let grant = match submit(api, grants::Command::Redeem(redemption)).await? {

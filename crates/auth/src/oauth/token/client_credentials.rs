@@ -11,7 +11,7 @@ use super::{
 use crate::oauth::error::{Code, OAuthError};
 
 pub(super) fn grant(request: &TokenRequest<'_>) -> Result<Issued, OAuthError> {
-    let TokenRequest { api, client, form, now } = request;
+    let TokenRequest { api, client, form, now, .. } = request;
     let requested: Option<ScopeSet> = form
         .get("scope")
         .map(str::parse)

@@ -65,12 +65,12 @@ pub(super) fn access_token(
         issued_at: now,
         expires_at: now.plus(api.config.access_token_life()),
         grant: user_grant,
-        key_thumbprint: None,
+        key_thumbprint: request.key_thumbprint.clone(),
     };
     let access_token = claims.sign(&api.signing_key).map_err(unsigned)?;
     Ok(Issued {
         access_token,
-        token_type: "Bearer",
+        token_type: if request.key_thumbprint.is_some() { "DPoP" } else { "Bearer" },
         expires_in: api.config.access_token_seconds,
         scope: claims.scope.to_string(),
         authorization_details: Some(&claims.authorization_details)

@@ -22,6 +22,7 @@ use super::{
     client_authentication::authenticate,
     error::{Code, OAuthError},
     form::Form,
+    proof::proved_key,
 };
 use crate::service::Api;
 use issue::Issued;
@@ -32,6 +33,8 @@ struct TokenRequest<'a> {
     client: Arc<Client>,
     form: &'a Form<'a>,
     now: Timestamp,
+    /// Thumbprint of the key that it proves to have: its tokens are bound to that.
+    key_thumbprint: Option<Box<str>>,
 }
 
 pub(super) async fn issue(
@@ -74,7 +77,8 @@ async fn grant(api: &Api, headers: &HeaderMap, body: &[u8]) -> Result<Issued, OA
         let cause = format!("the client is not registered for {name}");
         return Err(OAuthError::new(Code::UnauthorizedClient, cause));
     }
-    let request = TokenRequest { api, client, form: &form, now };
+    let key_thumbprint = proved_key(api, headers, "/oauth/token", now)?;
+    let request = TokenRequest { api, client, form: &form, now, key_thumbprint };
     match grant_type {
         GrantType::ClientCredentials => client_credentials::grant(&request),
         GrantType::AuthorizationCode => authorization_code::grant(&request).await,

@@ -29,7 +29,7 @@ pub(super) async fn grant(request: &TokenRequest<'_>) -> Result<Issued, OAuthErr
         id: token.grant,
         generation: token.generation,
         client: client.id.clone(),
-        key_thumbprint: None,
+        key_thumbprint: request.key_thumbprint.clone(),
         rotates: true,
         grace: api.config.refresh_grace(client),
     };
