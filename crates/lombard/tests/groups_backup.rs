@@ -69,7 +69,8 @@ async fn process(consumer: &mut GrpcConsumer, processed: &mut Processed, count: 
         let receipts =
             |some: &[Delivery]| some.iter().map(|it| it.receipt.clone()).collect::<Vec<_>>();
         if !bad.is_empty() {
-            let nack = Nack { reason: "cannot be".to_owned(), ..Nack::default() };
+            let reason = "cannot be".to_owned();
+            let nack = Nack { reason, dead_letter: true, ..Nack::default() };
             consumer.nack(receipts(&bad), nack).unwrap();
         }
         if !good.is_empty() {
@@ -98,9 +99,10 @@ async fn groups_are_backed_up_at_work_and_restored() {
     let events = client.eventstore();
     let settings = GroupSettings {
         order_by: Some("nothing".to_owned()),
-        attempts_max: Some(2),
+        // However slow the machine is, only what is refused is given up.
+        attempts_max: Some(1000),
         retry_ms_min: Some(1),
-        visibility_ms: Some(2000),
+        visibility_ms: Some(1000),
         ..GroupSettings::default()
     };
     let group = events.group("work");
