@@ -1,17 +1,13 @@
-//! Clients that look: readers, subscribers, and an auditor who keeps checkpoints.
+//! Clients that look: readers and subscribers.
 
 use std::{ops::ControlFlow, rc::Rc};
 
 use lombard_engine::Feed;
 use lombard_eventstore_core::{Criterion, EventPosition, NewEvent, Query};
-use lombard_log::{
-    SharedLog,
-    merkle::{MerkleError, MerkleFollower, TreeHash, verify_consistency, verify_inclusion},
-};
+use lombard_simulation::Dice;
 use lombard_types::Position;
 
 use super::{
-    dice::Dice,
     world::World,
     writer::{TAGS, TYPES, event_type, tag},
 };
@@ -25,13 +21,13 @@ type Shown = Vec<(EventPosition, NewEvent)>;
 
 /// Reads pages from anywhere, in both directions and with filters: they agree with each other and with the past.
 pub(super) async fn read(actor: u64, world: Rc<World>, reader: Reader, mut dice: Dice) {
-    while !world.is_ending.get() {
+    while !world.nature.is_ending.get() {
         tokio::time::sleep(dice.pause(60)).await;
         if let Err(error) = read_once(actor, &world, &reader, &mut dice).await {
             // Either the disk has died, which ends this life, or the index was damaged and says so.
             match &error {
                 QueryError::Log(_) => {}
-                QueryError::Index(cause) => world.hear_complaint(cause),
+                QueryError::Index(cause) => world.nature.hear_complaint(cause),
                 QueryError::Decode { .. }
                 | QueryError::Show { .. }
                 | QueryError::Missing { .. } => panic!("{error:?}"),
@@ -52,7 +48,7 @@ async fn read_once(
     for (number, (position, _)) in (0..).zip(&all) {
         assert_eq!(position.get(), number, "a gap");
     }
-    world.note(actor, &format!("{end} {}", all.len()));
+    world.nature.note(actor, &format!("{end} {}", all.len()));
     let types = (0..TYPES).filter(|_| dice.is_one_in(2)).map(event_type).collect();
     let tags = (0..TAGS).filter(|_| dice.is_one_in(3)).map(tag).collect();
     let query = Query(vec![Criterion { types, tags }]);
@@ -118,56 +114,10 @@ pub(super) async fn subscribe(
             }
             next = next.next();
             world.subscribers.borrow_mut()[number] = next;
-            world.note(actor, "fed");
+            world.nature.note(actor, "fed");
         }
         if dice.is_one_in(3) {
             tokio::time::sleep(dice.pause(40)).await;
         }
     }
-}
-
-/// Keeps roots, and has the store prove that each is the beginning of what it has now.
-pub(super) async fn audit(
-    actor: u64,
-    world: Rc<World>,
-    tree: MerkleFollower,
-    log: SharedLog,
-    mut dice: Dice,
-) {
-    loop {
-        tokio::time::sleep(dice.pause(15)).await;
-        match prove(&world, &tree, &log, &mut dice).await {
-            Ok(size) => world.note(actor, &format!("proved {size}")),
-            // The disk is dead or full; an auditor who finds no proof is no proof of anything.
-            Err(MerkleError::Io { .. } | MerkleError::Read(_) | MerkleError::Closed) => {}
-            Err(error) => panic!("{error:?}"),
-        }
-    }
-}
-
-async fn prove(
-    world: &World,
-    tree: &MerkleFollower,
-    log: &SharedLog,
-    dice: &mut Dice,
-) -> Result<u64, MerkleError> {
-    let size = tree.size();
-    if size == 0 {
-        return Ok(0);
-    }
-    let root = tree.root(size)?;
-    let roots = || world.roots.borrow().clone().into_iter();
-    let kept: Vec<(u64, TreeHash)> = roots().filter(|(old_size, _)| *old_size <= size).collect();
-    for (old_size, old_root) in kept.into_iter().filter(|_| dice.is_one_in(4)) {
-        let path = tree.consistency(old_size, size)?;
-        let is_proved = verify_consistency(old_size, &old_root, size, &root, &path);
-        assert!(is_proved, "the first {old_size} of {size} records are not those of before");
-    }
-    let position = Position::new(dice.roll(size));
-    let inclusion = tree.inclusion(position, size).await?;
-    let records = log.read(position, 1).await?;
-    let leaf = TreeHash::of_record(position, &records[0].payload);
-    assert!(verify_inclusion(&leaf, position.get(), size, &inclusion.path, &root));
-    world.roots.borrow_mut().insert(size, root);
-    Ok(size)
 }

@@ -7,10 +7,10 @@ use lombard_eventstore_core::{
     Append, Command, Condition, Content, Criterion, Event, EventPosition, Evidence, Expected,
     NewEvent, Past as _, Query, Rejection, Reuse, StreamAppend, StreamRange, Tag,
 };
+use lombard_simulation::Dice;
 use lombard_types::{Position, Revision, StreamName};
 
 use super::{
-    dice::Dice,
     history::{Ask, Known},
     world::World,
 };
@@ -40,7 +40,7 @@ impl Writer {
     pub(super) async fn run(mut self, number: usize) {
         let last = self.world.asked.borrow()[number].last().copied();
         let mut unanswered = last.filter(|ask| self.is_absent(*ask));
-        while !self.world.is_ending.get() {
+        while !self.world.nature.is_ending.get() {
             tokio::time::sleep(self.dice.pause(6)).await;
             let mine = self.world.asked.borrow()[number].clone();
             let ask = match unanswered.take() {
@@ -126,9 +126,7 @@ impl Writer {
         let known_before: Vec<_> = append.streams.iter().map(|part| self.last(part)).collect();
         let submitted = self.handle.submit(Command::Append(append.clone())).await;
         let what = format!("{} {submitted:?}", ask.0);
-        // The only name that no seed decides.
-        let place = self.world.place.path().to_string_lossy();
-        self.world.note(self.actor, &what.replace(&*place, ""));
+        self.world.nature.note(self.actor, &what);
         match self.judge(&append, &known_before, submitted).await {
             Judged::Present { record, ranges } => {
                 let present = Known::Present { record, ranges };
@@ -162,7 +160,7 @@ impl Writer {
             // Certain: this try has had no effect.
             Err(SubmitError::Overloaded | SubmitError::Expired) => return Judged::Undecided,
             Err(SubmitError::DiskFull) => {
-                assert!(self.world.was_full.get(), "the disk was never full");
+                assert!(self.world.nature.was_full.get(), "the disk was never full");
                 return Judged::Undecided;
             }
             Err(SubmitError::Stopped | SubmitError::OutcomeUnknown) => return Judged::Unknown,
@@ -187,7 +185,7 @@ impl Writer {
                 Judged::Absent
             }
             Rejection::Unreadable(cause) => {
-                self.world.hear_complaint(&cause);
+                self.world.nature.hear_complaint(&cause);
                 Judged::Unknown
             }
             other => panic!("{append:?} was rejected: {other}"),

@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 /// SplitMix64 (Steele, Lea, Flood: "Fast splittable pseudorandom number generators", 2014).
-pub(super) struct Dice(u64);
+#[derive(Debug)]
+pub struct Dice(u64);
 
 impl Dice {
     /// Each actor of a run has dice of its own, so that what one does leaves the others' chance alone.
-    pub(super) fn new(seed: u64, actor: u64) -> Self {
+    pub fn new(seed: u64, actor: u64) -> Self {
         let mut dice = Self(seed ^ actor.wrapping_mul(0xD134_2543_DE82_EF95));
         dice.next();
         dice
@@ -21,16 +22,22 @@ impl Dice {
     }
 
     /// Below `sides`.
-    pub(super) fn roll(&mut self, sides: u64) -> u64 {
+    pub fn roll(&mut self, sides: u64) -> u64 {
         self.next() % sides
     }
 
-    pub(super) fn is_one_in(&mut self, sides: u64) -> bool {
+    /// One of them.
+    pub fn pick<'a, T>(&mut self, of: &'a [T]) -> Option<&'a T> {
+        if of.is_empty() { None } else { of.get(self.roll(of.len() as u64) as usize) }
+    }
+
+    /// With this chance.
+    pub fn is_one_in(&mut self, sides: u64) -> bool {
         self.roll(sides) == 0
     }
 
     /// From one to this many milliseconds.
-    pub(super) fn pause(&mut self, milliseconds_max: u64) -> Duration {
+    pub fn pause(&mut self, milliseconds_max: u64) -> Duration {
         Duration::from_millis(1 + self.roll(milliseconds_max))
     }
 }

@@ -2,23 +2,37 @@
 
 use std::{cell::Cell, fs, path::Path, time::Duration};
 
-use super::{dice::Dice, world::World};
+use crate::{Dice, Nature};
 
 /// How a life ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Fate {
+pub enum Fate {
     /// The power goes at a change of the disk, wherever that falls.
-    PowerLoss { changes: u64 },
+    PowerLoss {
+        /// The change, from now on.
+        changes: u64,
+    },
     /// The process is killed; the disk goes on.
-    Kill { after: Duration },
-    /// The disk fails to sync, so that the store stops by itself; then it is killed, or the power goes.
-    FailedSync { after: Duration, is_power_lost: bool },
+    Kill {
+        /// In virtual time.
+        after: Duration,
+    },
+    /// The disk fails to sync, so that the role stops by itself; then it is killed, or the power goes.
+    FailedSync {
+        /// In virtual time.
+        after: Duration,
+        /// Which of both.
+        is_power_lost: bool,
+    },
     /// The process is asked to end.
-    Stop { after: Duration },
+    Stop {
+        /// In virtual time.
+        after: Duration,
+    },
 }
 
 impl Fate {
-    pub(super) fn draw(dice: &mut Dice) -> Self {
+    pub(crate) fn draw(dice: &mut Dice) -> Self {
         let after = dice.pause(250);
         match dice.roll(8) {
             0..3 => Self::PowerLoss { changes: dice.roll(150) },
@@ -29,9 +43,9 @@ impl Fate {
     }
 
     /// Lets it happen. Returns when the life is over.
-    pub(super) async fn happen(self, world: &World, is_stopped: &Cell<bool>, dice: &mut Dice) {
+    pub(crate) async fn happen(self, nature: &Nature, is_stopped: &Cell<bool>, dice: &mut Dice) {
         if let Self::PowerLoss { changes } = self {
-            world.disk.cut_power_after(changes);
+            nature.disk.cut_power_after(changes);
         }
         let after = match self {
             // Where nobody writes any more, it goes in the end.
@@ -45,45 +59,45 @@ impl Fate {
             tokio::time::sleep(Duration::from_millis(1)).await;
             time += Duration::from_millis(1);
             if is_full_disk && time == full_from {
-                world.was_full.set(true);
-                world.disk.set_bytes_max(world.disk.bytes_used() + dice.roll(3000));
+                nature.was_full.set(true);
+                nature.disk.set_bytes_max(nature.disk.bytes_used() + dice.roll(3000));
             }
             if is_full_disk && time == full_to {
-                world.disk.set_bytes_max(u64::MAX);
+                nature.disk.set_bytes_max(u64::MAX);
             }
             if dice.is_one_in(50) {
-                world.turn_clock(dice);
+                nature.turn_clock(dice);
             }
         }
-        world.disk.set_bytes_max(u64::MAX);
+        nature.disk.set_bytes_max(u64::MAX);
         match self {
             Self::PowerLoss { .. } | Self::Kill { .. } => {}
             Self::FailedSync { .. } => {
-                world.disk.fail_syncs(true);
+                nature.disk.fail_syncs(true);
                 until(is_stopped).await;
             }
             Self::Stop { .. } => {
-                world.is_ending.set(true);
+                nature.is_ending.set(true);
                 until(is_stopped).await;
             }
         }
     }
 
     /// What it does to the disk, when nobody of this life is there any more.
-    pub(super) fn leave(self, world: &World) {
+    pub(crate) fn leave(self, nature: &Nature) {
         match self {
             Self::PowerLoss { .. } => {
-                if !world.disk.restore_power() {
-                    world.disk.crash();
+                if !nature.disk.restore_power() {
+                    nature.disk.crash();
                 }
             }
-            Self::FailedSync { is_power_lost: true, .. } => world.disk.crash(),
-            Self::Kill { .. } | Self::FailedSync { .. } | Self::Stop { .. } => world.disk.kill(),
+            Self::FailedSync { is_power_lost: true, .. } => nature.disk.crash(),
+            Self::Kill { .. } | Self::FailedSync { .. } | Self::Stop { .. } => nature.disk.kill(),
         }
     }
 }
 
-/// Patience in virtual time: a store that does not stop is a failure, not a wait without end.
+/// Patience in virtual time: a role that does not stop is a failure, not a wait without end.
 async fn until(is_stopped: &Cell<bool>) {
     for _ in 0..5_000 {
         if is_stopped.get() {
@@ -91,16 +105,16 @@ async fn until(is_stopped: &Cell<bool>) {
         }
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
-    panic!("the store does not stop");
+    panic!("the role does not stop");
 }
 
-/// Damages a file of the index, or not. Answers whether it did.
-pub(super) fn damage_index(index: &Path, dice: &mut Dice) -> bool {
+/// Damages a file of a directory, or not. Answers whether it did.
+pub fn damage_files(directory: &Path, dice: &mut Dice) -> bool {
     let kind = dice.roll(8);
     if kind > 2 {
         return false;
     }
-    let Ok(entries) = fs::read_dir(index) else { return false };
+    let Ok(entries) = fs::read_dir(directory) else { return false };
     let mut files: Vec<_> = entries.map(|entry| entry.unwrap().path()).collect();
     files.sort();
     if files.is_empty() {
