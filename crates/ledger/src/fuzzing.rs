@@ -2,5 +2,5 @@
 #![allow(missing_docs, reason = "not part of the crate")]
 
 pub fn packed_transfers(bytes: &[u8]) {
-    drop(crate::grpc::packed::sets(bytes, usize::MAX));
+    drop(crate::grpc::packed::transfers(bytes, usize::MAX));
 }

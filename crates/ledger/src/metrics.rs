@@ -58,6 +58,11 @@ impl LedgerMetrics {
         });
     }
 
+    /// So many transfers that happened now.
+    pub(crate) fn transfers_created(&self, count: u64) {
+        self.transfers.get_or_create(&TransferLabels { result: "created" }).inc_by(count);
+    }
+
     /// A transfer that was rejected.
     pub(crate) fn transfer_rejected(&self, rejection: TransferRejection) {
         self.count(rejection.name());

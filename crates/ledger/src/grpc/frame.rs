@@ -12,33 +12,36 @@ use super::packed;
 use crate::rest::{
     Api,
     authority::{Caller, Right},
-    sets::{self, Asked},
+    sets,
 };
 
-/// The sets of a frame. An error is of the whole frame and says the record: nothing of it was done.
-pub(super) async fn prepare(
-    api: &Api,
-    caller: &Caller,
-    frame: &[u8],
-) -> Result<Vec<Asked>, Problem> {
-    let sets = packed::sets(frame, api.config.frame_transfers_max)?;
+/// What is asked of the writer by a frame.
+pub(super) struct Frame {
+    /// Of all sets, in order: all but the last of a set are linked.
+    pub(super) transfers: Vec<NewTransfer>,
+    /// What sets carry besides, by the place of the set; most have nothing.
+    pub(super) notes: Vec<(u32, NewNote)>,
+}
+
+/// Reads a frame. An error is of the whole frame and says the record: nothing of it was done.
+pub(super) async fn prepare(api: &Api, caller: &Caller, frame: &[u8]) -> Result<Frame, Problem> {
+    let transfers = packed::transfers(frame, api.config.frame_transfers_max)?;
     let may_debit_any = caller.write_book().is_ok();
     let mut permitting = Permitting { api, caller, may_debit_any, paths: BTreeMap::new() };
-    let mut asked = Vec::with_capacity(sets.len());
-    let mut number = 0usize;
-    for transfers in sets {
-        let mut note = NewNote::default();
-        let mut id = None;
-        for transfer in &transfers {
-            id = id.or(Some(transfer.id));
-            let permitted = permitting.transfer(transfer, &mut note).await;
-            permitted.map_err(|problem| problem.with("record", number))?;
-            number += 1;
+    let mut notes = Vec::new();
+    let (mut set, mut note) = (0u32, NewNote::default());
+    for (number, transfer) in transfers.iter().enumerate() {
+        let permitted = permitting.transfer(transfer, &mut note).await;
+        permitted.map_err(|problem| problem.with("record", number))?;
+        if transfer.is_linked() {
+            continue;
         }
-        let id = id.ok_or_else(crate::rest::unexpected_reply)?;
-        asked.push(Asked { id, transfers, note });
+        if note != NewNote::default() {
+            notes.push((set, std::mem::take(&mut note)));
+        }
+        set += 1;
     }
-    Ok(asked)
+    Ok(Frame { transfers, notes })
 }
 
 struct Permitting<'a> {

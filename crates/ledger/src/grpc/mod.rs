@@ -6,6 +6,7 @@ mod create;
 mod frame;
 mod lookup;
 pub(crate) mod packed;
+mod replays;
 mod results;
 mod session;
 

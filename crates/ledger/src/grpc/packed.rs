@@ -16,8 +16,8 @@ use crate::{
     problem,
 };
 
-/// The posting sets of a frame, in order.
-pub(crate) fn sets(frame: &[u8], transfers_max: usize) -> Result<Vec<Vec<NewTransfer>>, Problem> {
+/// The transfers of a frame, in order: whole posting sets, of which all transfers but the last are linked.
+pub(crate) fn transfers(frame: &[u8], transfers_max: usize) -> Result<Vec<NewTransfer>, Problem> {
     let (records, rest) = frame.as_chunks::<BYTES>();
     if records.is_empty() || !rest.is_empty() || records.len() > transfers_max {
         let bytes = frame.len();
@@ -25,23 +25,21 @@ pub(crate) fn sets(frame: &[u8], transfers_max: usize) -> Result<Vec<Vec<NewTran
             format!("must be 1 to {transfers_max} records of {BYTES} bytes, and has {bytes} bytes");
         return Err(problem::invalid_field("transfers", wanted));
     }
-    let mut sets = Vec::with_capacity(records.len());
-    let mut set = Vec::new();
+    let mut transfers = Vec::with_capacity(records.len());
+    let mut linked = 0;
     for (number, record) in records.iter().enumerate() {
         let invalid = |what: &str| problem::invalid_field("transfers", what).with("record", number);
         let transfer = new_transfer(record).map_err(|error| invalid(error.0))?;
-        let is_linked = transfer.is_linked();
-        set.push(transfer);
-        if !is_linked {
-            sets.push(std::mem::take(&mut set));
-        } else if set.len() >= SET_TRANSFERS_MAX {
+        linked = if transfer.is_linked() { linked + 1 } else { 0 };
+        if linked >= SET_TRANSFERS_MAX {
             return Err(invalid("a set has too many transfers"));
         }
+        transfers.push(transfer);
     }
-    if !set.is_empty() {
+    if linked > 0 {
         return Err(problem::invalid_field("transfers", "the last set has no end"));
     }
-    Ok(sets)
+    Ok(transfers)
 }
 
 fn new_transfer(record: &[u8; BYTES]) -> Result<NewTransfer, DecodeError> {
@@ -125,8 +123,9 @@ mod tests {
     #[test]
     fn linked_records_are_one_set() {
         let frame = [record(1), record(0), record(0x10)].concat();
-        let sets = sets(&frame, 3).unwrap();
-        assert_eq!(sets.iter().map(Vec::len).collect::<Vec<_>>(), [2, 1]);
+        let transfers = transfers(&frame, 3).unwrap();
+        let linked: Vec<_> = transfers.iter().map(NewTransfer::is_linked).collect();
+        assert_eq!(linked, [true, false, false]);
         let wanted = NewTransfer {
             flags: TransferFlags::BALANCING_DEBIT,
             ..NewTransfer::single(
@@ -136,7 +135,7 @@ mod tests {
                 Amount::from_minor_units(4),
             )
         };
-        assert_eq!(sets[1], [wanted]);
+        assert_eq!(transfers[2], wanted);
     }
 
     #[test]
@@ -161,7 +160,7 @@ mod tests {
             changed(124),
             changed(127),
         ] {
-            assert!(sets(&frame, 2).is_err(), "{} bytes", frame.len());
+            assert!(transfers(&frame, 2).is_err(), "{} bytes", frame.len());
         }
     }
 }

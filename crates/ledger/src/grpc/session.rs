@@ -5,14 +5,17 @@ use std::sync::Arc;
 use bytes::Bytes;
 use lombard_chassis::Problem;
 use lombard_grpc::{Call, Incoming, Outgoing, session, status};
-use lombard_ledger_core::Evidence;
+use lombard_ledger_core::{Command, CreateTransfers, Evidence};
 use lombard_proto::ledger::v1::{SessionRequest, SessionResponse, session_response};
 use lombard_types::RequestId;
 
-use super::{frame, results};
+use super::{
+    frame::{self, Frame},
+    results::{self, Asked},
+};
 use crate::{
     problem,
-    rest::{Api, evidence, sets::Asked},
+    rest::{Api, evidence},
 };
 
 struct TransferSession {
@@ -31,12 +34,18 @@ pub(super) async fn run(
     session::run(&TransferSession { api, request_id }, call, incoming, outgoing).await
 }
 
-type Sets = (Vec<Asked>, Arc<Evidence>);
+/// A frame that may be carried out.
+pub(super) struct Permitted {
+    frame: Frame,
+    /// As it arrived.
+    packed: Bytes,
+    evidence: Arc<Evidence>,
+}
 
 impl session::Session for TransferSession {
     type Request = SessionRequest;
     type Response = SessionResponse;
-    type Prepared = Result<Sets, Problem>;
+    type Prepared = Result<Permitted, Problem>;
 
     fn in_flight_max(&self) -> usize {
         self.api.config.session_frames_max
@@ -48,8 +57,9 @@ impl session::Session for TransferSession {
 
     async fn prepare(&self, call: &Call, request: SessionRequest) -> Self::Prepared {
         let caller = super::caller(call)?;
-        let asked = frame::prepare(&self.api, &caller, &request.transfers).await?;
-        Ok((asked, evidence::of(&caller, call.context.clone(), None)))
+        let packed = request.transfers;
+        let frame = frame::prepare(&self.api, &caller, &packed).await?;
+        Ok(Permitted { frame, packed, evidence: evidence::of(&caller, call.context.clone(), None) })
     }
 
     async fn answer(&self, sequence: u64, prepared: Self::Prepared) -> SessionResponse {
@@ -64,9 +74,14 @@ impl session::Session for TransferSession {
 }
 
 impl TransferSession {
-    async fn carry_out(&self, prepared: Result<Sets, Problem>) -> Result<Bytes, Problem> {
-        let (asked, evidence) = prepared?;
-        let ended = self.api.submit_sets(&asked, evidence, false).await;
-        results::pack(&asked, ended.map_err(problem::from_submit_error)?)
+    async fn carry_out(&self, permitted: Result<Permitted, Problem>) -> Result<Bytes, Problem> {
+        let Permitted { frame: Frame { transfers, notes }, packed, evidence } = permitted?;
+        // Looked at again only where an id was spent before.
+        let asked = Asked { packed, notes: notes.clone() };
+        let command = CreateTransfers { transfers, notes, evidence };
+        let submitted = self.api.writer.submit(Command::CreateTransfers(command)).await;
+        let submitted = submitted.inspect_err(|_| self.api.metrics.transfer_failed());
+        let committed = submitted.map_err(problem::from_submit_error)?;
+        results::pack(&self.api, &asked, committed).await
     }
 }

@@ -31,7 +31,7 @@ pub(crate) use request::{
 };
 pub(crate) use resolve::{About, Action, permitted};
 pub(super) use resolve::{post_pending, reverse, void_pending};
-pub(crate) use submit::{Ended, Stored, outcome};
+pub(crate) use submit::{Ended, Stored, outcome, outcome_of};
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use lombard_chassis::{Problem, problems};
 use lombard_engine::{Committed, SubmitError, decode_record};
 use lombard_ledger_core::{
-    AccountRef, Command, CreateTransfers, Event, Evidence, ExternalId, NewNote, Outcome, Past,
-    Recorded, RecordedSet, Rejection, Reply, SetResult, Spent, TransferRejection, Transfers,
-    TransfersReply, Unreadable, compare_retry,
+    AccountRef, Command, CreateTransfers, Event, Evidence, ExternalId, NewNote, NewTransfer,
+    Outcome, Past, Recorded, RecordedSet, RecordedTransfer, Rejection, Reply, SetResult, Spent,
+    TransferRejection, Transfers, TransfersReply, Unreadable, compare_retry,
 };
 use lombard_types::{Position, TransferId};
 
@@ -104,14 +104,25 @@ impl Api {
         position: Position,
     ) -> Result<Ended, Problem> {
         let mut stored = self.stored(asked.id, spent.position).await?;
-        let asset_of = |id| self.named(&AccountRef::Id(id)).map(|account| account.asset.code);
-        let compared = compare_retry(stored.set()?, &asked.transfers, Some(&asked.note), asset_of);
-        if let Err((transfer, rejection)) = compared {
+        if let Err((transfer, rejection)) =
+            self.compare(stored.set()?, &asked.transfers, Some(&asked.note))
+        {
             self.metrics.transfer_rejected(rejection);
             return Ok(Ended::Rejected { transfer, rejection, position: Some(position) });
         }
         (stored.position, stored.is_replay) = (position, true);
         self.counted(stored)
+    }
+
+    /// Whether a set is asked for again, or else what differs from the one that is stored, and in which transfer.
+    pub(crate) fn compare(
+        &self,
+        first: RecordedSet<'_>,
+        again: &[NewTransfer],
+        note: Option<&NewNote>,
+    ) -> Result<(), (u16, TransferRejection)> {
+        let asset_of = |id| self.named(&AccountRef::Id(id)).map(|account| account.asset.code);
+        compare_retry(first, again, note, asset_of)
     }
 
     /// The set with an id, as the writer knows it: linearizable. `None` where the id is unspent.
@@ -124,7 +135,11 @@ impl Api {
         }
     }
 
-    async fn stored(&self, id: TransferId, position: Position) -> Result<Stored, Problem> {
+    pub(crate) async fn stored(
+        &self,
+        id: TransferId,
+        position: Position,
+    ) -> Result<Stored, Problem> {
         let is_it = |set: RecordedSet<'_>| {
             set.recorded.first().is_some_and(|recorded| recorded.transfer.id == id)
         };
@@ -188,8 +203,13 @@ fn unreadable(cause: Unreadable) -> Problem {
 
 /// How a set ended: of a refused one, the reason.
 pub(crate) fn outcome(set: RecordedSet<'_>) -> Outcome {
+    outcome_of(set.recorded)
+}
+
+/// [`outcome`] of the transfers of a set.
+pub(crate) fn outcome_of(recorded: &[RecordedTransfer]) -> Outcome {
     use lombard_ledger_core::TransferRefusal::LinkedEventFailed;
-    let mut outcomes = set.recorded.iter().map(|recorded| recorded.outcome);
+    let mut outcomes = recorded.iter().map(|recorded| recorded.outcome);
     let reason = outcomes.find(|outcome| *outcome != Outcome::Refused(LinkedEventFailed));
     reason.unwrap_or(Outcome::Created)
 }

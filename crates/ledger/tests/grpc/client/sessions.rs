@@ -77,6 +77,36 @@ async fn sets_go_together_and_end_each_by_itself() {
     }
 }
 
+/// A frame that is sent again is answered as the first time: from one record, also where one transfer of it is about a
+/// whole set of several.
+#[tokio::test]
+async fn a_frame_is_repeated() {
+    let server = TestServer::new().await;
+    let client = server.own_client(ALL);
+    let session = client.session(SessionOptions::default());
+    let mut reserved = PackedSets::new();
+    reserved.push_set(&[transfer(1, 1, 2, 5).pending(0), transfer(1, 1, 3, 5).pending(0)]);
+    assert_eq!(submitted(&session, reserved).await, [TransferResult::Created; 2]);
+    let mut frame = PackedSets::new();
+    frame.push(&PackedTransfer::whole(id(2), TransferKind::Post { pending: id(1) }));
+    frame.push_set(&[transfer(3, 2, 3, 1), transfer(3, 2, 3, 1000)]);
+    (10..200).for_each(|number| frame.push(&transfer(number, 1, 2, 1)));
+    let first = session.submit(frame.clone()).await.unwrap().await.unwrap();
+    let again = session.submit(frame).await.unwrap().await.unwrap();
+    use TransferResult as R;
+    let results: Vec<_> = first.iter().take(4).map(|one| one.result().unwrap()).collect();
+    assert_eq!(results, [R::Created, R::LinkedEventFailed, R::ExceedsCredits, R::Created]);
+    assert_eq!((first.len(), again.len()), (193, 193));
+    for (first, again) in first.iter().zip(again.iter()) {
+        assert!(!first.is_replayed && again.is_replayed);
+        assert_eq!(
+            (first.result_code, first.position, first.recorded_at),
+            (again.result_code, again.position, again.recorded_at)
+        );
+    }
+    assert_eq!(balances(&client, &["shop/a"]).await[0].posted, "1.95");
+}
+
 #[tokio::test]
 async fn who_may_not_pay_does_not_hold_up_others() {
     let server = TestServer::new().await;
