@@ -4,10 +4,14 @@ use lombard_types::{AccountId, Timestamp, TransferId};
 
 use crate::{
     Account, Book, Change, Ended, Ending, EntrySide, Event, Outcome, Recorded, RecordedSet,
-    RecordedTransfer, Reservation, Totals, Transfer, TransferKind,
+    RecordedTransfer, Reservation, Totals, Transfer, TransferKind, Transfers,
     account::AccountIndex,
+    ahead::Ahead,
     pending::{Pending, PendingTransfer},
 };
+
+/// Of the account that is debited, and of the one that is credited.
+type AccountIndexes = (AccountIndex, AccountIndex);
 
 impl Book {
     /// Makes an event part of the state.
@@ -28,9 +32,7 @@ impl Book {
                 self.locks.insert(lock.name.clone(), lock.clone());
             }
             Event::PeriodUnlocked { name, .. } => drop(self.locks.remove(name)),
-            Event::Transfers(transfers) => {
-                transfers.sets().for_each(|set| self.apply_set(set, recorded.time));
-            }
+            Event::Transfers(transfers) => self.apply_transfers(transfers, recorded.time),
             Event::PendingsEnded(ended) => ended.iter().for_each(|ended| self.end(*ended)),
         }
     }
@@ -63,29 +65,54 @@ impl Book {
         self.account_mut(index).is_closed = is_closed;
     }
 
-    fn apply_set(&mut self, set: RecordedSet<'_>, time: Timestamp) {
+    fn apply_transfers(&mut self, transfers: &Transfers, time: Timestamp) {
+        // As when they are decided: the processor waits for many cache misses at once.
+        let accounts: Vec<AccountIndexes> = transfers
+            .recorded
+            .iter()
+            .map(|recorded| self.accounts_of(&recorded.transfer))
+            .collect();
+        let mut ahead = Ahead::default();
+        let mut rest = accounts.as_slice();
+        for set in transfers.sets() {
+            ahead.look(self, rest);
+            let (accounts, after) =
+                rest.split_at_checked(set.recorded.len()).unwrap_or((rest, &[]));
+            rest = after;
+            ahead.done(set.recorded.len());
+            self.apply_set(set, accounts, time);
+        }
+    }
+
+    fn apply_set(&mut self, set: RecordedSet<'_>, accounts: &[AccountIndexes], time: Timestamp) {
         let Some(first) = set.recorded.first() else { return };
         if first.outcome != Outcome::Created {
             return;
         }
         if let TransferKind::Pending(reservation) = first.transfer.kind {
-            return self.reserve(set.recorded, reservation, time);
+            return self.reserve(set.recorded, accounts, reservation, time);
         }
+        let mut accounts = accounts.iter().copied();
         for run in set.recorded.chunk_by(RecordedTransfer::is_same_run) {
-            self.apply_run(run);
+            self.apply_run(run, accounts.by_ref().take(run.len()));
         }
     }
 
-    fn apply_run(&mut self, run: &[RecordedTransfer]) {
+    fn apply_run(
+        &mut self,
+        run: &[RecordedTransfer],
+        accounts: impl Iterator<Item = AccountIndexes>,
+    ) {
         let Some(first) = run.first() else { return };
         let (TransferKind::Post { pending } | TransferKind::Void { pending }) = first.transfer.kind
         else {
-            for RecordedTransfer { transfer, .. } in run {
-                let (debit, credit) = self.accounts_of(transfer);
+            for (RecordedTransfer { transfer, .. }, (debit, credit)) in run.iter().zip(accounts) {
                 self.change(debit, credit, Change::Post(transfer.amount.minor_units()));
             }
             return;
         };
+        // Those of the reservation; what is left of `accounts` is skipped.
+        accounts.for_each(drop);
         let pending = self.take_pending(pending);
         for (reserved, RecordedTransfer { transfer, .. }) in pending.transfers().zip(run) {
             let posted = match transfer.kind {
@@ -100,11 +127,12 @@ impl Book {
     fn reserve(
         &mut self,
         recorded: &[RecordedTransfer],
+        accounts: &[AccountIndexes],
         reservation: Reservation,
         time: Timestamp,
     ) {
-        let mut transfers = recorded.iter().map(|RecordedTransfer { transfer, .. }| {
-            let (debit, credit) = self.accounts_of(transfer);
+        let mut transfers = recorded.iter().zip(accounts).map(|(recorded, &(debit, credit))| {
+            let transfer = &recorded.transfer;
             let (amount, allowance) = (transfer.amount, transfer.kind.allowance());
             PendingTransfer { debit, credit, amount, allowance }
         });
@@ -143,7 +171,7 @@ impl Book {
         }
     }
 
-    fn accounts_of(&self, transfer: &Transfer) -> (AccountIndex, AccountIndex) {
+    fn accounts_of(&self, transfer: &Transfer) -> AccountIndexes {
         match (self.find_id(transfer.debit_account), self.find_id(transfer.credit_account)) {
             (Some(debit), Some(credit)) => (debit, credit),
             _ => panic!("transfer {} is between unknown accounts", transfer.id),

@@ -21,6 +21,7 @@
 #![warn(missing_docs)]
 
 mod account;
+mod ahead;
 mod apply;
 mod asset;
 mod balance;

@@ -7,7 +7,7 @@ use lombard_types::{Amount, TransferId};
 use crate::{
     AuthorityUse, Book, Change, CreateTransfers, Event, NewNote, NewTransfer, Note, Outcome, Past,
     RecordedTransfer, TransferFlags as Flags, TransferKind, TransferRefusal, TransferRejection,
-    Transfers, Unreadable, compare_retry,
+    Transfers, Unreadable, ahead::Ahead, compare_retry,
 };
 
 use super::{
@@ -38,8 +38,11 @@ impl Book {
         let mut results = Vec::with_capacity(transfers.len());
         let mut notes = notes.into_iter().peekable();
         let mut rest = accounts.as_slice();
+        let mut ahead = Ahead::default();
         let sets = transfers.split_inclusive(|transfer| !transfer.is_linked());
         for (number, set) in (0u32..).zip(sets) {
+            ahead.look(self, rest);
+            ahead.done(set.len());
             let (accounts, after) = rest.split_at_checked(set.len()).unwrap_or((rest, &[]));
             rest = after;
             let note = notes.next_if(|(of, _)| *of == number).map(|(_, note)| note);
