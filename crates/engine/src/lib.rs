@@ -55,7 +55,7 @@ pub use follower::{Follower, Lagging, View};
 pub use handle::{Committed, Handle, QueryError, SubmitError};
 pub use limits::Limits;
 pub use machine::{At, Decided, Decision, Machine};
-pub use record::{decode_record, decode_record_time};
+pub use record::{decode_record, decode_record_time, encode_record};
 pub use replay::StateAt;
 pub use snapshot::{
     Snapshot, SnapshotInfo, SnapshotPolicy, Snapshots, StateHash, StateReader, StateWriter,

@@ -15,8 +15,9 @@ use crate::{At, Codec, DecodeError};
 
 const VERSION: u8 = 1;
 
-/// Appends the record of `events` to `out`.
-pub(crate) fn encode<C: Codec>(codec: &C, time: Timestamp, events: &[C::Event], out: &mut Vec<u8>) {
+/// Appends the record of events that were decided at `time` to `out`. The engine does it by itself; this is for whoever makes a
+/// log without it.
+pub fn encode_record<C: Codec>(codec: &C, time: Timestamp, events: &[C::Event], out: &mut Vec<u8>) {
     out.push(VERSION);
     out.extend_from_slice(&time.unix_nanos().to_le_bytes());
     out.extend_from_slice(&length(events.len()).to_le_bytes());
@@ -116,7 +117,12 @@ mod tests {
     #[test]
     fn golden_bytes() {
         let mut out = Vec::new();
-        encode(&Raw, Timestamp::from_unix_nanos(0x0102), &[b"ab".to_vec(), vec![]], &mut out);
+        encode_record(
+            &Raw,
+            Timestamp::from_unix_nanos(0x0102),
+            &[b"ab".to_vec(), vec![]],
+            &mut out,
+        );
         let expected: &[u8] = &[
             1, // version
             2, 1, 0, 0, 0, 0, 0, 0, // time
@@ -132,7 +138,7 @@ mod tests {
         fn round_trips(events: Vec<Vec<u8>>, nanos in 0..=i64::MAX as u64) {
             let mut out = Vec::new();
             let time = Timestamp::from_unix_nanos(nanos);
-            encode(&Raw, time, &events, &mut out);
+            encode_record(&Raw, time, &events, &mut out);
             let mut seen = Vec::new();
             let decoded = decode_record(&Raw, &record(out), |event, at| {
                 assert_eq!(at.index as usize, seen.len());

@@ -224,7 +224,7 @@ where
     ) -> Result<(), SubmitError<M::Rejection>> {
         let before = self.group.batch.payload_bytes();
         let codec = &self.codec;
-        self.group.batch.push_with(|out| record::encode(codec, time, events, out));
+        self.group.batch.push_with(|out| record::encode_record(codec, time, events, out));
         let bytes = self.group.batch.payload_bytes() - before;
         let bytes_max = self.limits.record_bytes_max;
         if bytes > bytes_max {

@@ -93,6 +93,33 @@ fn balances_are_differences_without_a_wrap() {
     }
 }
 
+/// Signed numbers of five bits, by an ordinary integer.
+#[test]
+fn balances_are_ordered_and_written_as_integers() {
+    use lombard_ledger_core::Balance;
+    use lombard_types::Scale;
+
+    let small = -16i64..=16;
+    let balance = |number: i64| Balance::new(number < 0, u128::from(number.unsigned_abs()));
+    for a in small.clone() {
+        for b in small.clone() {
+            assert_eq!(balance(a).cmp(&balance(b)), a.cmp(&b), "{a} and {b}");
+            if a >= 0 && b >= 0 {
+                let difference =
+                    Balance::difference(a.unsigned_abs().into(), b.unsigned_abs().into());
+                assert_eq!(difference, balance(a - b), "{a} - {b}");
+            }
+        }
+        let whole = Scale::new(0).unwrap();
+        assert_eq!(balance(a).display(whole).to_string(), a.to_string());
+        for digits in 0..=3 {
+            let scale = Scale::new(digits).unwrap();
+            let text = balance(a).display(scale).to_string();
+            assert_eq!(Balance::parse(&text, scale), Ok(balance(a)), "{text}");
+        }
+    }
+}
+
 fn amount(units: u128) -> Amount {
     Amount::from_minor_units(units)
 }

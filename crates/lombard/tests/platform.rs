@@ -11,7 +11,10 @@ use std::{
     process::{Command, Output, Stdio},
 };
 
-use lombard_testkit::Platform;
+use lombard_client::{Call, Credentials, Platform as Client, Received};
+use lombard_testkit::{Platform, hledger};
+use lombard_token::SigningKey;
+use reqwest::Method;
 use serde_json::Value;
 
 const LOMBARD: &str = env!("CARGO_BIN_EXE_lombard");
@@ -55,6 +58,7 @@ fn the_tour_survives_twenty_kills() {
     let words = said(&output);
     assert!(words.contains("20 kills of the ledger"), "{words}");
     assert!(!platform.log().contains("panicked"), "{}", platform.log());
+    check_with_hledger(&platform);
     // What a run leaves behind holds no secret.
     let transcript = std::fs::read_to_string(platform.data_dir().join("run/tour.txt")).unwrap();
     for (what, haystack) in [("the log", platform.log()), ("the transcript", transcript)] {
@@ -68,6 +72,46 @@ fn the_tour_survives_twenty_kills() {
             assert_eq!(line, None, "{what}");
         }
     }
+}
+
+/// The whole book as a journal, added up by a program that is not ours: each account has what the ledger says.
+fn check_with_hledger(platform: &Platform) {
+    const PREFIX: &str = "/v1/ledger";
+    if !hledger::is_there() {
+        eprintln!("skipped: hledger is not installed (apt-get install hledger)");
+        return;
+    }
+    let state = platform.state().unwrap();
+    let key = std::fs::read(platform.data_dir().join("identity/lombard-operator.key")).unwrap();
+    let key = SigningKey::from_pkcs8(&key).unwrap();
+    let credentials = Credentials::key("lombard-operator", key);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let (accounts, journal) = runtime.block_on(async {
+        let issuer = state["issuer"].as_str().unwrap();
+        let client = Client::connect(issuer, credentials).await.unwrap();
+        let list = |url| Call::new(Method::GET, url).query("limit", 1000);
+        let listed: Received<Value> = client.call(PREFIX, "/accounts", list).await.unwrap();
+        assert!(listed.body["next"].is_null(), "the tour has more accounts than a page");
+        let export = format!("/export/hledger?at_least={}", listed.position.unwrap());
+        (listed.body, client.text(PREFIX, &export).await.unwrap())
+    });
+    let mut expected = hledger::Balances::new();
+    for account in accounts["items"].as_array().unwrap() {
+        let text = |name: &str| account[name].as_str().unwrap().to_owned();
+        let posted = account["balance"]["posted"].as_str().unwrap();
+        let is_zero = posted.bytes().all(|byte| matches!(byte, b'0' | b'.'));
+        // Its balances are debits less credits.
+        let posted = match (text("normal_side").as_str(), posted.strip_prefix('-')) {
+            ("debit", _) => posted.to_owned(),
+            (_, Some(positive)) => positive.to_owned(),
+            (_, None) => format!("-{posted}"),
+        };
+        if !is_zero {
+            expected.insert((text("path").replace('/', ":"), text("asset")), posted);
+        }
+    }
+    assert!(expected.len() > 2, "{expected:?}");
+    assert_eq!(hledger::balances(&journal).unwrap(), expected);
 }
 
 #[test]

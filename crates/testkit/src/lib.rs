@@ -1,6 +1,8 @@
 //! Starts the real program for tests, on free ports and a data directory of its own, and ends it afterwards.
 #![warn(missing_docs)]
 
+pub mod hledger;
+
 use std::{
     fs::{self, File},
     path::{Path, PathBuf},
@@ -90,6 +92,13 @@ impl Platform {
         let address =
             find(&state, role)?.get("address").and_then(Value::as_str).context("no address")?;
         Ok(format!("http://{address}"))
+    }
+
+    /// Where a role speaks gRPC.
+    pub fn grpc_address(&self, role: &str) -> anyhow::Result<String> {
+        let state = self.state()?;
+        let address = find(&state, role)?.get("grpc_address").and_then(Value::as_str);
+        Ok(address.context("no gRPC address")?.to_owned())
     }
 
     /// The pid of a role that is ready; `None` while it is away.

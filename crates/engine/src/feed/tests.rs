@@ -50,7 +50,7 @@ fn batch_at(tail: Position, count: u64) -> Batch {
     let mut batch = Batch::new();
     for number in tail.get()..tail.get() + count {
         let time = Timestamp::from_unix_nanos(number);
-        batch.push_with(|out| record::encode(&Numbers, time, &[number, number + 1], out));
+        batch.push_with(|out| record::encode_record(&Numbers, time, &[number, number + 1], out));
     }
     batch
 }
@@ -178,7 +178,7 @@ fn an_unknown_record_is_an_error_and_what_is_before_it_is_given() {
         let mut subscription = feed.subscribe(Position::START);
         append(&log, 3);
         let mut batch = Batch::new();
-        batch.push_with(|out| record::encode(&Numbers, Timestamp::EPOCH, &[u64::MAX], out));
+        batch.push_with(|out| record::encode_record(&Numbers, Timestamp::EPOCH, &[u64::MAX], out));
         log.append(Position::new(3), batch).await.unwrap();
         take_all(&mut subscription, 3, 9).await;
         let error = subscription.next(1).await.unwrap_err();

@@ -31,7 +31,7 @@
 mod account;
 mod note;
 mod rules;
-mod snapshot;
+pub(crate) mod snapshot;
 pub(crate) mod transfer;
 mod transfers;
 

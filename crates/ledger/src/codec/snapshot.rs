@@ -209,4 +209,6 @@ fn pending(fields: &mut Reader<'_>) -> Result<PendingState, DecodeError> {
 }
 
 #[cfg(test)]
-mod tests;
+mod history;
+#[cfg(test)]
+pub(crate) mod tests;

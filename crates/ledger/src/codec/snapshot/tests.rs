@@ -15,10 +15,10 @@ use super::*;
 
 /// The ledger's machine, with the past in memory.
 #[derive(Clone)]
-struct Plain {
-    book: Book,
-    past: MemoryPast,
-    seed: HashSeed,
+pub(crate) struct Plain {
+    pub(crate) book: Book,
+    pub(crate) past: MemoryPast,
+    pub(crate) seed: HashSeed,
 }
 
 impl Machine for Plain {
@@ -157,7 +157,7 @@ fn submit(machine: &mut Plain, position: u64, mut command: Command) -> String {
     }
 }
 
-fn empty(seed: u128) -> Plain {
+pub(crate) fn empty(seed: u128) -> Plain {
     let seed = HashSeed(seed);
     Plain { book: Book::new(seed), past: MemoryPast::default(), seed }
 }
