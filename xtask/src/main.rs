@@ -26,7 +26,7 @@ cargo xtask fuzz [SECONDS [TARGET]]
 cargo xtask fuzz-input TARGET FILE
                             one input again
 cargo xtask simulate --seeds N
-                            the event store on failing disks, from the seeds 0 to N - 1
+                            the event store and the ledger on failing disks, from the seeds 0 to N - 1
 cargo xtask model --operations N
                             the ledger beside its reference model for so many random operations, optimized
 cargo xtask fixture         write the data directory that later versions must open again

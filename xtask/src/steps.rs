@@ -69,20 +69,23 @@ pub(crate) fn fixture() -> anyhow::Result<()> {
     cargo(&["test", "-p", "lombard", "--test", "upgrade", "--locked", "--", "--ignored"])
 }
 
-/// The event store's role from this many seeds, one after the other, with all assertions: about a second each.
+/// The event store's and the ledger's roles from this many seeds, one after the other, with all assertions: about a second
+/// each.
 pub(crate) fn simulate(seeds: &str) -> anyhow::Result<()> {
     let _: u64 = seeds.parse().context("--seeds takes a number")?;
-    let arguments = ["test", "-p", "lombard-eventstore", "--lib", "--locked", "--"];
-    let test = "simulation::tests::seeds_keep_every_promise";
-    println!("    LOMBARD_SEEDS={seeds} cargo {} {test}", arguments.join(" "));
-    let status = Command::new("cargo")
-        .args(arguments)
-        .args([test, "--nocapture"])
-        .env("LOMBARD_SEEDS", seeds)
-        .status()
-        .context("failed to run cargo")?;
-    if !status.success() {
-        bail!("the simulation ended with {status}");
+    for role in ["lombard-eventstore", "lombard-ledger"] {
+        let arguments = ["test", "-p", role, "--lib", "--locked", "--"];
+        let test = "simulation::tests::seeds_keep_every_promise";
+        println!("    LOMBARD_SEEDS={seeds} cargo {} {test}", arguments.join(" "));
+        let status = Command::new("cargo")
+            .args(arguments)
+            .args([test, "--nocapture"])
+            .env("LOMBARD_SEEDS", seeds)
+            .status()
+            .context("failed to run cargo")?;
+        if !status.success() {
+            bail!("the simulation of {role} ended with {status}");
+        }
     }
     Ok(())
 }

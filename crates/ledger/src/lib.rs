@@ -27,6 +27,8 @@ mod metrics;
 pub mod problem;
 mod rest;
 mod service;
+#[cfg(test)]
+mod simulation;
 mod spent;
 
 pub use codec::EventCodec;

@@ -45,6 +45,16 @@ struct Maps {
     learning: Mutex<Learning>,
 }
 
+/// How far the log is durable.
+type Durable = tokio::sync::watch::Receiver<Position>;
+
+/// Where the log must be read from.
+struct From {
+    position: Position,
+    /// The time of the record before.
+    mark: Timestamp,
+}
+
 /// How far it is.
 struct Learning {
     /// The next event to learn: what is before it was learned, and is not learned again.
@@ -80,6 +90,9 @@ pub enum SpentError {
     /// It was made from another log, or from a part of this log that is gone.
     #[error("the index of spent ids was not made from this log, or the log lost its end")]
     OtherLog,
+    /// A file of it is damaged.
+    #[error(transparent)]
+    Unreadable(#[from] Unreadable),
     /// The thread that reads the log could not be started.
     #[error("failed to start a thread for the index of spent ids")]
     Thread(#[source] std::io::Error),
@@ -109,70 +122,111 @@ impl SpentIndex {
         log: &SharedLog,
         freeze_ids: u64,
     ) -> Result<Self, SpentError> {
+        let start = |opening: Opening, durable| Ok((opening.start(durable)?, ()));
+        let (this, from, ()) = Self::begin(directory, log, freeze_ids, start)?;
+        block_on(this.catch_up(log, from))?;
+        Ok(this)
+    }
+
+    /// [`SpentIndex::open`] where it is the caller who seals: by polling the future.
+    #[cfg(test)]
+    pub(crate) async fn unthreaded(
+        directory: &Path,
+        log: &SharedLog,
+        freeze_ids: u64,
+    ) -> Result<(Self, impl Future<Output = ()> + use<>), SpentError> {
+        let open = async || {
+            let begun = Self::begin(directory, log, freeze_ids, Opening::unthreaded)?;
+            let (this, from, sealing) = begun;
+            this.catch_up(log, from).await?;
+            Ok::<_, SpentError>((this, sealing))
+        };
+        match open().await {
+            Ok(opened) => Ok(opened),
+            Err(_) => {
+                Opening::discard(directory)?;
+                open().await
+            }
+        }
+    }
+
+    fn begin<S>(
+        directory: &Path,
+        log: &SharedLog,
+        freeze_ids: u64,
+        start: impl Fn(Opening, Durable) -> Result<(Index, S), lombard_index::OpenError>,
+    ) -> Result<(Self, From, S), SpentError> {
         let mut opening = Opening::new(directory)?;
         let position = opening.position();
         let mark = Timestamp::from_unix_nanos(opening.mark());
         let (ids, external) = (opening.map(IDS)?, opening.map(EXTERNAL)?);
         let (reversed, uses) = (opening.map(REVERSED)?, opening.map(USES)?);
         let learning = Learning { next: (position, 0), since_freeze: 0, freeze_ids };
-        let index = opening.start(log.durable())?;
+        let (index, sealing) = start(opening, log.durable())?;
         let maps = Maps { index, ids, external, reversed, uses, learning: Mutex::new(learning) };
-        let this = Self { maps: Arc::new(maps) };
-        this.catch_up(log, position, mark)?;
-        Ok(this)
+        Ok((Self { maps: Arc::new(maps) }, From { position, mark }, sealing))
     }
 
-    /// Reads the log from `position` on; the record before it must have been decided at `mark`.
-    fn catch_up(
-        &self,
-        log: &SharedLog,
-        position: Position,
-        mark: Timestamp,
-    ) -> Result<(), SpentError> {
-        let reading = async {
-            if let Some(last) = position.previous() {
-                let records = log.read(last, 1).await?;
-                let record = records.first().ok_or(SpentError::OtherLog)?;
-                if decode_record_time(record).map_err(|_| SpentError::OtherLog)? != mark {
-                    return Err(SpentError::OtherLog);
-                }
+    /// Reads what it lacks of the log.
+    async fn catch_up(&self, log: &SharedLog, from: From) -> Result<(), SpentError> {
+        if let Some(last) = from.position.previous() {
+            let records = log.read(last, 1).await?;
+            let record = records.first().ok_or(SpentError::OtherLog)?;
+            if decode_record_time(record).map_err(|_| SpentError::OtherLog)? != from.mark {
+                return Err(SpentError::OtherLog);
             }
-            let mut next = position;
-            loop {
-                let records = log.read(next, READ_BYTES).await?;
-                let Some(last) = records.last() else { return Ok(()) };
-                next = last.position.next();
-                for record in &records {
-                    decode_record(&EventCodec, record, |event, at| self.learn(&event, at))
-                        .map_err(|source| damaged(record.position, source))?;
-                }
+        }
+        let mut next = from.position;
+        loop {
+            let records = log.read(next, READ_BYTES).await?;
+            let Some(last) = records.last() else { return Ok(()) };
+            next = last.position.next();
+            for record in &records {
+                let mut learned = Ok(());
+                decode_record(&EventCodec, record, |event, at| {
+                    if learned.is_ok() {
+                        learned = self.try_learn(&event, at);
+                    }
+                })
+                .map_err(|source| damaged(record.position, source))?;
+                learned?;
             }
-        };
-        block_on(reading)
+        }
     }
 
     /// Makes an event part of it, unless it is already. Events come in their order.
     pub(crate) fn learn(&self, event: &Event, at: At) {
+        if let Err(cause) = self.try_learn(event, at) {
+            lost(&cause);
+        }
+    }
+
+    fn try_learn(&self, event: &Event, at: At) -> Result<(), Unreadable> {
         let mut learning = self.learning();
         if (at.position, at.index) < learning.next {
-            return;
+            return Ok(());
         }
         learning.next = (at.position, at.index.saturating_add(1));
+        let mut learned = Ok(());
         event.teach(|lesson| {
             learning.since_freeze += 1;
-            self.learn_one(lesson, at.position);
+            if learned.is_ok() {
+                learned = self.learn_one(lesson, at.position);
+            }
         });
+        learned?;
         if learning.since_freeze >= learning.freeze_ids {
             learning.since_freeze = 0;
             self.maps.index.freeze(at.position.next(), at.time.unix_nanos());
         }
+        Ok(())
     }
 
-    fn learn_one(&self, lesson: Lesson<'_>, position: Position) {
+    fn learn_one(&self, lesson: Lesson<'_>, position: Position) -> Result<(), Unreadable> {
         let Maps { ids, external, reversed, uses, .. } = &*self.maps;
         match lesson {
             Lesson::Stands { id, status, is_new } => {
-                let position = if is_new { position } else { self.position_of(id) };
+                let position = if is_new { position } else { self.position_of(id)? };
                 ids.insert(key::id_key(id), key::id_value(Spent { position, status }));
             }
             Lesson::External(id) => external.insert(key::external_key(id), key::record(position)),
@@ -180,20 +234,18 @@ impl SpentIndex {
                 uses.insert(id.to_be_bytes(), number.to_be_bytes());
             }
             Lesson::Reversed { id, transfer, amount } => {
-                let before = self.reversed(id, transfer).unwrap_or_else(|cause| lost(&cause));
+                let before = self.reversed(id, transfer)?;
                 let total = before.checked_add(amount).unwrap_or(Amount::MAX);
                 let key = key::reversed_key(id, transfer);
                 reversed.insert(key, total.minor_units().to_be_bytes());
             }
         }
+        Ok(())
     }
 
     /// The record of a set that was decided on, so that it is there.
-    fn position_of(&self, id: TransferId) -> Position {
-        match self.spent(id) {
-            Ok(spent) => spent.map(|spent| spent.position).unwrap_or_default(),
-            Err(cause) => lost(&cause),
-        }
+    fn position_of(&self, id: TransferId) -> Result<Position, Unreadable> {
+        Ok(self.spent(id)?.map(|spent| spent.position).unwrap_or_default())
     }
 
     /// Everything before this record is sealed: what is after it is read again at a restart.
