@@ -1,39 +1,14 @@
-//! The ledger's process is killed with SIGKILL while clients move money between a few accounts, again and again. Whoever got
-//! an answer can rely on it: a transfer that was made is in the books once, one that was refused is not and stays refused,
-//! no balance was ever below its floor, and no money came or went.
+//! Over HTTP, each request a transfer: whoever got an answer can rely on it.
 
-#![expect(
-    clippy::unwrap_used,
-    reason = "a test that finds something else than it expects must fail"
-)]
+use std::{collections::BTreeMap, path::Path};
 
-use std::{collections::BTreeMap, path::Path, time::Duration};
-
-use lombard_client::{Credentials, Error, NewAccount, NewTransfer, Platform as Client};
+use lombard_client::{Error, NewTransfer, Platform as Client};
 use lombard_testkit::Platform;
-use lombard_token::SigningKey;
 use tokio::{sync::watch, task::JoinSet};
 
-const LOMBARD: &str = env!("CARGO_BIN_EXE_lombard");
-const KILLS: usize = 30;
-const WRITERS: u64 = 8;
-const ACCOUNTS: u64 = 5;
-/// Answers between two kills.
-const ANSWERS_PER_KILL: usize = 40;
-/// What each account begins with: little, so that many transfers are refused.
-const FUNDS: i64 = 500;
-
-/// SplitMix64: what is asked for is the same in each run, and who comes first is not.
-fn chance(seed: u64, sides: u64) -> u64 {
-    let word = seed.wrapping_add(1).wrapping_mul(0x9E37_79B9_7F4A_7C15);
-    let word = (word ^ (word >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-    let word = (word ^ (word >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-    (word ^ (word >> 31)) % sides
-}
-
-fn account(number: u64) -> String {
-    format!("bank/{number}")
-}
+use crate::{
+    ACCOUNTS, ANSWERS_PER_KILL, FUNDS, KILLS, LOMBARD, WRITERS, account, chance, connect, open,
+};
 
 /// The transfer that a key always means.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -83,24 +58,10 @@ async fn write(client: Client, writer: u64, done: watch::Sender<usize>) -> Answe
     answers
 }
 
-async fn open(client: &Client, path: String, floor: Option<&str>) {
-    let floor = floor.map(ToOwned::to_owned);
-    let account = NewAccount { path, asset: "JPY".to_owned(), floor };
-    client.ledger().open_account(&account).await.unwrap();
-}
-
 #[tokio::test]
 async fn answers_of_the_ledger_hold_through_kills() {
     let mut platform = Platform::start(Path::new(LOMBARD)).unwrap();
-    let state = platform.state().unwrap();
-    let issuer = state.get("issuer").and_then(serde_json::Value::as_str).unwrap();
-    let key = std::fs::read(platform.data_dir().join("identity/lombard-operator.key")).unwrap();
-    let key = SigningKey::from_pkcs8(&key).unwrap();
-    let client = Client::builder(issuer, Credentials::key("lombard-operator", key))
-        .deadline(Duration::from_secs(60))
-        .connect()
-        .await
-        .unwrap();
+    let client = connect(&platform).await;
     open(&client, "world".to_owned(), None).await;
     for number in 0..ACCOUNTS {
         open(&client, account(number), Some("0")).await;
