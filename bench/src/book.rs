@@ -15,13 +15,16 @@ use lombard_log::{SegmentedConfig, SegmentedLog, SharedLog, disk::Real, merkle::
 use lombard_token::{Jwks, KeySource, KeySourceError, Verifier};
 use lombard_types::{AccountId, Amount, TransferId};
 
-use crate::Worker;
+use crate::{
+    Worker,
+    payments::{Payment, Payments, Spread},
+};
 
 /// An open ledger with accounts 1 to `accounts`. Its parts end in the order in which they stand here.
 pub struct Book {
     handle: Handle<LedgerMachine>,
     accounts: u64,
-    _role: Ledger,
+    role: Ledger,
     _tree: MerkleFollower,
     _log: SharedLog,
 }
@@ -38,6 +41,16 @@ impl KeySource for NoKeys {
 impl Book {
     /// Opens an empty ledger and its accounts.
     pub async fn open(directory: &Path, accounts: u64) -> anyhow::Result<Self> {
+        let nobody = Verifier::new("http://bench", "http://bench", Arc::new(NoKeys));
+        Self::open_for(directory, accounts, nobody).await
+    }
+
+    /// [`Book::open`] for callers whose tokens `verifier` knows.
+    pub async fn open_for(
+        directory: &Path,
+        accounts: u64,
+        verifier: Verifier,
+    ) -> anyhow::Result<Self> {
         let log_directory = directory.join("log");
         let log: SharedLog =
             Arc::new(SegmentedLog::open(&log_directory, SegmentedConfig::default())?);
@@ -46,13 +59,13 @@ impl Book {
             log: Arc::clone(&log),
             snapshot_directory: None,
             index_directory: directory.join("index"),
-            verifier: Verifier::new("http://bench", "http://bench", Arc::new(NoKeys)),
+            verifier,
             health: Health::starting(),
             metrics: Metrics::new("ledger"),
         };
         let role = Ledger::new(Config::default(), deps)?;
         let handle = role.handle();
-        let book = Self { handle, accounts, _role: role, _tree: tree, _log: log };
+        let book = Self { handle, accounts, role, _tree: tree, _log: log };
         book.open_accounts().await?;
         Ok(book)
     }
@@ -78,30 +91,23 @@ impl Book {
         Ok(())
     }
 
+    /// The role.
+    pub fn role(&self) -> &Ledger {
+        &self.role
+    }
+
     /// The writer.
     pub fn handle(&self) -> Handle<LedgerMachine> {
         self.handle.clone()
     }
 }
 
-/// What accounts are debited and credited.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Spread {
-    /// Any two.
-    Uniform,
-    /// Always one is credited.
-    Hot,
-}
-
 /// Makes transfers, a batch at a time.
 pub struct Payer {
     handle: Handle<LedgerMachine>,
-    accounts: u64,
+    payments: Payments,
     batch: usize,
-    spread: Spread,
     pending_percent: u64,
-    random: u64,
-    next_id: u128,
 }
 
 impl Payer {
@@ -113,40 +119,17 @@ impl Payer {
         spread: Spread,
         pending_percent: u64,
     ) -> Self {
-        Self {
-            handle: book.handle(),
-            accounts: book.accounts,
-            batch,
-            spread,
-            pending_percent,
-            random: 0x9e37_79b9_7f4a_7c15 ^ (number as u64 + 1),
-            next_id: (number as u128 + 1) << 64,
-        }
-    }
-
-    /// xorshift64*.
-    fn random(&mut self) -> u64 {
-        self.random ^= self.random >> 12;
-        self.random ^= self.random << 25;
-        self.random ^= self.random >> 27;
-        self.random.wrapping_mul(0x2545_f491_4f6c_dd1d)
+        let payments = Payments::new(number, book.accounts, spread);
+        Self { handle: book.handle(), payments, batch, pending_percent }
     }
 
     fn transfer(&mut self) -> NewTransfer {
-        self.next_id += 1;
-        // As a time-ordered id: the later bits are random.
-        let id = TransferId::from_u128(self.next_id << 32 | u128::from(self.random() >> 32));
-        let debit = 1 + self.random() % self.accounts;
-        let credit = match self.spread {
-            Spread::Hot => 1,
-            Spread::Uniform => 1 + self.random() % self.accounts,
-        };
-        let debit = if debit == credit { 1 + debit % self.accounts } else { debit };
-        let amount = Amount::from_minor_units(u128::from(1 + self.random() % 1000));
-        let id = id.expect("an id");
+        let Payment { id, debit, credit, amount } = self.payments.next();
+        let amount = Amount::from_minor_units(u128::from(amount));
+        let id = TransferId::from_u128(id).expect("an id");
         let single = NewTransfer::single(id, account(debit), account(credit), amount);
-        if self.random() % 100 < self.pending_percent {
-            let timeout_seconds = 1 + (self.random() % 5) as u32;
+        if self.payments.is_chosen(self.pending_percent) {
+            let timeout_seconds = 1 + (amount.minor_units() % 5) as u32;
             let reservation = Reservation { timeout_seconds, ..Reservation::default() };
             return NewTransfer { kind: TransferKind::Pending(reservation), ..single };
         }

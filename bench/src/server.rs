@@ -15,13 +15,13 @@ use lombard_chassis::{CancellationToken, ServerLimits};
 use lombard_token::{Claims, Jwks, KeySource, KeySourceError, SigningKey, Verifier};
 use lombard_types::Timestamp;
 
-use crate::{Cpu, Store};
+use crate::{Book, Cpu, Store};
 
 /// The environment variable that makes this program a server: its value is the server's name.
 const SERVE: &str = "LOMBARD_BENCH_SERVE";
 const DIRECTORY: &str = "LOMBARD_BENCH_DIRECTORY";
 const ISSUER: &str = "http://bench";
-const AUDIENCE: &str = "http://bench/v1/eventstore";
+const ACCOUNTS: &str = "LOMBARD_BENCH_ACCOUNTS";
 
 /// A server that runs, and ends with this.
 pub struct Server {
@@ -38,10 +38,20 @@ pub struct Server {
 impl Server {
     /// Starts this program again as the server `name`, on an empty directory below `directory`.
     pub fn start(name: &str, directory: &Path) -> anyhow::Result<Self> {
+        Self::start_with(name, directory, 0)
+    }
+
+    /// Starts the ledger with so many open accounts, from 1 on.
+    pub fn start_ledger(directory: &Path, accounts: u64) -> anyhow::Result<Self> {
+        Self::start_with("ledger", directory, accounts)
+    }
+
+    fn start_with(name: &str, directory: &Path, accounts: u64) -> anyhow::Result<Self> {
         let directory = tempfile::tempdir_in(directory)?;
         let mut child = Command::new(std::env::current_exe()?)
             .env(SERVE, name)
             .env(DIRECTORY, directory.path())
+            .env(ACCOUNTS, accounts.to_string())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
@@ -99,15 +109,19 @@ pub fn serve_if_asked(
     let listener = TcpListener::bind("127.0.0.1:0")?;
     let address = listener.local_addr()?.to_string();
     let directory = Path::new(&directory);
-    if name == "lombard" {
-        let http = TcpListener::bind("127.0.0.1:0")?;
-        println!("address {address}\nhttp {}", http.local_addr()?);
-        lombard(directory, listener, http)?;
-    } else {
-        // Whoever connects now must not be taken for the peer's client.
-        drop(listener);
-        println!("address {address}\nhttp \ntoken ");
-        others(&name, directory, &address)?;
+    match name.as_str() {
+        "lombard" => {
+            let http = TcpListener::bind("127.0.0.1:0")?;
+            println!("address {address}\nhttp {}", http.local_addr()?);
+            event_store(directory, listener, http)?;
+        }
+        "ledger" => ledger(directory, listener, std::env::var(ACCOUNTS)?.parse()?)?,
+        name => {
+            // Whoever connects now must not be taken for the peer's client.
+            drop(listener);
+            println!("address {address}\nhttp \ntoken ");
+            others(name, directory, &address)?;
+        }
     }
     std::process::exit(0);
 }
@@ -121,39 +135,71 @@ impl KeySource for OneKey {
     }
 }
 
-/// The event store's servers as its role runs them: one runtime thread, tokens verified, Merkle tree behind the log.
-fn lombard(directory: &Path, listener: TcpListener, http: TcpListener) -> anyhow::Result<()> {
+/// Who verifies tokens for a role, and a token for it.
+fn verifier(role: &str, scope: &str) -> anyhow::Result<(Verifier, String)> {
+    let audience = format!("{ISSUER}/v1/{role}");
     let key = SigningKey::generate()?;
     let now = SystemTime::now();
     let claims = Claims {
         issuer: ISSUER.into(),
         subject: "bench".into(),
-        audience: AUDIENCE.into(),
+        audience: audience.as_str().into(),
         client_id: "bench".into(),
-        scope: "events:append events:read".parse()?,
+        scope: scope.parse()?,
         token_id: "bench".into(),
         issued_at: Timestamp::from_system_time(now),
         expires_at: Timestamp::from_system_time(now + Duration::from_secs(3600)),
         ..Claims::default()
     };
-    println!("token {}", claims.sign(&key)?);
+    let token = claims.sign(&key)?;
     let jwks = Jwks { keys: vec![key.public_jwk().clone()] };
-    let verifier = Verifier::new(ISSUER, AUDIENCE, Arc::new(OneKey(jwks)));
+    Ok((Verifier::new(ISSUER, audience, Arc::new(OneKey(jwks))), token))
+}
+
+/// The event store's servers as its role runs them: one runtime thread, tokens verified, Merkle tree behind the log.
+fn event_store(directory: &Path, listener: TcpListener, http: TcpListener) -> anyhow::Result<()> {
+    let (verifier, token) = verifier("eventstore", "events:append events:read")?;
+    println!("token {token}");
     let store = Store::open(directory)?;
-    let server = lombard_grpc::Server {
-        routes: store.role().grpc_routes(),
-        verifier,
-        health: lombard_chassis::Health::starting(),
-        metrics: lombard_chassis::Metrics::new("bench"),
-        limits: store.role().grpc_limits(),
-    };
+    let (routes, limits) = (store.role().grpc_routes(), store.role().grpc_limits());
+    let server = grpc_server(routes, limits, verifier);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let limits = ServerLimits { connections_max: 4096, ..ServerLimits::default() };
-    let router = store.role().router();
+    runtime.block_on(serve(listener, server, http, store.role().router()))
+}
+
+/// The ledger's servers as its role runs them, without the read side. They say where they are when the accounts are open.
+fn ledger(directory: &Path, listener: TcpListener, accounts: u64) -> anyhow::Result<()> {
+    let (verifier, token) = verifier("ledger", "ledger:write ledger:read")?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
-        let http = lombard_chassis::serve(http, router, limits, CancellationToken::new());
-        let grpc = lombard_grpc::serve(listener, server, CancellationToken::new());
-        tokio::try_join!(http, grpc)
-    })?;
+        let book = Book::open_for(directory, accounts, verifier.clone()).await?;
+        let (routes, limits) = (book.role().grpc_routes(), book.role().grpc_limits());
+        let http = TcpListener::bind("127.0.0.1:0")?;
+        println!("address {}", listener.local_addr()?);
+        println!("http {}\ntoken {token}", http.local_addr()?);
+        serve(listener, grpc_server(routes, limits, verifier), http, book.role().router()).await
+    })
+}
+
+async fn serve(
+    listener: TcpListener,
+    server: lombard_grpc::Server,
+    http: TcpListener,
+    router: axum::Router,
+) -> anyhow::Result<()> {
+    let limits = ServerLimits { connections_max: 4096, ..ServerLimits::default() };
+    let http = lombard_chassis::serve(http, router, limits, CancellationToken::new());
+    let grpc = lombard_grpc::serve(listener, server, CancellationToken::new());
+    tokio::try_join!(http, grpc)?;
     Ok(())
+}
+
+fn grpc_server(
+    routes: lombard_grpc::Routes,
+    limits: lombard_grpc::Limits,
+    verifier: Verifier,
+) -> lombard_grpc::Server {
+    let health = lombard_chassis::Health::starting();
+    let metrics = lombard_chassis::Metrics::new("bench");
+    lombard_grpc::Server { routes, verifier, health, metrics, limits }
 }
