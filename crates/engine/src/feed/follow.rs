@@ -43,8 +43,9 @@ impl<T: FeedItem> Follow<T> {
         let shared = &self.shared;
         let mut durable = shared.durable.clone();
         let mut position = *self.fed.borrow();
+        let mut is_heard = false;
         loop {
-            if shared.subscriptions.load(Ordering::Acquire) == 0 {
+            if !is_heard || shared.subscriptions.load(Ordering::Acquire) == 0 {
                 // Nobody listens: it is not woken by what happens. Whoever comes finds it in the log, up to where it came.
                 shared.ring.write().skip_to(position);
                 tokio::select! {
@@ -55,6 +56,7 @@ impl<T: FeedItem> Follow<T> {
                 position = position.max(heard_from);
                 shared.ring.write().skip_to(position);
                 self.fed.send_replace(position);
+                is_heard = true;
                 continue;
             }
             if let Err(cause) = self.catch_up(&mut position).await {
