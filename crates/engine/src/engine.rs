@@ -137,8 +137,8 @@ impl Engine {
         let replayed = replay.run(state.into(), Position::new(u64::MAX), || true).await?;
         let recorded_bytes = Arc::clone(&handle.recorded_bytes);
         recorded_bytes.store(replayed.bytes, Ordering::Relaxed);
-        let writer = Writer::new(name, log, codec, replayed, limits, clock, recorded_bytes);
-        Ok((handle, writer.serve(queue)))
+        let writer = Writer::new(name, log, codec, replayed, limits, clock, recorded_bytes, queue);
+        Ok((handle, writer.serve()))
     }
 
     /// Resolves when the engine has stopped: with `Ok` after the last handle was dropped and everything answered.
@@ -186,9 +186,10 @@ where
             Err(error) => drop(started_tx.send(Err(error))),
             Ok(replayed) => {
                 recorded_bytes.store(replayed.bytes, Ordering::Relaxed);
-                let writer = Writer::new(name, log, codec, replayed, limits, clock, recorded_bytes);
+                let writer =
+                    Writer::new(name, log, codec, replayed, limits, clock, recorded_bytes, queue);
                 drop(started_tx.send(Ok(position)));
-                drop(stopped_tx.send(runtime.block_on(writer.serve(queue))));
+                drop(stopped_tx.send(runtime.block_on(writer.serve())));
             }
         }
     };

@@ -8,15 +8,15 @@ use std::{
 use lombard_log::SharedLog;
 use lombard_types::{Position, Timestamp};
 use tokio::{
-    sync::{mpsc, oneshot, watch},
+    sync::{mpsc::error::TrySendError, oneshot, watch},
     time::Instant,
 };
 
-use crate::{Limits, Machine, SnapshotInfo};
+use crate::{Limits, Machine, SnapshotInfo, queue};
 
 /// Speaks to one running engine. Cheap to clone; the engine stops when the last handle is gone.
 pub struct Handle<M: Machine> {
-    pub(crate) requests: mpsc::Sender<Request<M>>,
+    pub(crate) requests: queue::Sender<M>,
     pub(crate) log: SharedLog,
     pub(crate) limits: Limits,
     /// Payload bytes recorded since the state that the engine started from.
@@ -120,8 +120,8 @@ impl<M: Machine> Handle<M> {
         log: SharedLog,
         limits: Limits,
         snapshots: watch::Receiver<Option<SnapshotInfo>>,
-    ) -> (Self, mpsc::Receiver<Request<M>>) {
-        let (requests, queue) = mpsc::channel(limits.queue_commands_max);
+    ) -> (Self, queue::Receiver<M>) {
+        let (requests, queue) = queue::queue(limits.queue_commands_max);
         let recorded_bytes = Arc::new(AtomicU64::new(0));
         (Self { requests, log, limits, recorded_bytes, snapshots }, queue)
     }
@@ -135,12 +135,12 @@ impl<M: Machine> Handle<M> {
     ) -> Result<Committed<M::Reply>, SubmitError<M::Rejection>> {
         let deadline = Instant::now() + self.limits.submit_timeout;
         let (answer, answered) = oneshot::channel();
-        self.requests.try_send(Request::Command { command, deadline, answer }).map_err(
-            |refused| match refused {
-                mpsc::error::TrySendError::Full(_) => SubmitError::Overloaded,
-                mpsc::error::TrySendError::Closed(_) => SubmitError::Stopped,
-            },
-        )?;
+        self.requests.send(Request::Command { command, deadline, answer }).map_err(|refused| {
+            match refused {
+                TrySendError::Full(_) => SubmitError::Overloaded,
+                TrySendError::Closed(_) => SubmitError::Stopped,
+            }
+        })?;
         match tokio::time::timeout_at(deadline, answered).await {
             Ok(Ok(answer)) => answer,
             Ok(Err(_)) | Err(_) => Err(SubmitError::OutcomeUnknown),
@@ -163,9 +163,9 @@ impl<M: Machine> Handle<M> {
                 }
             })
         });
-        self.requests.try_send(Request::Query(query)).map_err(|refused| match refused {
-            mpsc::error::TrySendError::Full(_) => QueryError::Overloaded,
-            mpsc::error::TrySendError::Closed(_) => QueryError::Unavailable,
+        self.requests.send(Request::Query(query)).map_err(|refused| match refused {
+            TrySendError::Full(_) => QueryError::Overloaded,
+            TrySendError::Closed(_) => QueryError::Unavailable,
         })?;
         match tokio::time::timeout(self.limits.submit_timeout, answered).await {
             Ok(Ok(result)) => Ok(result),
@@ -190,6 +190,6 @@ impl<M: Machine> Handle<M> {
 
     /// How many commands wait, for a metric.
     pub fn queue_length(&self) -> usize {
-        self.requests.max_capacity() - self.requests.capacity()
+        self.requests.len()
     }
 }

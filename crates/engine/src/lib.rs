@@ -32,6 +32,7 @@
 //! Start reading at [`Machine`], then [`Engine::start`].
 #![warn(missing_docs)]
 
+mod alone;
 mod codec;
 mod engine;
 mod error;
@@ -41,6 +42,7 @@ mod follower;
 mod handle;
 mod limits;
 mod machine;
+mod queue;
 mod record;
 mod replay;
 mod snapshot;

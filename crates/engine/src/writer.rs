@@ -10,11 +10,13 @@ use std::{
 
 use lombard_log::{Batch, RECORD_OVERHEAD_BYTES, SharedLog, Then};
 use lombard_types::{Position, Timestamp};
-use tokio::{sync::mpsc, time::Instant};
+use tokio::time::Instant;
 
 use crate::{
     At, Clock, Codec, Committed, Decision, Limits, Machine, StoppedError, SubmitError,
+    alone::Alone,
     handle::{Answer, Request},
+    queue::Receiver,
     record,
     replay::Replayed,
     unanswered::{Unanswered, Waiting},
@@ -33,8 +35,8 @@ pub(crate) struct Writer<M: Machine, C> {
     /// Payload bytes of the records since the machine's first state, for whoever makes snapshots.
     recorded_bytes: Arc<AtomicU64>,
     group: Group<M>,
-    /// Nobody asks for anything else at the moment.
-    is_alone: bool,
+    queue: Receiver<M>,
+    alone: Alone,
     unanswered: Arc<Unanswered<M>>,
 }
 
@@ -63,6 +65,7 @@ where
         limits: Limits,
         clock: Clock,
         recorded_bytes: Arc<AtomicU64>,
+        queue: Receiver<M>,
     ) -> Self {
         let Replayed { machine, position, last_time, .. } = replayed;
         Self {
@@ -76,29 +79,31 @@ where
             last_time,
             recorded_bytes,
             group: Group::default(),
-            is_alone: false,
+            alone: Alone::new(queue.counter()),
+            queue,
             unanswered: Arc::new(Unanswered::new()),
         }
     }
 
-    pub(crate) async fn serve(
-        mut self,
-        mut queue: mpsc::Receiver<Request<M>>,
-    ) -> Result<(), StoppedError> {
+    /// Works until the last handle is gone and everything is answered, or an append has failed.
+    pub(crate) async fn serve(mut self) -> Result<(), StoppedError> {
         let mut requests = Vec::with_capacity(self.limits.group_commands_max);
         let unanswered = Arc::clone(&self.unanswered);
         loop {
+            self.check_appends()?;
             let may_decide = unanswered.are_below(self.limits.groups_in_flight_max);
-            tokio::select! {
-                biased;
-                () = unanswered.changed() => self.check_appends()?,
-                received = queue.recv_many(&mut requests, self.limits.group_commands_max), if may_decide => {
-                    if received == 0 {
-                        break;
-                    }
-                    self.is_alone = received == 1 && queue.is_empty();
-                    self.decide_all(&mut requests).await?;
+            let is_open =
+                !may_decide || self.queue.take(&mut requests, self.limits.group_commands_max);
+            if !requests.is_empty() {
+                self.decide_all(&mut requests).await?;
+            } else if is_open {
+                tokio::select! {
+                    biased;
+                    () = unanswered.changed() => {}
+                    () = self.queue.rung(), if may_decide => {}
                 }
+            } else {
+                break;
             }
         }
         while !unanswered.are_below(1) {
@@ -252,14 +257,23 @@ where
         let bytes = u64::try_from(batch.payload_bytes()).unwrap_or(u64::MAX);
         self.recorded_bytes.fetch_add(bytes, Ordering::Relaxed);
         let expected = Position::new(self.tail.get() - records);
-        let is_alone = self.is_alone && self.unanswered.is_idle();
+        let is_alone =
+            self.queue.is_empty() && self.unanswered.is_idle() && self.alone.is_worth_it();
         self.unanswered.push_append(waiting);
         let unanswered = Arc::clone(&self.unanswered);
-        let then = Then::new(move |outcome| unanswered.tell(outcome));
         if is_alone {
+            let ended = self.alone.begin();
+            let then = Then::new(move |outcome| {
+                ended();
+                unanswered.tell(outcome);
+            });
             self.log.append_alone(expected, batch, then);
         } else {
-            self.log.append_then(expected, batch, then);
+            self.log.append_then(
+                expected,
+                batch,
+                Then::new(move |outcome| unanswered.tell(outcome)),
+            );
         }
     }
 }

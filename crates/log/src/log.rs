@@ -33,8 +33,8 @@ pub trait Log: Send + Sync + fmt::Debug + 'static {
     /// they are not; appends that succeed are told of in their order. The append is under way when this returns.
     fn append_then(&self, expected: Position, batch: Batch, then: Then);
 
-    /// [`Log::append_then`] of a writer that has nothing else to do meanwhile. Where nobody else's records are worth
-    /// waiting for, the log may write on the caller's thread, which is spared a wake-up so: this may block.
+    /// [`Log::append_then`] of a writer that has nothing else to do meanwhile: where nothing else waits to be written, the
+    /// log may write on the caller's thread, which spares a wake-up. So this may block.
     fn append_alone(&self, expected: Position, batch: Batch, then: Then) {
         self.append_then(expected, batch, then);
     }

@@ -32,11 +32,6 @@ pub(super) struct Wait {
 }
 
 impl Gather {
-    /// Whether the last group was one record: then nobody else is worth waiting for.
-    pub(super) const fn is_alone(&self) -> bool {
-        self.answered <= 1
-    }
-
     /// A group was written, and is about to be answered.
     pub(super) fn written(&mut self, records: usize, sync: Duration) {
         self.answered = records;

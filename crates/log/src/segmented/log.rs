@@ -145,7 +145,7 @@ enum Queueing {
     Queued {
         /// The log's thread is to be woken.
         is_work_wanted: bool,
-        /// Nobody else appends at the moment.
+        /// Nothing else waits to be written.
         is_alone: bool,
     },
 }
@@ -204,7 +204,7 @@ impl Shared {
         state.queue.push_back(Queued { batch, then });
         let is_segment_wanted = state.plan.prepared_count() < super::prepare::PREPARED_SEGMENTS;
         let is_work_wanted = state.queue_records >= state.wanted_records;
-        let is_alone = state.queue.len() == 1 && state.gather.is_alone();
+        let is_alone = state.queue.len() == 1;
         drop(state);
         if is_segment_wanted {
             self.segment_is_wanted.notify_one();
@@ -281,7 +281,7 @@ impl Log for SegmentedLog {
         }
     }
 
-    /// A single record after a single record is written by the caller, while the log's thread sleeps.
+    /// Where the log's thread has nothing to do, the caller writes while it sleeps.
     fn append_alone(&self, expected: Position, batch: Batch, then: Then) {
         let is_work_wanted = match self.shared.queue(expected, batch, then) {
             Queueing::Refused(error, then) => return then.tell(Err(error)),
