@@ -93,17 +93,16 @@ impl Opening {
         &mut self,
         spec: MapSpec,
     ) -> Result<Map<K, V>, OpenError> {
-        let filter_bytes = spec.filter.bytes();
         let runs = match self.manifest.maps.iter().find(|map| map.name == spec.name) {
             None => Vec::new(),
-            Some(MapEntry { key_bytes, value_bytes, filter_bytes: filter, runs, .. }) => {
-                if (*key_bytes, *value_bytes, *filter) != (K, V, filter_bytes) {
+            Some(MapEntry { key_bytes, value_bytes, filter_on, runs, .. }) => {
+                if (*key_bytes, *value_bytes, *filter_on) != (K, V, spec.filter.number()) {
                     let directory = self.directory.clone();
                     return Err(OpenError::OtherShape { directory, name: spec.name });
                 }
                 let open = |number: &u64| {
                     let path = self.directory.join(file_name(spec.name, *number));
-                    Run::open(&path, *number, filter_bytes).map(Arc::new)
+                    Run::open(&path, *number, spec.filter).map(Arc::new)
                 };
                 runs.iter().map(open).collect::<Result<_, _>>()?
             }

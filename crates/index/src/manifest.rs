@@ -5,7 +5,7 @@
 //!  position 1234            everything before this record of the log is in the files
 //!  mark 1774000000          what the owner knows the log by at that position
 //!  next 17                  the number of the next file
-//!  map ids 16 6 16 3 9 12   name, bytes of a key, of a value, of the filter's part, then the runs, oldest first
+//!  map ids 16 6 16 3 9 12   name, bytes of a key, of a value, what the filter is over, then the runs, oldest first
 //!  crc 1a2b3c4d             CRC32C of all lines before
 //! ```
 
@@ -34,7 +34,7 @@ pub(crate) struct MapEntry {
     pub(crate) name: String,
     pub(crate) key_bytes: usize,
     pub(crate) value_bytes: usize,
-    pub(crate) filter_bytes: usize,
+    pub(crate) filter_on: usize,
     /// Oldest first.
     pub(crate) runs: Vec<u64>,
 }
@@ -76,8 +76,8 @@ impl Manifest {
             "{VERSION}\nposition {}\nmark {}\nnext {}\n",
             self.position, self.mark, self.next
         );
-        for MapEntry { name, key_bytes, value_bytes, filter_bytes, runs } in &self.maps {
-            text.push_str(&format!("map {name} {key_bytes} {value_bytes} {filter_bytes}"));
+        for MapEntry { name, key_bytes, value_bytes, filter_on, runs } in &self.maps {
+            text.push_str(&format!("map {name} {key_bytes} {value_bytes} {filter_on}"));
             runs.iter().for_each(|number| text.push_str(&format!(" {number}")));
             text.push('\n');
         }
@@ -105,9 +105,9 @@ fn parse_map(line: &str) -> Option<MapEntry> {
     let mut words = line.strip_prefix("map ")?.split(' ');
     let name = words.next()?.to_owned();
     let mut size = || words.next()?.parse().ok();
-    let (key_bytes, value_bytes, filter_bytes) = (size()?, size()?, size()?);
+    let (key_bytes, value_bytes, filter_on) = (size()?, size()?, size()?);
     let runs = words.map(|word| word.parse().ok()).collect::<Option<_>>()?;
-    Some(MapEntry { name, key_bytes, value_bytes, filter_bytes, runs })
+    Some(MapEntry { name, key_bytes, value_bytes, filter_on, runs })
 }
 
 #[cfg(test)]
@@ -125,14 +125,14 @@ mod tests {
                     name: "ids".into(),
                     key_bytes: 16,
                     value_bytes: 6,
-                    filter_bytes: 16,
+                    filter_on: 16,
                     runs: vec![3, 9],
                 },
                 MapEntry {
                     name: "names".into(),
                     key_bytes: 48,
                     value_bytes: 6,
-                    filter_bytes: 0,
+                    filter_on: 0,
                     runs: vec![],
                 },
             ],

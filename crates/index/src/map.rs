@@ -1,6 +1,6 @@
 //! One map: its tables in memory and its sealed runs.
 
-use std::{collections::BTreeMap, fmt, mem, path::Path, sync::Arc};
+use std::{collections::BTreeMap, fmt, mem, ops::Bound, path::Path, sync::Arc};
 
 use parking_lot::{Mutex, RwLock};
 
@@ -8,6 +8,7 @@ use crate::{
     Range, RangeBack, ReadError,
     block::Block,
     manifest::MapEntry,
+    range,
     run::{self, Entry, Run, Wanted},
 };
 
@@ -30,14 +31,24 @@ pub enum FilterOn {
     Nothing,
     /// So many bytes at the beginning of a key; a lookup of a range whose ends have them in common uses it too.
     First(usize),
+    /// Two beginnings of a key, of so few and of so many bytes; a lookup uses the longer one where it can.
+    Firsts(u8, u8),
 }
 
 impl FilterOn {
-    pub(crate) const fn bytes(self) -> usize {
-        match self {
-            Self::Nothing => 0,
-            Self::First(bytes) => bytes,
-        }
+    /// The lengths of the beginnings, the longest first.
+    pub(crate) fn lengths(self) -> impl Iterator<Item = usize> {
+        let (long, short) = match self {
+            Self::Nothing => (None, None),
+            Self::First(bytes) => (Some(bytes), None),
+            Self::Firsts(short, long) => (Some(usize::from(long)), Some(usize::from(short))),
+        };
+        long.into_iter().chain(short)
+    }
+
+    /// What it is stored as: the one length, or the longer one with 256 times the shorter one.
+    pub(crate) fn number(self) -> usize {
+        self.lengths().enumerate().map(|(at, length)| length << (8 * at)).sum()
     }
 }
 
@@ -98,12 +109,10 @@ impl<const K: usize, const V: usize> Map<K, V> {
     pub fn get(&self, key: &[u8; K]) -> Result<Option<[u8; V]>, ReadError> {
         let runs = {
             let tables = self.shared.tables.read();
-            if let Some(value) = tables.active.get(key) {
-                return Ok(Some(*value));
-            }
-            let frozen = tables.frozen.iter().rev().find_map(|(_, table)| table.get(key));
-            if let Some(value) = frozen {
-                return Ok(Some(*value));
+            let frozen = tables.frozen.iter().rev().map(|(_, table)| &**table);
+            let mut all = std::iter::once(&tables.active).chain(frozen);
+            if let Some(value) = all.find_map(|table| value_of(table, key)) {
+                return Ok(Some(value));
             }
             if tables.runs.is_empty() {
                 return Ok(None);
@@ -131,17 +140,99 @@ impl<const K: usize, const V: usize> Map<K, V> {
         RangeBack::new(self.clone(), *from, *to)
     }
 
+    /// The first entry from one key to another, both included.
+    pub fn first_in(&self, from: &[u8; K], to: &[u8; K]) -> Result<Option<Entry<K, V>>, ReadError> {
+        self.nearest(from, to, End::First)
+    }
+
     /// The last entry from one key to another, both included.
     pub fn last_in(&self, from: &[u8; K], to: &[u8; K]) -> Result<Option<Entry<K, V>>, ReadError> {
-        self.range_back(from, to).next().transpose()
+        self.nearest(from, to, End::Last)
+    }
+
+    /// [`Self::last_in`] where of the keys of this range a later one was always inserted later, such as those of one
+    /// stream's revisions: then it is in the newest part of the map that has any of them, and no older one is read.
+    pub fn newest_in(
+        &self,
+        from: &[u8; K],
+        to: &[u8; K],
+    ) -> Result<Option<Entry<K, V>>, ReadError> {
+        self.nearest(from, to, End::Newest)
+    }
+
+    fn nearest(
+        &self,
+        from: &[u8; K],
+        to: &[u8; K],
+        end: End,
+    ) -> Result<Option<Entry<K, V>>, ReadError> {
+        if from > to {
+            return Ok(None);
+        }
+        // From the newest to the oldest: of two with one key the newer counts.
+        let mut found = None;
+        let runs = {
+            let tables = self.shared.tables.read();
+            let frozen = tables.frozen.iter().rev().map(|(_, table)| &**table);
+            for table in std::iter::once(&tables.active).chain(frozen) {
+                let mut range =
+                    table.range::<[u8; K], _>((Bound::Included(from), Bound::Included(to)));
+                let at_end = if end == End::First { range.next() } else { range.next_back() };
+                if let Some((key, value)) = at_end {
+                    found = end.nearer(found, (*key, *value));
+                }
+                if end == End::Newest && found.is_some() {
+                    return Ok(found);
+                }
+            }
+            Arc::clone(&tables.runs)
+        };
+        let wanted = self.wanted(from, to);
+        for run in runs.iter().rev().filter(|run| run.may_have(&wanted)) {
+            let at_end = match end {
+                End::First => range::first_of(run, from, to, 1)?,
+                End::Last | End::Newest => range::last_of(run, from, to, 1)?,
+            };
+            if let Some(entry) = at_end.first() {
+                found = end.nearer(found, *entry);
+            }
+            if end == End::Newest && found.is_some() {
+                break;
+            }
+        }
+        Ok(found)
     }
 
     pub(crate) fn wanted(&self, from: &[u8; K], to: &[u8; K]) -> Wanted<K> {
-        Wanted::new(*from, *to, self.shared.spec.filter.bytes())
+        Wanted::new(*from, *to, self.shared.spec.filter)
     }
 
     pub(crate) fn read<R>(&self, read: impl FnOnce(&Tables<K, V>) -> R) -> R {
         read(&self.shared.tables.read())
+    }
+}
+
+/// Which end of a range is looked for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum End {
+    First,
+    Last,
+    /// The last, which is in the newest part that has any.
+    Newest,
+}
+
+impl End {
+    fn nearer<const K: usize, const V: usize>(
+        self,
+        found: Option<Entry<K, V>>,
+        other: Entry<K, V>,
+    ) -> Option<Entry<K, V>> {
+        let is_nearer = match &found {
+            None => true,
+            Some((known, _)) if self == Self::First => other.0 < *known,
+            Some((known, _)) => other.0 > *known,
+        };
+        if is_nearer { Some(other) } else { found }
     }
 }
 
@@ -209,7 +300,7 @@ impl<const K: usize, const V: usize> Sealable for Map<K, V> {
         let mut runs = self.runs();
         let frozen = self.shared.tables.read().frozen.clone();
         for (_, table) in frozen.iter().filter(|(number, _)| *number <= freeze) {
-            let filter = self.shared.spec.filter.bytes();
+            let filter = self.shared.spec.filter;
             let distinct = distinct(table.keys(), filter);
             let entries = table.iter().map(|(key, value)| Ok((*key, *value)));
             let number = files.next();
@@ -226,7 +317,7 @@ impl<const K: usize, const V: usize> Sealable for Map<K, V> {
             return Ok(false);
         };
         let merged = runs.split_off(runs.len() - count);
-        let filter = self.shared.spec.filter.bytes();
+        let filter = self.shared.spec.filter;
         let distinct = merged.iter().map(|run| run.distinct).sum();
         let number = files.next();
         let path = files.directory.join(file_name(self.shared.spec.name, number));
@@ -243,7 +334,7 @@ impl<const K: usize, const V: usize> Sealable for Map<K, V> {
             name: spec.name.to_owned(),
             key_bytes: K,
             value_bytes: V,
-            filter_bytes: spec.filter.bytes(),
+            filter_on: spec.filter.number(),
             runs,
         }
     }
@@ -267,18 +358,33 @@ impl<const K: usize, const V: usize> Sealable for Map<K, V> {
     }
 }
 
+/// The value of a key in a table. Ids that begin with a time are later than all before, most often, which is seen sooner
+/// than that they are not there.
+fn value_of<const K: usize, const V: usize>(table: &Table<K, V>, key: &[u8; K]) -> Option<[u8; V]> {
+    let (last, _) = table.last_key_value()?;
+    if key > last { None } else { table.get(key).copied() }
+}
+
 /// How many different beginnings the keys have.
-fn distinct<'a, const K: usize>(keys: impl Iterator<Item = &'a [u8; K]>, bytes: usize) -> u64 {
-    let mut last: Option<&[u8]> = None;
+fn distinct<'a, const K: usize>(keys: impl Iterator<Item = &'a [u8; K]>, filter: FilterOn) -> u64 {
+    let mut last = None;
     let mut count = 0;
     for key in keys {
-        let beginning = key.get(..bytes).unwrap_or(key);
-        if last != Some(beginning) {
-            count += 1;
-        }
-        last = Some(beginning);
+        count += new_beginnings(key, last, filter).count();
+        last = Some(key);
     }
-    count
+    u64::try_from(count).unwrap_or(u64::MAX)
+}
+
+/// The beginnings of a key that the key before it does not have.
+pub(crate) fn new_beginnings<'a, const K: usize>(
+    key: &'a [u8; K],
+    before: Option<&'a [u8; K]>,
+    filter: FilterOn,
+) -> impl Iterator<Item = &'a [u8]> {
+    filter.lengths().map(move |length| key.get(..length).unwrap_or(key)).filter(move |beginning| {
+        before.is_none_or(|before| before.get(..beginning.len()) != Some(beginning))
+    })
 }
 
 /// How many of the newest runs to merge: where there are many of one size behind larger ones, these and the smaller

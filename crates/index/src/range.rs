@@ -139,7 +139,7 @@ fn of_runs<const K: usize, const V: usize>(
     })
 }
 
-fn first_of<const K: usize, const V: usize>(
+pub(crate) fn first_of<const K: usize, const V: usize>(
     run: &Run<K, V>,
     from: &[u8; K],
     to: &[u8; K],
@@ -161,7 +161,7 @@ fn first_of<const K: usize, const V: usize>(
     Ok(found)
 }
 
-fn last_of<const K: usize, const V: usize>(
+pub(crate) fn last_of<const K: usize, const V: usize>(
     run: &Run<K, V>,
     from: &[u8; K],
     to: &[u8; K],

@@ -5,7 +5,8 @@
 //!  index    the first key of each block and its bytes, 4 bytes little endian; then the last key of all
 //!  filter   see filter.rs; absent where the map has none
 //!  footer   8 bytes   magic
-//!           2, 2, 2   bytes of a key, of a value, of what the filter is over; little endian, as all that follows
+//!           2, 2, 2   bytes of a key, of a value, of what the filter is over (of two beginnings the longer one, and 256
+//!                     times the shorter one); little endian, as all that follows
 //!           8         entries
 //!           8         keys in the filter
 //!           8         bytes of the filter
@@ -21,8 +22,10 @@ use std::{
 };
 
 use crate::{
+    FilterOn,
     block::{self, Block},
     filter::{self, Filter},
+    map,
 };
 
 const MAGIC: [u8; 8] = *b"LMBRUN\0\x02";
@@ -66,18 +69,18 @@ const fn block_entries(entry_bytes: usize) -> usize {
     BLOCK_BYTES / entry_bytes
 }
 
-/// Writes a run. `entries` come in order of key, each key once; `distinct` is how many different beginnings of
-/// `filter_bytes` bytes they have, or a few more.
+/// Writes a run. `entries` come in order of key, each key once; `distinct` is how many different beginnings they have that
+/// the filter is over, or a few more.
 pub(crate) fn write<const K: usize, const V: usize>(
     path: &Path,
     number: u64,
-    filter_bytes: usize,
+    filter_on: FilterOn,
     distinct: u64,
     entries: impl Iterator<Item = Result<Entry<K, V>, ReadError>>,
 ) -> Result<Run<K, V>, ReadError> {
     let failed =
         |error: &io::Error| ReadError { file: path.to_owned(), cause: error.to_string().into() };
-    let mut filter = (filter_bytes > 0).then(|| Filter::new(distinct));
+    let mut filter = (filter_on != FilterOn::Nothing).then(|| Filter::new(distinct));
     let mut blocks = Blocks::<K> { firsts: Vec::new(), ends: Vec::new() };
     let mut count = 0_u64;
     let (mut block, mut stored) = (Vec::with_capacity(BLOCK_BYTES), Vec::new());
@@ -100,11 +103,9 @@ pub(crate) fn write<const K: usize, const V: usize>(
         block.extend_from_slice(&key);
         block.extend_from_slice(&value);
         count += 1;
-        let beginning = key.get(..filter_bytes).unwrap_or(&key);
-        if let Some(filter) = &mut filter
-            && last.is_none_or(|last| last.get(..filter_bytes) != Some(beginning))
-        {
-            filter.insert(beginning);
+        if let Some(filter) = &mut filter {
+            map::new_beginnings(&key, last.as_ref(), filter_on)
+                .for_each(|beginning| filter.insert(beginning));
         }
         last = Some(key);
         if block.len() + K + V > BLOCK_BYTES {
@@ -115,7 +116,7 @@ pub(crate) fn write<const K: usize, const V: usize>(
         write_block(&mut block, &mut blocks)?;
     }
     let last = last.unwrap_or([0; K]);
-    let tail = tail::<K, V>(&blocks, &last, filter.as_ref(), filter_bytes, count, distinct);
+    let tail = tail::<K, V>(&blocks, &last, filter.as_ref(), filter_on.number(), count, distinct);
     let finish = |mut out: BufWriter<File>| {
         out.write_all(&tail)?;
         let file = out.into_inner().map_err(io::IntoInnerError::into_error)?;
@@ -176,7 +177,7 @@ fn tail<const K: usize, const V: usize>(
 
 impl<const K: usize, const V: usize> Run<K, V> {
     /// Opens a run; checks everything but the blocks, which are checked when they are read.
-    pub(crate) fn open(path: &Path, number: u64, filter_bytes: usize) -> Result<Self, ReadError> {
+    pub(crate) fn open(path: &Path, number: u64, filter_on: FilterOn) -> Result<Self, ReadError> {
         let wrong = |cause: &str| ReadError { file: path.to_owned(), cause: cause.into() };
         let failed = |error: io::Error| wrong(&error.to_string());
         let file = File::open(path).map_err(failed)?;
@@ -187,7 +188,7 @@ impl<const K: usize, const V: usize> Run<K, V> {
         let mut footer = [0; FOOTER_BYTES];
         file.read_exact_at(&mut footer, footer_at).map_err(failed)?;
         let footer = Footer::read(&footer).ok_or_else(|| wrong("not a sealed run"))?;
-        if (footer.key_bytes, footer.value_bytes, footer.filter_on) != (K, V, filter_bytes) {
+        if (footer.key_bytes, footer.value_bytes, footer.filter_on) != (K, V, filter_on.number()) {
             return Err(wrong("sealed for another map"));
         }
         let per_block = u64::try_from(block_entries(K + V)).unwrap_or(1);
@@ -223,8 +224,8 @@ impl<const K: usize, const V: usize> Run<K, V> {
         }
         let filter_len = usize::try_from(footer.filter_len).map_err(|_| wrong("too large"))?;
         let filter = rest.get(..filter_len).unwrap_or_default().to_vec();
-        let filter = match filter_bytes {
-            0 => None,
+        let filter = match filter_on {
+            FilterOn::Nothing => None,
             _ => Some(Filter::from_bytes(filter).ok_or_else(|| wrong("its filter is damaged"))?),
         };
         let (path, entries, distinct) = (path.to_owned(), footer.entries, footer.distinct);
@@ -283,15 +284,13 @@ pub(crate) struct Wanted<const K: usize> {
 }
 
 impl<const K: usize> Wanted<K> {
-    /// `filter_bytes`: what the runs' filters are over; 0 where they have none.
-    pub(crate) fn new(from: [u8; K], to: [u8; K], filter_bytes: usize) -> Self {
-        let hash = match (from.get(..filter_bytes), to.get(..filter_bytes)) {
-            (Some(first), Some(last)) if filter_bytes > 0 && first == last => {
-                Some(filter::hash(first))
-            }
-            _ => None,
+    /// `filter_on`: what the runs' filters are over.
+    pub(crate) fn new(from: [u8; K], to: [u8; K], filter_on: FilterOn) -> Self {
+        let common = |length: usize| {
+            let beginning = from.get(..length)?;
+            to.starts_with(beginning).then(|| filter::hash(beginning))
         };
-        Self { from, to, hash }
+        Self { from, to, hash: filter_on.lengths().find_map(common) }
     }
 }
 

@@ -11,7 +11,7 @@ use proptest::prelude::*;
 use tokio::sync::watch;
 
 const WHOLE: MapSpec = MapSpec { name: "whole", filter: FilterOn::First(3) };
-const PART: MapSpec = MapSpec { name: "part", filter: FilterOn::First(1) };
+const PART: MapSpec = MapSpec { name: "part", filter: FilterOn::Firsts(1, 2) };
 
 struct Store {
     index: Index,
@@ -49,6 +49,7 @@ fn check(map: &Map<3, 2>, model: &Model, from: [u8; 3], to: [u8; 3]) -> Result<(
     let mut found: Vec<_> = map.range_back(&from, &to).map(Result::unwrap).collect();
     found.reverse();
     prop_assert_eq!(&found, &wanted);
+    prop_assert_eq!(map.first_in(&from, &to).unwrap(), wanted.first().copied());
     prop_assert_eq!(map.last_in(&from, &to).unwrap(), wanted.last().copied());
     Ok(())
 }
@@ -117,6 +118,28 @@ proptest! {
         let (first, last) = ([0; 3], [u8::MAX; 3]);
         check(&store.whole, &model, first, last)?;
         check(&store.part, &model, first, last)?;
+    }
+}
+
+#[test]
+fn the_newest_of_keys_that_grow_is_the_last() {
+    let directory = tempfile::tempdir().unwrap();
+    let (durable, _) = watch::channel(Position::new(u64::MAX));
+    let store = open(directory.path(), &durable).unwrap();
+    let mut next = [0_u8; 5];
+    for number in 0..100_u64 {
+        // Streams with a revision each, some of which are not written to for long.
+        let stream = (number * number % 5) as u8;
+        let revision = &mut next[usize::from(stream)];
+        store.part.insert([stream, *revision, 0], [0; 2]);
+        *revision += 1;
+        if number % 7 == 6 {
+            store.index.freeze(Position::new(number + 1), 1);
+        }
+        for (stream, next) in (0..).zip(next) {
+            let newest = store.part.newest_in(&[stream, 0, 0], &[stream, u8::MAX, 0]).unwrap();
+            assert_eq!(newest.map(|(key, _)| key[1]), next.checked_sub(1));
+        }
     }
 }
 

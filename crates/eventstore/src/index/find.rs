@@ -5,9 +5,7 @@ use lombard_index::ReadError;
 
 use super::{
     Maps,
-    key::{
-        Hash, POSITIONS_MAX, TagKey, TypeHash, hash, part, position, tag_key, type_hash, type_key,
-    },
+    key::{Hash, POSITIONS_MAX, TagKey, TypeHash, part, position, tag_key, type_hash, type_key},
 };
 
 /// Entries of the index that one search looks at. At well under a microsecond each where they are in memory, the writer
@@ -46,10 +44,11 @@ impl From<ReadError> for Stop {
 
 impl<'a> Search<'a> {
     pub(super) fn new(maps: &'a Maps, criterion: &Criterion) -> Self {
+        let mut hashes = maps.hashes.lock();
         Self {
             maps,
-            types: criterion.types.iter().map(|name| hash(name.as_str())).collect(),
-            tags: criterion.tags.iter().map(|tag| hash(tag.as_str())).collect(),
+            types: criterion.types.iter().map(|name| hashes.of(name.as_str())).collect(),
+            tags: criterion.tags.iter().map(|tag| hashes.of(tag.as_str())).collect(),
             steps: 0,
         }
     }
@@ -118,7 +117,7 @@ impl<'a> Search<'a> {
     fn next_type(&mut self, tag: Hash, from: &TagKey) -> Result<Option<TypeHash>, Stop> {
         self.step()?;
         let last = tag_key(tag, [u8::MAX; 8], POSITIONS_MAX - 1);
-        let found = self.maps.tags.range(from, &last).next().transpose()?;
+        let found = self.maps.tags.first_in(from, &last)?;
         Ok(found.map(|(key, _)| part(&key, 16)))
     }
 
@@ -135,7 +134,7 @@ impl<'a> Search<'a> {
             self.step()?;
             let from = tag_key(tag, event_type, candidate);
             let to = tag_key(tag, event_type, last);
-            let Some((key, _)) = self.maps.tags.range(&from, &to).next().transpose()? else {
+            let Some((key, _)) = self.maps.tags.first_in(&from, &to)? else {
                 return Ok(None);
             };
             let found = position(part(&key, 24)).get();

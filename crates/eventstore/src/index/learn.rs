@@ -1,18 +1,16 @@
 //! The writer's side: makes what happened part of the index.
 
-use std::collections::HashMap;
-
 use lombard_engine::At;
 use lombard_eventstore_core::{
-    Appended, DocumentKind, DocumentStored, Event, EventType, NewEvent, StreamAppended,
+    Appended, DocumentKind, DocumentStored, Event, NewEvent, StreamAppended,
 };
 use lombard_types::{Position, Revision};
 
 use super::{
     EventIndex,
     key::{
-        Hash, POSITIONS_MAX, catalog_key, document_key, hash, id_key, join, name_key, six,
-        stream_key, tag_key, type_hash, type_key,
+        Hash, POSITIONS_MAX, catalog_key, document_key, id_key, join, name_key, six, stream_key,
+        tag_key, type_hash, type_key,
     },
 };
 
@@ -20,14 +18,10 @@ use super::{
 const START_RECORDS: u64 = 64;
 /// A record of so many events is noted itself: it is long to go through, and its entry is little beside it.
 const START_EVENTS: u64 = 16;
-/// Types whose hashes are kept.
-const TYPES_KEPT: usize = 1024;
 
 /// What only the writer needs.
 #[derive(Debug)]
 pub(super) struct Learning {
-    /// Most appends have a type that was seen just before.
-    type_hashes: HashMap<EventType, Hash>,
     /// Events after which what is in memory is made ready to be sealed.
     freeze_events: u64,
     events_since_freeze: u64,
@@ -39,7 +33,7 @@ impl EventIndex {
         let record = at.position;
         let mut learning = self.maps.learning.lock();
         match event {
-            Event::Appended(appended) => self.append(&mut learning, appended, record),
+            Event::Appended(appended) => self.append(appended, record),
             Event::Stored(stored) => self.store(stored, record),
         }
         learning.events_since_freeze += match event {
@@ -52,8 +46,9 @@ impl EventIndex {
         }
     }
 
-    fn append(&self, learning: &mut Learning, appended: &Appended, record: Position) {
+    fn append(&self, appended: &Appended, record: Position) {
         debug_assert!(appended.end().get() < POSITIONS_MAX, "positions fit in 48 bits");
+        let mut hashes = self.maps.hashes.lock();
         let record_six = six(record.get());
         let first = appended.first_position;
         let is_long = appended.event_count() >= START_EVENTS;
@@ -65,7 +60,8 @@ impl EventIndex {
         let mut types: Vec<(Hash, u64)> = Vec::new();
         let mut part_position = position;
         for part in &appended.streams {
-            self.extend(part, part_position, record_six);
+            let stream = hashes.of(part.stream.as_str());
+            self.extend(stream, part, part_position, record_six);
             part_position += part.event_count();
         }
         let mut events = appended.streams.iter().flat_map(|part| &part.events).peekable();
@@ -73,13 +69,13 @@ impl EventIndex {
             self.maps.ids.insert(id_key(event.id), record_six);
             // Of events next to each other that are alike the last one says all.
             if events.peek().is_none_or(|next| !are_alike(event, next)) {
-                let event_type = learning.hash_of(&event.event_type);
+                let event_type = hashes.of(event.event_type.as_str());
                 match types.iter_mut().find(|(known, _)| *known == event_type) {
                     Some((_, last)) => *last = position,
                     None => types.push((event_type, position)),
                 }
                 for tag in &event.tags {
-                    let key = tag_key(hash(tag.as_str()), type_hash(event_type), position);
+                    let key = tag_key(hashes.of(tag.as_str()), type_hash(event_type), position);
                     self.maps.tags.insert(key, record_six);
                 }
             }
@@ -91,8 +87,7 @@ impl EventIndex {
         self.maps.next_position.send_replace(appended.end());
     }
 
-    fn extend(&self, part: &StreamAppended, position: u64, record: [u8; 6]) {
-        let stream = hash(part.stream.as_str());
+    fn extend(&self, stream: Hash, part: &StreamAppended, position: u64, record: [u8; 6]) {
         let count = u32::try_from(part.events.len()).unwrap_or(u32::MAX).to_be_bytes();
         let value = join(&[&record, &six(position), &count]);
         self.maps.streams.insert(stream_key(stream, part.first_revision), value);
@@ -118,18 +113,6 @@ fn are_alike(one: &NewEvent, other: &NewEvent) -> bool {
 
 impl Learning {
     pub(super) fn new(freeze_events: u64) -> Self {
-        Self { type_hashes: HashMap::new(), freeze_events, events_since_freeze: 0 }
-    }
-
-    fn hash_of(&mut self, event_type: &EventType) -> Hash {
-        if let Some(known) = self.type_hashes.get(event_type) {
-            return *known;
-        }
-        if self.type_hashes.len() >= TYPES_KEPT {
-            self.type_hashes.clear();
-        }
-        let hash = hash(event_type.as_str());
-        self.type_hashes.insert(event_type.clone(), hash);
-        hash
+        Self { freeze_events, events_since_freeze: 0 }
     }
 }

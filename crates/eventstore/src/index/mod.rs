@@ -18,6 +18,7 @@
 
 pub(crate) mod blocking;
 mod find;
+mod hashes;
 mod key;
 mod learn;
 mod past;
@@ -36,6 +37,7 @@ use tokio::sync::watch;
 pub(crate) use self::read::{Chunk, Listed};
 
 use self::{
+    hashes::Hashes,
     key::{
         CatalogKey, CatalogValue, DocumentHash, DocumentValue, IdKey, IdValue, NameKey, NameValue,
         StartKey, StartValue, StreamKey, StreamValue, TagKey, TagValue, TypeKey, TypeValue,
@@ -63,6 +65,8 @@ struct Maps {
     /// The position that the next event gets.
     next_position: watch::Sender<EventPosition>,
     learning: Mutex<Learning>,
+    /// Of what the writer looks up.
+    hashes: Mutex<Hashes>,
 }
 
 impl fmt::Debug for EventIndex {
@@ -81,7 +85,8 @@ const IDS: MapSpec = MapSpec { name: "ids", filter: FilterOn::First(16) };
 const STREAMS: MapSpec = MapSpec { name: "streams", filter: FilterOn::First(16) };
 const NAMES: MapSpec = MapSpec { name: "names", filter: FilterOn::Nothing };
 const TYPES: MapSpec = MapSpec { name: "types", filter: FilterOn::First(16) };
-const TAGS: MapSpec = MapSpec { name: "tags", filter: FilterOn::First(16) };
+/// Conditions are on a tag's events of one type, of which there most often is none, or on those of any type.
+const TAGS: MapSpec = MapSpec { name: "tags", filter: FilterOn::Firsts(16, 24) };
 const STARTS: MapSpec = MapSpec { name: "starts", filter: FilterOn::Nothing };
 const CATALOG: MapSpec = MapSpec { name: "catalog", filter: FilterOn::Nothing };
 const DOCUMENTS: MapSpec = MapSpec { name: "documents", filter: FilterOn::First(16) };
@@ -155,6 +160,7 @@ impl EventIndex {
             catalog,
             next_position: watch::Sender::new(next_position),
             learning: Mutex::new(Learning::new(freeze_events)),
+            hashes: Mutex::default(),
         };
         Ok((Self { maps: Arc::new(maps) }, position, sealing))
     }

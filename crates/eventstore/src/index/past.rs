@@ -6,7 +6,7 @@ use lombard_types::{EventId, Position, Revision, StreamName};
 use super::{
     EventIndex,
     find::{Found, Search},
-    key::{document_key, hash, id_key, part, record, stream_key},
+    key::{document_key, id_key, part, record, stream_key},
 };
 
 impl Past for EventIndex {
@@ -19,10 +19,10 @@ impl Past for EventIndex {
     }
 
     fn last_revision(&self, stream: &StreamName) -> Result<Option<Revision>, Unreadable> {
-        let stream = hash(stream.as_str());
+        let stream = self.maps.hashes.lock().of(stream.as_str());
         let first = stream_key(stream, Revision::START);
         let last = stream_key(stream, Revision::new(u64::MAX));
-        let found = self.maps.streams.last_in(&first, &last).map_err(unreadable)?;
+        let found = self.maps.streams.newest_in(&first, &last).map_err(unreadable)?;
         Ok(found.map(|(key, value)| {
             let revision = Revision::new(u64::from_be_bytes(part(&key, 16)));
             let count = u32::from_be_bytes(part(&value, 12));

@@ -8,7 +8,7 @@ type Pair = Entry<4, 2>;
 
 fn write_all(path: &Path, entries: &[Pair]) -> Run<4, 2> {
     let count = entries.len() as u64;
-    write(path, 7, 2, count, entries.iter().copied().map(Ok)).unwrap()
+    write(path, 7, FilterOn::First(2), count, entries.iter().copied().map(Ok)).unwrap()
 }
 
 fn entries(count: u32) -> Vec<Pair> {
@@ -41,7 +41,7 @@ fn every_flipped_bit_is_noticed() {
     write_all(&path, &entries);
     let sound = fs::read(&path).unwrap();
     let read = |path: &Path| -> Result<Vec<Pair>, ReadError> {
-        let run = Run::<4, 2>::open(path, 7, 2)?;
+        let run = Run::<4, 2>::open(path, 7, FilterOn::First(2))?;
         let mut entries = Vec::new();
         for number in 0..run.blocks() {
             let block = run.block(number)?;
@@ -67,8 +67,8 @@ fn a_run_of_another_map_is_refused() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("run");
     write_all(&path, &entries(3));
-    assert!(Run::<4, 3>::open(&path, 7, 2).is_err());
-    assert!(Run::<4, 2>::open(&path, 7, 4).is_err());
+    assert!(Run::<4, 3>::open(&path, 7, FilterOn::First(2)).is_err());
+    assert!(Run::<4, 2>::open(&path, 7, FilterOn::First(4)).is_err());
 }
 
 proptest! {
@@ -77,6 +77,6 @@ proptest! {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("run");
         fs::write(&path, bytes).unwrap();
-        prop_assert!(Run::<4, 2>::open(&path, 7, 2).is_err());
+        prop_assert!(Run::<4, 2>::open(&path, 7, FilterOn::First(2)).is_err());
     }
 }
