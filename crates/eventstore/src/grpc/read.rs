@@ -13,11 +13,15 @@ use crate::{
     api::Api,
     authority::Caller,
     problem,
-    query::{Cursor, Direction, Filter, Horizon, Place, QueryError, Stored},
+    query::{Cursor, Direction, Filter, Horizon, Place, QueryError, Records, Stored},
 };
 
 /// Bytes of events after which a message is sent.
 const MESSAGE_BYTES: usize = 256 << 10;
+/// Room for a message and the event that makes it long enough, where that is not large itself.
+const BUFFER_BYTES: usize = MESSAGE_BYTES + (4 << 10);
+/// What an event takes, about.
+const EVENT_BYTES: usize = 1 << 10;
 /// Events that are looked at before other calls get their turn.
 const CHUNK_EVENTS: usize = 4096;
 
@@ -38,9 +42,10 @@ pub(super) async fn read(
     let Some(mut reading) = reading(&api, &Caller::new(call.claims), request).await? else {
         return Ok(());
     };
+    let mut records = Records::new(&api.reader);
     let mut is_more = true;
     while is_more && reading.left > 0 {
-        is_more = reading.read_chunk(&api, outgoing).await?;
+        is_more = reading.read_chunk(&api, &mut records, outgoing).await?;
         outgoing.flush().await.map_err(|_| None)?;
         // Other calls get their turn, also where the client takes everything at once.
         tokio::task::yield_now().await;
@@ -111,9 +116,13 @@ impl Reading {
     async fn read_chunk(
         &mut self,
         api: &Api,
+        records: &mut Records<'_>,
         outgoing: &mut Outgoing<ReadResponse>,
     ) -> Result<bool, Problem> {
         let Self { cursor, left } = self;
+        // A message's buffer that grows is copied many times.
+        let expected = usize::try_from(*left).unwrap_or(usize::MAX).saturating_mul(EVENT_BYTES);
+        outgoing.buffer().reserve(expected.min(BUFFER_BYTES));
         let begun = outgoing.begin();
         let out = outgoing.buffer();
         let mut writer = EventWriter::new();
@@ -134,7 +143,7 @@ impl Reading {
                 }
             }
         };
-        let is_more = cursor.read(&api.reader, CHUNK_EVENTS, take).await;
+        let is_more = cursor.read_on(&api.reader, records, CHUNK_EVENTS, take).await;
         writer.end(outgoing.buffer());
         outgoing.end(begun);
         let count = writer.count();

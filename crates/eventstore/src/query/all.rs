@@ -27,9 +27,19 @@ impl Reader {
         &self,
         reading: AllReading<'_>,
         events_max: usize,
+        take: impl Taking,
+    ) -> Result<Option<EventPosition>, QueryError> {
+        self.read_on(&mut Records::new(self), reading, events_max, take).await
+    }
+
+    /// [`Self::read_all`] of a reader who has been reading.
+    pub(crate) async fn read_on(
+        &self,
+        records: &mut Records<'_>,
+        reading: AllReading<'_>,
+        events_max: usize,
         mut take: impl Taking,
     ) -> Result<Option<EventPosition>, QueryError> {
-        let mut records = Records::new(self);
         let mut next = Some(reading.from);
         let mut left = events_max;
         let mut visit = Visit::default();

@@ -3,7 +3,9 @@
 use lombard_eventstore_core::{EventPosition, Placed};
 use lombard_types::{Revision, StreamName};
 
-use super::{AllReading, Direction, Filter, Horizon, QueryError, Reader, StreamReading, Taking};
+use super::{
+    AllReading, Direction, Filter, Horizon, QueryError, Reader, Records, StreamReading, Taking,
+};
 
 /// Whose events, and from where on.
 #[derive(Clone, Debug)]
@@ -49,16 +51,27 @@ impl Cursor {
         examined_max: usize,
         take: impl Taking,
     ) -> Result<bool, QueryError> {
+        self.read_on(reader, &mut Records::new(reader), examined_max, take).await
+    }
+
+    /// [`Self::read`] of a reader that keeps its records.
+    pub(crate) async fn read_on(
+        &mut self,
+        reader: &Reader,
+        records: &mut Records<'_>,
+        examined_max: usize,
+        take: impl Taking,
+    ) -> Result<bool, QueryError> {
         let (direction, filter, horizon) = (self.direction, &self.filter, self.horizon);
         match &mut self.place {
             Place::All(from) => {
                 let reading = AllReading { from: *from, direction, filter, horizon };
-                let next = reader.read_all(reading, examined_max, take).await?;
+                let next = reader.read_on(records, reading, examined_max, take).await?;
                 Ok(next.inspect(|next| *from = *next).is_some())
             }
             Place::Stream(stream, from) => {
                 let reading = StreamReading { stream, from: *from, direction, filter, horizon };
-                let next = reader.read_stream(reading, examined_max, take).await?;
+                let next = reader.read_stream_on(records, reading, examined_max, take).await?;
                 Ok(next.inspect(|next| *from = *next).is_some())
             }
         }

@@ -21,6 +21,7 @@ pub(crate) use self::{
     all::AllReading,
     cursor::{Cursor, Place},
     filter::Filter,
+    records::Records,
     stream::StreamReading,
 };
 use crate::{codec::Recorded, index::EventIndex, subjects::OpenError};

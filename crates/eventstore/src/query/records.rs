@@ -11,15 +11,16 @@ use crate::codec::{self, StoredRecord};
 /// Bytes read at once where several records in a row are wanted.
 const READ_AHEAD_BYTES: usize = 256 << 10;
 
-/// A reader's place in the log.
-pub(super) struct Records<'a> {
+/// A reader's place in the log: whoever goes on reading there keeps it, so that a record of many events is read and
+/// decoded once.
+pub(crate) struct Records<'a> {
     reader: &'a Reader,
     ahead: VecDeque<Record>,
     current: Option<Arc<StoredRecord>>,
 }
 
 impl<'a> Records<'a> {
-    pub(super) fn new(reader: &'a Reader) -> Self {
+    pub(crate) fn new(reader: &'a Reader) -> Self {
         Self { reader, ahead: VecDeque::new(), current: None }
     }
 

@@ -28,10 +28,20 @@ impl Reader {
         &self,
         reading: StreamReading<'_>,
         events_max: usize,
+        take: impl Taking,
+    ) -> Result<Option<Revision>, QueryError> {
+        self.read_stream_on(&mut Records::new(self), reading, events_max, take).await
+    }
+
+    /// [`Self::read_stream`] of a reader who has been reading.
+    pub(crate) async fn read_stream_on(
+        &self,
+        records: &mut Records<'_>,
+        reading: StreamReading<'_>,
+        events_max: usize,
         mut take: impl Taking,
     ) -> Result<Option<Revision>, QueryError> {
         let StreamReading { stream, from, direction, filter, horizon } = reading;
-        let mut records = Records::new(self);
         let mut next = Some(from);
         let mut left = events_max;
         while let Some(from) = next {
