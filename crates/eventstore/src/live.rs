@@ -38,8 +38,8 @@ struct Written {
     json: Json,
 }
 
-/// What decoding adds to a record, about: a second copy in JSON.
-const DECODED_FACTOR: usize = 3;
+/// What is decoded is there a second time, as JSON, when somebody has asked for it.
+const COPIES: usize = 2;
 
 impl FeedItem for Live {
     fn bytes(&self) -> usize {
@@ -103,9 +103,12 @@ impl Live {
 /// What the feed makes of a record.
 pub(crate) fn item(record: &Record, time: Timestamp, events: Vec<Event>) -> Live {
     let recorded = Recorded { position: record.position, time };
-    let bytes = record.payload.len().saturating_mul(DECODED_FACTOR);
+    let bytes = record.payload.len();
     let stored = events.into_iter().next().map(|event| StoredRecord { recorded, event });
     let mut live = Live { stored, json: Mutex::default(), bytes, is_sealed: false };
+    // A record is smaller than the contents that it tells by what they have in common.
+    let contents: usize = live.placed().map(|placed| placed.event.content.0.len()).sum();
+    live.bytes = live.bytes.saturating_add(contents).saturating_mul(COPIES);
     let is_sealed = live.placed().any(|placed| {
         codec::decode_content(&placed.event.content).is_ok_and(|content| content.sealed.is_some())
     });

@@ -79,7 +79,13 @@ impl<'a> Reader<'a> {
     }
 
     pub(crate) fn slice(&mut self) -> Result<&'a [u8], DecodeError> {
-        let length = self.count()?;
+        let length = self.number()?;
+        self.take(length)
+    }
+
+    /// The next `length` bytes.
+    pub(crate) fn take(&mut self, length: u64) -> Result<&'a [u8], DecodeError> {
+        let length = usize::try_from(length).map_err(|_| CUT_SHORT)?;
         let (head, rest) = self.0.split_at_checked(length).ok_or(CUT_SHORT)?;
         self.0 = rest;
         Ok(head)

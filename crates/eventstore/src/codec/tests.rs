@@ -1,6 +1,7 @@
 use std::collections::BTreeMap;
 
-use lombard_types::Position;
+use lombard_eventstore_core::Evidence;
+use lombard_types::{EventId, Position};
 use proptest::prelude::*;
 
 use super::*;
@@ -32,7 +33,7 @@ fn golden_bytes_of_an_append() {
         streams: vec![StreamAppended {
             stream: "st".parse().unwrap(),
             first_revision: Revision::new(5),
-            events: vec![event(0x0102)],
+            events: vec![event(0x0102), event(0x0103)],
         }],
         evidence: evidence(),
     };
@@ -42,19 +43,21 @@ fn golden_bytes_of_an_append() {
     let expected = [
         &[1][..],            // kind and version
         &[0xac, 0x02],       // position 300
-        &[1, b'c', 1, b's'], // client, subject
-        &[1, b't', 1, b'r'], // token, request
+        &[1, b'c', 2, b's'], // client, subject
+        &[2, b't', 2, b'r'], // token, request
         &[0],                // no trace
         &[1, 1, b'T'],       // one type
         &[1],                // one stream
         &[2, b's', b't'],    // its name
         &[5],                // its first revision
-        &[1],                // one event
-        &[0; 14],            // its id
-        &[1, 2],             //
+        &[2],                // two events
+        &[14],               // the first: an id that begins with 14 zeros
+        &[1, 2],             // and ends so
         &[0],                // its type
         &[1, 1, b'x'],       // its tag
-        &[2, 7, 8],          // its content
+        &[0, 2, 7, 8],       // its content
+        &[0x3f, 3],          // the second: an id with another end, the same type and tags
+        &[2, 0],             // and the same content
     ]
     .concat();
     assert_eq!(out, expected);
@@ -72,7 +75,7 @@ fn golden_bytes_of_a_document() {
     let mut out = Vec::new();
     EventCodec.encode(&event, &mut out);
     let expected =
-        [&[2, 3, 1, b'n', 3][..], &[1, b'c', 1, b's', 1, b't', 1, b'r', 0], &[2, 7, 8]].concat();
+        [&[2, 3, 1, b'n', 3][..], &[1, b'c', 2, b's', 2, b't', 2, b'r', 0], &[2, 7, 8]].concat();
     assert_eq!(out, expected);
     assert_eq!(EventCodec.decode(&out), Ok(event));
 }
@@ -122,16 +125,51 @@ fn golden_bytes_of_content() {
     assert_eq!(decode_content(&encoded), Ok(binary));
 }
 
+#[test]
+fn golden_bytes_of_evidence() {
+    let uuid = "0190d7a4-5c2e-7d31-8e2f-3b1c9a7f0d42";
+    let evidence = Evidence {
+        client_id: "c".parse().unwrap(),
+        subject: "c".into(),
+        token_id: uuid.into(),
+        request_id: format!("{uuid}-7").parse().unwrap(),
+        traceparent: Some("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01".into()),
+    };
+    let mut out = Vec::new();
+    evidence::write(&evidence, &mut Writer(&mut out));
+    let uuid = 0x0190_d7a4_5c2e_7d31_8e2f_3b1c_9a7f_0d42_u128.to_be_bytes();
+    let expected = [
+        &[1, b'c'][..],
+        &[0],  // the subject is the client
+        &[1],  // a UUID and nothing behind it
+        &uuid, //
+        &[5],  // a UUID and two bytes
+        &uuid,
+        b"-7",
+        &[1, 0], // a trace, version 0
+        &0x4bf9_2f35_77b3_4da6_a3ce_929d_0e0e_4736_u128.to_be_bytes(),
+        &0x00f0_67aa_0ba9_02b7_u64.to_be_bytes(),
+        &[1],
+    ]
+    .concat();
+    assert_eq!(out, expected);
+    assert_eq!(evidence::read(&mut Reader(&out)), Ok(evidence));
+}
+
 fn name(pattern: &'static str) -> impl Strategy<Value = String> {
     pattern.prop_map(|text: String| text)
 }
 
 fn event_strategy() -> impl Strategy<Value = NewEvent> {
     (
-        1..u128::MAX,
-        prop::collection::btree_set("[a-z]{1,10}", 0..3),
+        prop_oneof![1..u128::MAX, 1..300_u128],
+        prop::collection::btree_set("[a-b]{1,2}", 0..3),
         name("[a-c]{1,2}"),
-        prop::collection::vec(any::<u8>(), 0..30),
+        prop_oneof![
+            prop::collection::vec(any::<u8>(), 0..30),
+            prop::collection::vec(0_u8..2, 0..600),
+            Just(vec![7; 300]),
+        ],
     )
         .prop_map(|(id, tags, event_type, content)| NewEvent {
             id: EventId::from_u128(id).unwrap(),
@@ -157,11 +195,19 @@ proptest! {
     fn appends_round_trip(
         position: u64,
         streams in prop::collection::vec(stream_strategy(), 1..4),
-        subject: String,
-        trace in prop::option::of("[a-f0-9-]{1,55}"),
+        subject in prop::option::of(any::<String>()),
+        trace in prop::option::of(prop_oneof![
+            name("[a-f0-9-]{1,55}"),
+            name("0[0-9]-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2,3}"),
+        ]),
+        token_id in prop_oneof![
+            any::<String>(),
+            name("[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}(|-[0-9]{1,4})"),
+        ],
     ) {
         let evidence = Evidence {
-            subject: subject.into(),
+            subject: subject.unwrap_or_else(|| "c".to_owned()).into(),
+            token_id: token_id.into(),
             traceparent: trace.map(Into::into),
             ..evidence()
         };
