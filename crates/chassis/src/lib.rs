@@ -13,6 +13,7 @@ pub mod event_stream;
 pub mod extract;
 pub mod keys;
 pub mod listen;
+pub mod openapi;
 pub mod operations;
 mod page;
 mod problem;

@@ -244,6 +244,36 @@ pub struct TrialBalance {
     pub credits: String,
 }
 
+/// What a sealed statement says but for its lines. Balances are on the account's normal side.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct Statement {
+    /// The account's path.
+    pub account: String,
+    /// Its asset.
+    pub asset: String,
+    /// From 1.
+    pub number: u32,
+    /// The first instant of the period.
+    pub from: String,
+    /// The first instant after it.
+    pub until: String,
+    /// The balance before.
+    pub opening: String,
+    /// The balance after.
+    pub closing: String,
+    /// How many entries it has.
+    pub line_count: String,
+    /// SHA-256 over them.
+    pub lines_sha256: String,
+    /// When it was sealed.
+    pub sealed_at: String,
+    /// The record of the ledger's log that sealed it.
+    pub position: String,
+}
+
+/// Why a balance is what it is: an account with its entries, each with the request that caused it.
+pub type BalanceExplanation = Value;
+
 /// Why a balance is what it is: a transfer with the request that caused it.
 pub type Explanation = Value;
 
@@ -435,6 +465,67 @@ impl Ledger {
         let path = format!("/explain/transfers/{id}");
         let call = |url| reading(url, at_least);
         Ok(self.platform.call(PREFIX, &path, call).await?.body)
+    }
+
+    /// The chain from an account's balance through its entries, latest first, back to the HTTP requests that caused them.
+    /// `before` is what `next` of the page before says.
+    pub async fn explain_balance(
+        &self,
+        account_id: &str,
+        limit: u32,
+        before: Option<&str>,
+    ) -> Result<BalanceExplanation, Error> {
+        let path = format!("/explain/balances/{account_id}");
+        let call = |url| {
+            let call = Call::new(Method::GET, url).query("limit", limit);
+            match before {
+                Some(before) => call.query("before", before),
+                None => call,
+            }
+        };
+        Ok(self.platform.call(PREFIX, &path, call).await?.body)
+    }
+
+    /// Seals the account's next statement, up to `until` (RFC 3339). Doing so again answers the same statement.
+    pub async fn seal_statement(
+        &self,
+        account_id: &str,
+        from: Option<&str>,
+        until: &str,
+    ) -> Result<Statement, Error> {
+        let body = from.map_or_else(
+            || json!({ "until": until }),
+            |from| json!({ "from": from, "until": until }),
+        );
+        let path = format!("/accounts/{account_id}/statements");
+        let key = format!("statement:{account_id}:{until}");
+        let call = |url| Call::new(Method::POST, url).json(body).idempotency_key(key);
+        Ok(self.platform.call(PREFIX, &path, call).await?.body)
+    }
+
+    /// A page of an account's statements, latest first, before a number.
+    pub async fn statements(
+        &self,
+        account_id: &str,
+        before: Option<&str>,
+    ) -> Result<Page<Statement>, Error> {
+        let path = format!("/accounts/{account_id}/statements");
+        let call = |url| match before {
+            Some(before) => Call::new(Method::GET, url).query("before", before),
+            None => Call::new(Method::GET, url),
+        };
+        Ok(self.platform.call(PREFIX, &path, call).await?.body)
+    }
+
+    /// A statement with its lines: `json`, `csv` or `camt.053`.
+    pub async fn statement(
+        &self,
+        account_id: &str,
+        number: u32,
+        format: &str,
+    ) -> Result<String, Error> {
+        let path = format!("/accounts/{account_id}/statements/{number}?format={format}");
+        self.platform.text(PREFIX, &path).await
     }
 }
 

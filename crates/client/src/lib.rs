@@ -37,8 +37,8 @@ pub use eventstore::{
 };
 pub use http::{Authentication, Call, Exchange, Received};
 pub use ledger::{
-    Account, Asset, Entry, Explanation, ImportFormat, ImportProblem, Imported, Ledger, NewAccount,
-    NewTransfer, Page, Pending, Transfer, TrialBalance,
+    Account, Asset, BalanceExplanation, Entry, Explanation, ImportFormat, ImportProblem, Imported,
+    Ledger, NewAccount, NewTransfer, Page, Pending, Statement, Transfer, TrialBalance,
 };
 pub use platform::{Platform, PlatformBuilder};
 pub use registry::{Health, Instance, Registration, Registry, ServiceChange, ServiceSummary};

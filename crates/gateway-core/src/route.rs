@@ -164,12 +164,14 @@ const ROLE_ROUTES: [(&str, Role, Option<&str>); 7] = [
 
 /// Below `/v1/ledger`: what the read side answers, with `*` for an account and `**` for whatever follows. A test of the
 /// program holds this to the routes that the read side has.
-const LEDGER_READS: [&[&str]; 13] = [
+const LEDGER_READS: [&[&str]; 15] = [
     &["accounts"],
     &["accounts", "*"],
     &["accounts", "*", "balance"],
     &["accounts", "*", "entries"],
     &["accounts", "*", "reservations"],
+    &["accounts", "*", "statements"],
+    &["accounts", "*", "statements", "*"],
     &["accounts", "by-path", "**"],
     &["assets"],
     &["explain", "**"],

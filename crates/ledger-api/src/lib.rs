@@ -8,18 +8,21 @@
 //!
 //! What it is **not**: it has no handlers and no state, and does not know where what it says comes from.
 #![warn(missing_docs)]
+#![recursion_limit = "512"]
 
 mod account;
 mod answer;
 mod asset;
 mod page;
 pub mod problem;
+mod schemas;
 mod transfer;
 
 pub use account::{AccountBody, AccountParts, SideBody};
 pub use answer::{Answer, IDEMPOTENCY_REPLAYED, LOMBARD_POSITION, set_headers};
 pub use asset::AssetBody;
 pub use page::{PageBody, limit, parameter};
+pub use schemas::schemas;
 pub use transfer::{PendingStatus, SetBody, TransferBody, TransferParts, effective_at};
 
 use lombard_types::{Amount, Position, Scale};

@@ -3,8 +3,8 @@
 use lombard_types::{AccountId, Timestamp, TransferId};
 
 use crate::{
-    Account, Book, Change, Ended, Ending, EntrySide, Event, Outcome, Recorded, RecordedSet,
-    RecordedTransfer, Reservation, Totals, Transfer, TransferKind, Transfers,
+    Account, Book, Change, Ended, Ending, EntrySide, Event, LastStatement, Outcome, Recorded,
+    RecordedSet, RecordedTransfer, Reservation, Totals, Transfer, TransferKind, Transfers,
     account::AccountIndex,
     ahead::Ahead,
     pending::{Pending, PendingTransfer},
@@ -32,6 +32,9 @@ impl Book {
                 self.locks.insert(lock.name.clone(), lock.clone());
             }
             Event::PeriodUnlocked { name, .. } => drop(self.locks.remove(name)),
+            Event::StatementSealed { statement, .. } => {
+                self.statements.insert(statement.account, LastStatement::of(statement));
+            }
             Event::Transfers(transfers) => self.apply_transfers(transfers, recorded.time),
             Event::PendingsEnded(ended) => ended.iter().for_each(|ended| self.end(*ended)),
         }

@@ -8,7 +8,8 @@ use std::{
 use lombard_types::{AccountId, AccountPath, AssetCode, Position, Scale, Timestamp};
 
 use crate::{
-    Account, AccountRef, Asset, ChartRule, FixedState, HashSeed, LockName, PeriodLock,
+    Account, AccountRef, Asset, ChartRule, FixedState, HashSeed, LastStatement, LockName,
+    PeriodLock,
     account::{AccountIndex, AssetIndex},
     asset,
     pending::Pendings,
@@ -28,6 +29,7 @@ pub struct Book {
     pub(crate) pendings: Pendings,
     pub(crate) chart: BTreeMap<AccountPath, ChartRule>,
     pub(crate) locks: BTreeMap<LockName, PeriodLock>,
+    pub(crate) statements: BTreeMap<AccountId, LastStatement>,
 }
 
 /// Where and when an event was recorded.
@@ -53,6 +55,7 @@ impl Book {
             pendings: Pendings::new(hasher),
             chart: BTreeMap::new(),
             locks: BTreeMap::new(),
+            statements: BTreeMap::new(),
         };
         for asset in asset::built_in() {
             book.set_asset(&asset.code, asset.scale);
@@ -100,6 +103,11 @@ impl Book {
         self.locks.values()
     }
 
+    /// The last statement of each account that has one, by account.
+    pub fn last_statements(&self) -> impl ExactSizeIterator<Item = &LastStatement> {
+        self.statements.values()
+    }
+
     /// The rule of the chart of accounts that an account at `path` must keep.
     pub(crate) fn chart_rule(&self, path: &AccountPath) -> Option<&ChartRule> {
         let covering = self.chart.values().filter(|rule| rule.covers(path));
@@ -116,6 +124,7 @@ impl Book {
         self.pendings.in_order().hash(&mut hasher);
         self.chart.hash(&mut hasher);
         self.locks.hash(&mut hasher);
+        self.statements.hash(&mut hasher);
         hasher.finish()
     }
 

@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use lombard_types::{AccountId, AccountPath, AssetCode, Scale};
 
-use crate::{Balance, ChartRule, Evidence, LockName, NewNote, NewTransfer, NormalSide, PeriodLock};
+use crate::{
+    Balance, ChartRule, Evidence, LockName, NewNote, NewTransfer, NormalSide, PeriodLock, Statement,
+};
 
 /// One command. Everything that is not in the state is in here: ids were chosen and texts parsed outside.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,6 +44,13 @@ pub enum Command {
     UnlockPeriod {
         /// The lock to remove.
         name: LockName,
+        /// Who asks.
+        evidence: Arc<Evidence>,
+    },
+    /// Seal a statement that was drawn up outside.
+    SealStatement {
+        /// The statement.
+        statement: Box<Statement>,
         /// Who asks.
         evidence: Arc<Evidence>,
     },

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use lombard_types::{AccountId, AccountPath, AssetCode, Scale, Timestamp, TransferId};
 
 use crate::{
-    Balance, ChartRule, Evidence, LockName, NormalSide, Note, PeriodLock, Transfer, TransferRefusal,
+    Balance, ChartRule, Evidence, LockName, NormalSide, Note, PeriodLock, Statement, Transfer,
+    TransferRefusal,
 };
 
 /// One event of a book.
@@ -76,6 +77,13 @@ pub enum Event {
     PeriodUnlocked {
         /// The lock that is gone.
         name: LockName,
+        /// Who asked.
+        evidence: Arc<Evidence>,
+    },
+    /// A statement was sealed.
+    StatementSealed {
+        /// The statement.
+        statement: Box<Statement>,
         /// Who asked.
         evidence: Arc<Evidence>,
     },
@@ -183,7 +191,8 @@ impl Event {
             | Self::ChartRuleSet { evidence, .. }
             | Self::ChartRuleRemoved { evidence, .. }
             | Self::PeriodLocked { evidence, .. }
-            | Self::PeriodUnlocked { evidence, .. } => Some(evidence),
+            | Self::PeriodUnlocked { evidence, .. }
+            | Self::StatementSealed { evidence, .. } => Some(evidence),
             Self::Transfers(transfers) => Some(&transfers.evidence),
             Self::PendingsEnded(_) => None,
         }

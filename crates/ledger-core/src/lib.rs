@@ -40,6 +40,7 @@ mod period;
 mod result;
 mod retry;
 mod state;
+mod statement;
 mod transfer;
 
 pub use account::{Account, NormalSide, Totals};
@@ -67,8 +68,9 @@ pub use past::{Lesson, MemoryPast, Past, Spent, SpentStatus, Unreadable};
 pub use period::{InvalidLockName, LockName, PeriodLock};
 pub use result::{
     AccountRejection, AssetRejection, ChartRejection, ClosingRejection, PeriodRejection, Rejection,
-    TransferRefusal, TransferRejection,
+    StatementRejection, TransferRefusal, TransferRejection,
 };
 pub use retry::compare_retry;
 pub use state::{AccountState, PendingState, PendingTransferState, RestoreBook, RestoreError};
+pub use statement::{LastStatement, Statement};
 pub use transfer::{NewTransfer, Reservation, Transfer, TransferFlags, TransferKind, UserData};

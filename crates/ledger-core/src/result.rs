@@ -21,6 +21,9 @@ pub enum Rejection {
     /// Of a lock of a period.
     #[error(transparent)]
     Period(#[from] PeriodRejection),
+    /// Of a statement.
+    #[error(transparent)]
+    Statement(#[from] StatementRejection),
     /// The past could not be read.
     #[error(transparent)]
     Unreadable(#[from] Unreadable),
@@ -35,6 +38,7 @@ impl Rejection {
             Self::Closing(rejection) => rejection.name(),
             Self::Chart(rejection) => rejection.name(),
             Self::Period(rejection) => rejection.name(),
+            Self::Statement(rejection) => rejection.name(),
             Self::Unreadable(_) => "unreadable",
         }
     }
@@ -133,6 +137,20 @@ results! {
         PeriodMustNotBeEmpty = "period_must_not_be_empty", "the period is empty";
         /// There are as many locks as a book may have.
         TooManyPeriodLocks = "too_many_period_locks", "there are too many locks";
+    }
+}
+
+results! {
+    /// Why a statement was not sealed, in order of precedence.
+    StatementRejection {
+        /// No account has this id.
+        AccountNotFound = "account_not_found", "there is no such account";
+        /// The period ends before it begins.
+        PeriodMustNotBeEmpty = "period_must_not_be_empty", "the period is empty";
+        /// The period is not over.
+        PeriodMustHaveEnded = "period_must_have_ended", "the period has not ended yet";
+        /// Its number, beginning or opening balance is not what the account's last statement leaves.
+        MustFollowTheLastStatement = "must_follow_the_last_statement", "it does not go on from the last statement";
     }
 }
 

@@ -3,7 +3,8 @@
 use lombard_types::{AccountId, AccountPath, Amount, AssetCode, Timestamp, TransferId};
 
 use crate::{
-    Account, Asset, Balance, Book, ChartRule, Ending, HashSeed, NormalSide, PeriodLock, Totals,
+    Account, Asset, Balance, Book, ChartRule, Ending, HashSeed, LastStatement, NormalSide,
+    PeriodLock, Totals,
     pending::{Pending, PendingTransfer},
 };
 
@@ -74,8 +75,8 @@ pub enum RestoreError {
     TooMany,
 }
 
-/// Makes a book from what [`Book::assets`], [`Book::account_states`], [`Book::pending_states`], [`Book::chart_rules`]
-/// and [`Book::period_locks`] gave, to be handed in in that order.
+/// Makes a book from what [`Book::assets`], [`Book::account_states`], [`Book::pending_states`], [`Book::chart_rules`],
+/// [`Book::period_locks`] and [`Book::last_statements`] gave, to be handed in in that order.
 #[derive(Debug)]
 pub struct RestoreBook {
     book: Book,
@@ -202,6 +203,15 @@ impl RestoreBook {
     /// Adds a locked period.
     pub fn period_lock(&mut self, lock: PeriodLock) {
         self.book.locks.insert(lock.name.clone(), lock);
+    }
+
+    /// Adds an account's last statement.
+    pub fn last_statement(&mut self, last: LastStatement) -> Result<(), RestoreError> {
+        if self.book.find_id(last.account).is_none() {
+            return Err(RestoreError::AccountNotFound);
+        }
+        self.book.statements.insert(last.account, last);
+        Ok(())
     }
 
     /// The book.

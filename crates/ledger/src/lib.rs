@@ -24,8 +24,10 @@ pub mod fuzzing;
 mod grpc;
 mod machine;
 mod metrics;
+pub mod openapi;
 pub mod problem;
 mod rest;
+mod sealer;
 mod service;
 #[cfg(test)]
 mod simulation;
@@ -34,5 +36,6 @@ mod spent;
 pub use codec::EventCodec;
 pub use config::Config;
 pub use machine::LedgerMachine;
+pub use sealer::StatementSealer;
 pub use service::{Deps, Ledger, NewError};
 pub use spent::SpentError;

@@ -7,10 +7,12 @@ use std::time::Duration;
 use lombard_chassis::{Problem, ProblemType, problems};
 use lombard_engine::{QueryError, SubmitError};
 pub(crate) use lombard_ledger_api::problem::invalid_path;
-pub use lombard_ledger_api::problem::{ACCOUNT_NOT_FOUND, TRANSFER_NOT_FOUND};
+pub use lombard_ledger_api::problem::{
+    ACCOUNT_NOT_FOUND, INVALID_PERIOD, STATEMENT_OUT_OF_ORDER, TRANSFER_NOT_FOUND,
+};
 use lombard_ledger_core::{
     AccountRejection, AssetRejection, ChartRejection, ClosingRejection, PeriodRejection, Rejection,
-    TransferRefusal, TransferRejection,
+    StatementRejection, TransferRefusal, TransferRejection,
 };
 use lombard_types::{ParseAmountError, Position};
 
@@ -140,8 +142,6 @@ pub const PERIOD_LOCK_NOT_FOUND: ProblemType =
 /// The lock exists with another period.
 pub const PERIOD_LOCK_EXISTS: ProblemType =
     ProblemType::new(409, "period-lock-exists", "Period lock exists and is different");
-/// The period ends before it begins.
-pub const INVALID_PERIOD: ProblemType = ProblemType::new(422, "invalid-period", "Invalid period");
 /// The book has as many rules or locks as it may have.
 pub const TOO_MANY_RULES: ProblemType = ProblemType::new(409, "too-many-rules", "Too many rules");
 /// A request with this `Idempotency-Key` is being worked on.
@@ -194,6 +194,7 @@ pub const ALL: &[ProblemType] = &[
     INVALID_PERIOD,
     TOO_MANY_RULES,
     IDEMPOTENCY_KEY_IN_PROGRESS,
+    STATEMENT_OUT_OF_ORDER,
 ];
 
 /// A command without known effect.
@@ -238,6 +239,7 @@ fn from_rejection(rejection: Rejection, position: Option<Position>) -> Problem {
         }
         Rejection::Chart(rejection) => of_chart(*rejection),
         Rejection::Period(rejection) => of_period(*rejection),
+        Rejection::Statement(rejection) => of_statement(*rejection),
         Rejection::Unreadable(cause) => {
             tracing::error!(%cause, "the writer could not look at the past");
             return Problem::new(&problems::INTERNAL);
@@ -267,6 +269,16 @@ const fn of_chart(rejection: ChartRejection) -> &'static ProblemType {
         ChartRejection::ChartRuleNotFound => &CHART_RULE_NOT_FOUND,
         ChartRejection::AssetNotFound => &ASSET_NOT_FOUND,
         ChartRejection::TooManyChartRules => &TOO_MANY_RULES,
+    }
+}
+
+const fn of_statement(rejection: StatementRejection) -> &'static ProblemType {
+    match rejection {
+        StatementRejection::AccountNotFound => &ACCOUNT_NOT_FOUND,
+        StatementRejection::PeriodMustNotBeEmpty | StatementRejection::PeriodMustHaveEnded => {
+            &INVALID_PERIOD
+        }
+        StatementRejection::MustFollowTheLastStatement => &STATEMENT_OUT_OF_ORDER,
     }
 }
 
@@ -422,7 +434,8 @@ mod tests {
             .chain(AssetRejection::ALL.iter().map(|r| Rejection::from(*r)))
             .chain(ClosingRejection::ALL.iter().map(|r| Rejection::from(*r)))
             .chain(ChartRejection::ALL.iter().map(|r| Rejection::from(*r)))
-            .chain(PeriodRejection::ALL.iter().map(|r| Rejection::from(*r)));
+            .chain(PeriodRejection::ALL.iter().map(|r| Rejection::from(*r)))
+            .chain(StatementRejection::ALL.iter().map(|r| Rejection::from(*r)));
         for rejection in rejections {
             let problem = from_rejection(rejection.clone(), Some(Position::new(3)));
             let body = String::from_utf8(problem.body(None, None)).unwrap();

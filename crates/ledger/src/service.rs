@@ -23,6 +23,7 @@ use crate::{
     machine::LedgerMachine,
     metrics::LedgerMetrics,
     rest::{self, Api, InProgress},
+    sealer::StatementSealer,
     spent::{SpentError, SpentIndex},
 };
 
@@ -118,6 +119,11 @@ impl Ledger {
     /// What a gRPC server for them takes on at once.
     pub fn grpc_limits(&self) -> lombard_grpc::Limits {
         self.api.config.grpc.clone()
+    }
+
+    /// What records the statements that the read side draws up.
+    pub fn sealer(&self) -> StatementSealer {
+        StatementSealer { writer: self.api.writer.clone() }
     }
 
     /// The writer, for callers in the same process.

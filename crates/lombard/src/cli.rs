@@ -83,6 +83,12 @@ pub(crate) enum Command {
     /// Open, look at, close and reopen accounts
     #[command(subcommand)]
     Account(AccountCommand),
+    /// Seal, list and read the statements of an account
+    #[command(subcommand)]
+    Statement(StatementCommand),
+    /// See why a transfer was made, or what a balance is made of, down to the HTTP request
+    #[command(subcommand)]
+    Explain(ExplainCommand),
     /// Create and list assets
     #[command(subcommand)]
     Asset(AssetCommand),
@@ -272,6 +278,75 @@ pub(crate) enum TransferCommand {
         /// How much [default: what is left of it]
         #[arg(long)]
         amount: Option<String>,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum StatementCommand {
+    /// Seal the next statement: it says the same for ever, and what comes late for it is in the one after
+    Seal {
+        /// The account's path
+        path: String,
+        /// The first instant after the period, such as 2026-04-01T00:00:00Z
+        #[arg(long, value_name = "TIME")]
+        until: String,
+        /// The first instant of the period, for an account's first statement [default: the beginning of time]
+        #[arg(long, value_name = "TIME")]
+        from: Option<String>,
+        #[command(flatten)]
+        output: OutputArguments,
+    },
+    /// List the statements of an account, latest first
+    List {
+        /// The account's path
+        path: String,
+        #[command(flatten)]
+        output: OutputArguments,
+    },
+    /// Print a statement with its lines
+    Get {
+        /// The account's path
+        path: String,
+        /// Its number, from 1
+        number: u32,
+        /// How it is written
+        #[arg(long, value_enum, default_value_t = StatementFormat::Csv, conflicts_with = "json")]
+        format: StatementFormat,
+        #[command(flatten)]
+        output: OutputArguments,
+    },
+}
+
+/// What a statement is written as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum StatementFormat {
+    /// A row for each line
+    Csv,
+    /// JSON
+    Json,
+    /// ISO 20022 camt.053.001.08
+    #[value(name = "camt.053")]
+    Camt053,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ExplainCommand {
+    /// From a transfer to the command, the token and the HTTP request
+    Transfer {
+        /// Its id
+        id: String,
+        #[command(flatten)]
+        output: OutputArguments,
+    },
+    /// From a balance through its entries, latest first, to the HTTP requests
+    Balance {
+        /// The account's path or id
+        account: String,
+        /// How many entries
+        #[arg(long, value_name = "COUNT", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=1000))]
+        entries: u32,
+        #[command(flatten)]
+        output: OutputArguments,
     },
 }
 

@@ -10,6 +10,7 @@ mod commands;
 mod data_directory;
 mod event_commands;
 mod exit;
+mod explain_commands;
 mod explain_error;
 mod gateway_commands;
 mod group_commands;
@@ -23,7 +24,9 @@ mod projection_commands;
 mod role;
 mod run_role;
 mod schema_commands;
+mod sealer;
 mod service_commands;
+mod statement_commands;
 mod status;
 mod subject_commands;
 mod table;
@@ -62,6 +65,8 @@ fn run(command: Command, common: cli::CommonArguments) -> anyhow::Result<()> {
         Command::Service(command) => block_on(service_commands::run(&common, command)),
         Command::Transfer(command) => block_on(ledger_commands::transfer(&common, command)),
         Command::Account(command) => block_on(ledger_commands::account(&common, command)),
+        Command::Statement(command) => block_on(statement_commands::run(&common, command)),
+        Command::Explain(command) => block_on(explain_commands::run(&common, command)),
         Command::Asset(command) => block_on(ledger_commands::asset(&common, command)),
         Command::Event(command) => block_on(event_commands::run(&common, command)),
         Command::Group(command) => block_on(group_commands::run(&common, command)),

@@ -302,7 +302,9 @@ impl Start {
             metrics: self.metrics.clone(),
         };
         let ledger = lombard_ledger::Ledger::new(self.config()?, deps)?;
-        let reads = query.map_or_else(axum::Router::new, |query| query.router());
+        let reads = query.map_or_else(axum::Router::new, |query| {
+            query.with_sealer(Arc::new(crate::sealer::LedgerSealer(ledger.sealer()))).router()
+        });
         let tables = projections.as_ref().map_or_else(axum::Router::new, Projections::router);
         let router = ledger.router().merge(reads).merge(tables);
         let router = self.with_proofs(router, transparency, verifier.clone());

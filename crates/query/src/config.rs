@@ -16,6 +16,8 @@ pub struct Config {
     pub page_items_max: usize,
     /// Accounts or transfers that one request may look at, where the answer is not kept ready.
     pub examined_max: usize,
+    /// Entries of a statement, at most: of an account with more, shorter periods are sealed.
+    pub statement_lines_max: usize,
     /// How long a read with `at_least` or `as_of` waits for the record that it names.
     pub wait_ms_max: u64,
 }
@@ -28,6 +30,7 @@ impl Default for Config {
             page_items_default: 100,
             page_items_max: 1000,
             examined_max: 10_000,
+            statement_lines_max: 50_000,
             wait_ms_max: 2000,
         }
     }
@@ -44,6 +47,7 @@ impl Config {
                 "page_items_default is over page_items_max",
             ),
             (self.examined_max > 0, "examined_max is 0"),
+            (self.statement_lines_max > 0, "statement_lines_max is 0"),
         ];
         let wrong = checks.into_iter().filter(|(is_right, _)| !is_right);
         wrong.map(|(_, mistake)| mistake.to_owned()).collect()

@@ -27,19 +27,25 @@ mod history;
 mod index;
 mod latest;
 mod metrics;
+pub mod openapi;
 mod place;
 pub mod problem;
 mod rest;
+mod sealer;
 mod service;
 mod store;
 
 pub use books::{AccountRow, AssetRow};
 pub use config::Config;
 pub use history::{DecodedRecord, History, HistoryError, TransferInRecord};
-pub use index::{Cut, EntryRow, HoldRow, LedgerIndex, OpenError, PrefixTotals, Standing, TooMany};
+pub use index::{
+    Cut, DrawError, EntryRow, HoldRow, LedgerIndex, OpenError, PrefixTotals, Standing,
+    StatementLine, TooMany,
+};
 pub use latest::Latest;
 pub use lombard_chassis::Page;
 pub use lombard_types::Sum;
 pub use place::{AccountNumber, AssetNumber, ParsePlaceError, Place};
+pub use sealer::Sealer;
 pub use service::{Deps, NewError, Query};
-pub use store::{AssetSums, CodeSums, EntryKind, ParseEntryKindError};
+pub use store::{AssetSums, CodeSums, EntryKind, ParseEntryKindError, StatementRow};

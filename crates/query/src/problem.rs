@@ -5,7 +5,9 @@ use std::time::Duration;
 use lombard_chassis::{Problem, ProblemType, problems};
 use lombard_engine::Lagging;
 
-pub use lombard_ledger_api::problem::{ACCOUNT_NOT_FOUND, TRANSFER_NOT_FOUND};
+pub use lombard_ledger_api::problem::{
+    ACCOUNT_NOT_FOUND, INVALID_PERIOD, STATEMENT_OUT_OF_ORDER, TRANSFER_NOT_FOUND,
+};
 pub(crate) use lombard_ledger_api::problem::{invalid_parameter, invalid_path};
 
 use crate::TooMany;
@@ -13,6 +15,28 @@ use crate::TooMany;
 /// The answer is not kept ready, and making it takes more than the configuration allows.
 pub const TOO_MUCH_TO_EXAMINE: ProblemType =
     ProblemType::new(422, "too-much-to-examine", "Too much to examine");
+
+/// The account has no statement with this number.
+pub const STATEMENT_NOT_FOUND: ProblemType =
+    ProblemType::new(404, "statement-not-found", "Statement not found");
+/// A format cannot say what the ledger has to say.
+pub const NOT_EXPRESSIBLE: ProblemType =
+    ProblemType::new(422, "not-expressible", "Not expressible in this format");
+
+/// All of the read side, for documentation and its test.
+pub const ALL: &[ProblemType] = &[
+    ACCOUNT_NOT_FOUND,
+    TRANSFER_NOT_FOUND,
+    TOO_MUCH_TO_EXAMINE,
+    STATEMENT_NOT_FOUND,
+    NOT_EXPRESSIBLE,
+    INVALID_PERIOD,
+    STATEMENT_OUT_OF_ORDER,
+];
+
+pub(crate) fn period_not_over() -> Problem {
+    Problem::new(&INVALID_PERIOD).detail("until: the period has not ended yet")
+}
 
 pub(crate) fn too_many(error: TooMany) -> Problem {
     Problem::new(&TOO_MUCH_TO_EXAMINE)

@@ -11,7 +11,7 @@ use lombard_token::Verifier;
 use lombard_types::Position;
 
 use crate::{
-    Config, History, Latest, LedgerIndex, OpenError, metrics,
+    Config, History, Latest, LedgerIndex, OpenError, Sealer, metrics,
     rest::{self, Api},
 };
 
@@ -57,6 +57,7 @@ pub enum NewError {
 pub struct Query {
     api: Api,
     verifier: Verifier,
+    sealer: Option<Arc<dyn Sealer>>,
 }
 
 impl Query {
@@ -78,7 +79,13 @@ impl Query {
         let prefix = (!config.separate).then_some("query");
         metrics::register(&metrics, prefix, follower.clone(), Arc::clone(&log));
         let api = Api { follower, records, log, latest: None, config: Arc::new(config) };
-        Ok(Self { api, verifier })
+        Ok(Self { api, verifier, sealer: None })
+    }
+
+    /// With who records statements: without, they can be read and not sealed.
+    #[must_use]
+    pub fn with_sealer(self, sealer: Arc<dyn Sealer>) -> Self {
+        Self { sealer: Some(sealer), ..self }
     }
 
     /// Follows a copy of the ledger's log: linearizable reads ask the ledger first how far it is.
@@ -90,7 +97,7 @@ impl Query {
 
     /// The routes, below `/v1/ledger`.
     pub fn router(&self) -> Router {
-        rest::router(self.api.clone()).layer(Extension(self.verifier.clone()))
+        rest::router(self.api.clone(), self.sealer.clone()).layer(Extension(self.verifier.clone()))
     }
 
     /// Tells the readiness of the read side: not before it has caught up with what is durable now, and not any more when it

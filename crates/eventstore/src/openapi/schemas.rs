@@ -1,25 +1,9 @@
 //! What bodies look like.
 
+use lombard_chassis::openapi::problem_schema;
 use serde_json::{Value, json};
 
-/// An object with these members, those that end in `?` being optional.
-fn object(members: Value) -> Value {
-    let Value::Object(members) = members else { return Value::Null };
-    let mut properties = serde_json::Map::new();
-    let mut required = Vec::new();
-    for (name, schema) in members {
-        match name.strip_suffix('?') {
-            Some(optional) => drop(properties.insert(optional.to_owned(), schema)),
-            None => {
-                required.push(name.clone());
-                properties.insert(name, schema);
-            }
-        }
-    }
-    // Whatever order a map has that the features of a build choose.
-    required.sort_unstable();
-    json!({ "type": "object", "properties": properties, "required": required })
-}
+use super::{object, reference};
 
 pub(super) fn all() -> Value {
     let text = json!({ "type": "string" });
@@ -27,14 +11,11 @@ pub(super) fn all() -> Value {
     let texts = json!({ "type": "array", "items": text });
     let decimal = json!({ "type": "string", "pattern": "^[0-9]+$" });
     let time = json!({ "type": "string", "format": "date-time" });
-    let list = |schema: &str| json!({ "type": "array", "items": super::reference(schema) });
+    let list = |schema: &str| json!({ "type": "array", "items": reference(schema) });
     let next = json!({ "type": ["string", "null"], "description": "What to ask the next page with, as after" });
     let receipts = json!({ "type": "array", "items": text, "minItems": 1 });
     json!({
-        "Problem": object(json!({
-            "type": { "type": "string", "format": "uri" }, "title": text, "status": number,
-            "detail?": text, "instance?": text, "request_id?": text,
-        })),
+        "Problem": problem_schema(),
         "CloudEvent": object(json!({
             "specversion": { "const": "1.0" }, "id": { "type": "string", "format": "uuid" }, "source": text,
             "type": text, "subject?": text, "time?": time, "datacontenttype?": text, "dataschema?": text,
@@ -50,7 +31,7 @@ pub(super) fn all() -> Value {
             "last_position": decimal,
         })),
         "Appended": { "allOf": [
-            super::reference("Range"),
+            reference("Range"),
             object(json!({ "log_position": decimal, "recorded_at": time })),
         ] },
         "Append": object(json!({
@@ -68,7 +49,7 @@ pub(super) fn all() -> Value {
         "NewSchema": object(json!({ "schema": true, "upcast?": { "type": "array" } })),
         "SchemaSummary": object(json!({ "type": text, "version": number, "dataschema": text })),
         "Schema": { "allOf": [
-            super::reference("SchemaSummary"),
+            reference("SchemaSummary"),
             object(json!({
                 "log_position": decimal, "recorded_at": time, "schema": true, "upcast": { "type": "array" },
             })),
@@ -87,7 +68,7 @@ pub(super) fn all() -> Value {
             "in_flight_max?": number, "consumer_in_flight_max?": number,
         })),
         "Group": object(json!({
-            "group": text, "settings": super::reference("GroupSettings"), "created_at": time, "created_by": text,
+            "group": text, "settings": reference("GroupSettings"), "created_at": time, "created_by": text,
             "cursor": decimal, "read_to": decimal, "lag": number, "outstanding": number, "in_flight": number,
             "delayed": number, "dead_letters": number, "redelivered": number,
             "consumers": { "type": "array", "items": object(json!({ "consumer": text, "in_flight": number })) },
@@ -96,7 +77,7 @@ pub(super) fn all() -> Value {
         "Pull": object(json!({ "consumer?": text, "count?": number, "wait_ms?": number, "visibility_ms?": number })),
         "Delivery": object(json!({
             "delivery_id": { "type": "string", "format": "uuid" }, "receipt": text, "attempt": number,
-            "deadline": time, "event": super::reference("CloudEvent"),
+            "deadline": time, "event": reference("CloudEvent"),
         })),
         "Deliveries": object(json!({ "deliveries": list("Delivery") })),
         "Receipts": object(json!({ "receipts": receipts })),
@@ -110,7 +91,7 @@ pub(super) fn all() -> Value {
         "DeadLetter": object(json!({
             "position": decimal, "delivery_id": { "type": "string", "format": "uuid" }, "attempts": number,
             "cause": { "enum": ["timed_out", "refused"] }, "reason": { "type": ["string", "null"] },
-            "dead_at": time, "event": super::reference("CloudEvent"),
+            "dead_at": time, "event": reference("CloudEvent"),
         })),
         "DeadLetterPage": object(json!({ "items": list("DeadLetter"), "next": next })),
         "Which": object(json!({ "all?": { "type": "boolean" }, "positions?": texts })),

@@ -15,7 +15,7 @@ use lombard_types::Timestamp;
 
 use crate::{
     Account, Asset, Book, ChartRule, Command, Ended, Event, Past, PeriodLock, Rejection, Spent,
-    TransferRefusal, TransferRejection, Transfers,
+    Statement, TransferRefusal, TransferRejection, Transfers,
 };
 
 pub use rules::{CHART_RULES_MAX, PERIOD_LOCKS_MAX};
@@ -45,6 +45,8 @@ pub enum Reply {
     ChartRule(ChartRule),
     /// The lock that was set or removed.
     PeriodLock(PeriodLock),
+    /// The statement that was sealed.
+    Statement(Statement),
     /// How each posting set ended.
     Transfers(TransfersReply),
     /// How many pending sets time ended with this command.
@@ -121,6 +123,9 @@ impl Book {
             }
             Command::LockPeriod { lock, evidence } => Ok(self.lock_period(lock, evidence)?),
             Command::UnlockPeriod { name, evidence } => Ok(self.unlock_period(name, evidence)?),
+            Command::SealStatement { statement, evidence } => {
+                Ok(self.seal_statement(*statement, evidence, now)?)
+            }
             Command::CreateTransfers(command) => Ok(self.create_transfers(past, command, now)?),
             Command::EndPendings => Ok(Decision::Answer(Reply::PendingsEnded(0))),
             Command::DryRun(command) => self.dry_run(past, *command, now),

@@ -337,6 +337,7 @@ fn modelled(model: &mut Model, command: &Command, now: u64, ended: usize) -> Vec
             (0, model.lock(name.as_str(), from.unix_nanos(), until.unix_nanos()))
         }
         Command::UnlockPeriod { name, .. } => (0, model.unlock(name.as_str())),
+        Command::SealStatement { statement, .. } => (0, model.seal(statement, now)),
         Command::EndPendings => (ended as u16, "ended"),
         other => panic!("not modelled: {other:?}"),
     }]

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use lombard_ledger_core::{TransferFlags as Flags, TransferKind as Kind, *};
-use lombard_types::{AccountId, Amount, Timestamp, TransferId};
+use lombard_types::{AccountId, Amount, Position, Timestamp, TransferId};
 
 use super::model::{CREDIT, DEBIT, Model};
 
@@ -90,6 +90,9 @@ impl Generator {
             }
             19..=24 => Command::UnlockPeriod { name: self.lock_name(), evidence },
             25..=29 => Command::EndPendings,
+            54..=57 => {
+                Command::SealStatement { statement: Box::new(self.statement(model, now)), evidence }
+            }
             30..=33 => {
                 let sets = self.sets(model, now);
                 Command::DryRun(Box::new(Command::CreateTransfers(sets)))
@@ -100,6 +103,36 @@ impl Generator {
                 self.before.push(sets.clone());
                 Command::CreateTransfers(sets)
             }
+        }
+    }
+
+    /// The next statement of an account, or one that is wrong in some way.
+    fn statement(&mut self, model: &Model, now: u64) -> Statement {
+        let account = self.account();
+        let (number, until, end, closing) = model
+            .statements
+            .get(&account.as_u128())
+            .copied()
+            .unwrap_or((0, now / 2, 0, (false, 0)));
+        let mut wrong = |value: u64| match self.random.below(20) {
+            0 => value.saturating_sub(1),
+            1 => value + 1,
+            _ => value,
+        };
+        let (number, from, end) = (wrong(u64::from(number) + 1), wrong(until), wrong(end));
+        let opening = Balance::new(closing.0, u128::from(wrong(closing.1 as u64)));
+        // Often the instant at which it is decided, or one beside it.
+        let until = (now + self.random.below(4)).saturating_sub(self.random.below(2) * SECOND);
+        Statement {
+            account,
+            number: number as u32,
+            from: nanos(from),
+            until: nanos(until),
+            end: Position::new(end),
+            opening,
+            closing: Balance::new(self.random.percent(30), u128::from(self.random.below(9))),
+            line_count: 0,
+            lines_sha256: [0; 32],
         }
     }
 

@@ -4,7 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use lombard_ledger_core::{
-    Check, Condition, EntrySide, NewNote, NewTransfer, TransferFlags as Flags, TransferKind as Kind,
+    Balance, Check, Condition, EntrySide, NewNote, NewTransfer, Statement, TransferFlags as Flags,
+    TransferKind as Kind,
 };
 
 use super::retry;
@@ -88,6 +89,8 @@ pub struct Model {
     pub pending: BTreeSet<Id>,
     pub externals: BTreeSet<String>,
     pub locks: BTreeMap<String, (u64, u64)>,
+    /// Of each account: how many, until when, up to which record, closing with what.
+    pub statements: BTreeMap<Id, (u32, u64, u64, Signed)>,
     pub command: u64,
 }
 
@@ -584,6 +587,34 @@ impl Model {
             None => {}
         }
         self.locks.insert(name.to_owned(), (from, until));
+        "ok"
+    }
+
+    pub fn seal(&mut self, statement: &Statement, now: u64) -> &'static str {
+        let Statement { account, number, from, until, end, opening, closing, .. } = *statement;
+        let signed = |balance: Balance| (balance.is_negative(), balance.magnitude());
+        let (from, until, end) = (from.unix_nanos(), until.unix_nanos(), end.get());
+        let account = account.as_u128();
+        if !self.accounts.contains_key(&account) {
+            return "account_not_found";
+        }
+        if from >= until {
+            return "period_must_not_be_empty";
+        }
+        if until > now {
+            return "period_must_have_ended";
+        }
+        let follows = match self.statements.get(&account) {
+            None => number == 1,
+            Some(last) => {
+                let (count, ended, recorded, closed) = *last;
+                number == count + 1 && from == ended && end >= recorded && signed(opening) == closed
+            }
+        };
+        if !follows {
+            return "must_follow_the_last_statement";
+        }
+        self.statements.insert(account, (number, until, end, signed(closing)));
         "ok"
     }
 

@@ -13,6 +13,8 @@
 //!  8 chart rule removed  v1: prefix text | evidence
 //!  9 period locked       v1: name text | from u64 | until u64 | evidence
 //!  10 period unlocked    v1: name text | evidence
+//!  11 statement sealed   v1: account u128 | number u32 | from u64 | until u64 | end u64 | balance: opening | balance:
+//!                        closing | count of lines u64 | SHA-256 of lines, 32 bytes | evidence
 //!
 //!  text       length (LEB128) | UTF-8
 //!  side       0 debit, 1 credit
@@ -32,6 +34,7 @@ mod account;
 mod note;
 mod rules;
 pub(crate) mod snapshot;
+mod statement;
 pub(crate) mod transfer;
 mod transfers;
 
@@ -54,6 +57,7 @@ const CHART_RULE_SET: u8 = 7;
 const CHART_RULE_REMOVED: u8 = 8;
 const PERIOD_LOCKED: u8 = 9;
 const PERIOD_UNLOCKED: u8 = 10;
+const STATEMENT_SEALED: u8 = 11;
 const VERSION_1: u8 = 1;
 
 /// Encodes and decodes [`Event`]s.
@@ -79,6 +83,7 @@ impl Codec for EventCodec {
             Event::ChartRuleRemoved { prefix, .. } => writer.text(prefix.as_str()),
             Event::PeriodLocked { lock, .. } => rules::put_period_lock(&mut writer, lock),
             Event::PeriodUnlocked { name, .. } => writer.text(name.as_str()),
+            Event::StatementSealed { statement, .. } => statement::put(&mut writer, statement),
             Event::Transfers(transfers) => return transfers::put(&mut writer, transfers),
             Event::PendingsEnded(ended) => return transfers::put_ended(&mut writer, ended),
         }
@@ -120,6 +125,10 @@ impl Codec for EventCodec {
                 name: rules::lock_name(&mut fields)?,
                 evidence: evidence(&mut fields)?,
             },
+            [STATEMENT_SEALED, VERSION_1] => Event::StatementSealed {
+                statement: Box::new(statement::take(&mut fields)?),
+                evidence: evidence(&mut fields)?,
+            },
             [TRANSFERS, VERSION_1] => Event::Transfers(Arc::new(transfers::take(&mut fields)?)),
             [PENDINGS_ENDED, VERSION_1] => Event::PendingsEnded(transfers::ended(&mut fields)?),
             _ => return Err(DecodeError("unknown kind or version of event")),
@@ -139,6 +148,7 @@ const fn kind_of(event: &Event) -> u8 {
         Event::ChartRuleRemoved { .. } => CHART_RULE_REMOVED,
         Event::PeriodLocked { .. } => PERIOD_LOCKED,
         Event::PeriodUnlocked { .. } => PERIOD_UNLOCKED,
+        Event::StatementSealed { .. } => STATEMENT_SEALED,
         Event::Transfers(_) => TRANSFERS,
         Event::PendingsEnded(_) => PENDINGS_ENDED,
     }

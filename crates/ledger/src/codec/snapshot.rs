@@ -1,8 +1,8 @@
-//! The state of the book as a snapshot holds it: version 2.
+//! The state of the book as a snapshot holds it: version 3.
 //!
 //! ```text
 //!  item              fields
-//!  1                 counts, u64 each: assets, accounts, pending sets, chart rules, period locks
+//!  1                 counts, u64 each: assets, accounts, pending sets, chart rules, period locks, statements
 //!  asset             code text | scale u8
 //!  account           id u128 | path text | asset text | side u8 | limits: floor, ceiling | 1 closed, 0 not |
 //!                    version u64 | totals: debits pending, debits posted, credits pending, credits posted, u128 each
@@ -10,6 +10,7 @@
 //!                    u128 | credit account u128 | amount u128 | allowance u128
 //!  chart rule        as in its event
 //!  period lock       as in its event
+//!  statement         the last of an account: account u128 | number u32 | until u64 | end u64 | balance: closing
 //! ```
 //! The order of accounts and pending sets is that of the log, so equal histories make equal snapshots. Which ids are
 //! spent is not in it: that is in an index of its own (`spent`).
@@ -19,16 +20,16 @@ use lombard_engine::{
     fields::{Reader, Writer},
 };
 use lombard_ledger_core::{
-    AccountState, Asset, Book, Ending, HashSeed, PendingState, PendingTransferState, RestoreBook,
-    RestoreError, Totals,
+    AccountState, Asset, Book, Ending, HashSeed, LastStatement, PendingState, PendingTransferState,
+    RestoreBook, RestoreError, Totals,
 };
-use lombard_types::{Amount, Scale, Timestamp, TransferId};
+use lombard_types::{Amount, Position, Scale, Timestamp, TransferId};
 
-use super::{account, limit, parse, put_limit, rules, side, side_code, time};
+use super::{account, balance, limit, parse, put_balance, put_limit, rules, side, side_code, time};
 use crate::machine::LedgerMachine;
 
 impl Snapshot for LedgerMachine {
-    const VERSION: u16 = 2;
+    const VERSION: u16 = 3;
 
     fn write_state(&self, state: &mut StateWriter<'_>) {
         write_book(self.book(), state);
@@ -44,7 +45,9 @@ fn write_book(book: &Book, state: &mut StateWriter<'_>) {
     let (assets, accounts) = (book.assets(), book.account_states());
     let pendings = book.pending_states();
     let (chart, locks) = (book.chart_rules(), book.period_locks());
-    let counts = [assets.len(), accounts.len(), pendings.len(), chart.len(), locks.len()];
+    let statements = book.last_statements();
+    let counts =
+        [assets.len(), accounts.len(), pendings.len(), chart.len(), locks.len(), statements.len()];
     state.item(|fields| {
         for count in counts {
             fields.put(&u64::try_from(count).unwrap_or(u64::MAX).to_le_bytes());
@@ -60,17 +63,18 @@ fn write_book(book: &Book, state: &mut StateWriter<'_>) {
     pendings.for_each(|pending| state.item(|fields| put_pending(fields, &pending)));
     chart.for_each(|rule| state.item(|fields| rules::put_chart_rule(fields, rule)));
     locks.for_each(|lock| state.item(|fields| rules::put_period_lock(fields, lock)));
+    statements.for_each(|last| state.item(|fields| put_last_statement(fields, last)));
 }
 
 fn read_book(seed: HashSeed, state: &mut StateReader<'_>) -> Result<Book, DecodeError> {
-    let mut counts = [0; 5];
+    let mut counts = [0; 6];
     state.item(|fields| {
         for count in &mut counts {
             *count = number(fields)?;
         }
         Ok(())
     })?;
-    let [assets, accounts, pendings, chart, locks] = counts;
+    let [assets, accounts, pendings, chart, locks, statements] = counts;
     let mut book = RestoreBook::new(seed);
     for _ in 0..assets {
         book.asset(&state.item(asset)?);
@@ -86,6 +90,9 @@ fn read_book(seed: HashSeed, state: &mut StateReader<'_>) -> Result<Book, Decode
     }
     for _ in 0..locks {
         book.period_lock(state.item(rules::period_lock)?);
+    }
+    for _ in 0..statements {
+        book.last_statement(state.item(last_statement)?).map_err(refuse)?;
     }
     Ok(book.finish())
 }
@@ -106,6 +113,25 @@ fn number(fields: &mut Reader<'_>) -> Result<u64, DecodeError> {
 
 fn amount(fields: &mut Reader<'_>) -> Result<Amount, DecodeError> {
     fields.array().map(|bytes| Amount::from_minor_units(u128::from_le_bytes(bytes)))
+}
+
+fn put_last_statement(fields: &mut Writer<'_>, last: &LastStatement) {
+    let LastStatement { account, number, until, end, closing } = last;
+    fields.put(&account.as_u128().to_le_bytes());
+    fields.put(&number.to_le_bytes());
+    put_time(fields, *until);
+    fields.put(&end.get().to_le_bytes());
+    put_balance(fields, *closing);
+}
+
+fn last_statement(fields: &mut Reader<'_>) -> Result<LastStatement, DecodeError> {
+    Ok(LastStatement {
+        account: account::id(fields)?,
+        number: u32::from_le_bytes(fields.array()?),
+        until: time(fields)?,
+        end: Position::new(number(fields)?),
+        closing: balance(fields)?,
+    })
 }
 
 fn put_time(fields: &mut Writer<'_>, time: Timestamp) {

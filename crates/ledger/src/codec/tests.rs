@@ -2,8 +2,8 @@
 
 use lombard_ledger_core::{
     AuthorityUse, ChartRule, Check, Condition, Ended, Ending, EntrySide, ExternalId, LockName,
-    Metadata, Note, Outcome, PeriodLock, RecordedTransfer, Reservation, Transfer, TransferFlags,
-    TransferKind, TransferRefusal, Transfers, UserData,
+    Metadata, Note, Outcome, PeriodLock, RecordedTransfer, Reservation, Statement, Transfer,
+    TransferFlags, TransferKind, TransferRefusal, Transfers, UserData,
 };
 use lombard_types::{AccountId, Amount, TransferId};
 use proptest::prelude::*;
@@ -149,6 +149,17 @@ fn golden() -> Vec<(Event, Vec<u8>)> {
         from: Timestamp::from_unix_nanos(1),
         until: Timestamp::from_unix_nanos(2),
     };
+    let statement = Statement {
+        account: id,
+        number: 3,
+        from: Timestamp::from_unix_nanos(1),
+        until: Timestamp::from_unix_nanos(2),
+        end: lombard_types::Position::new(9),
+        opening: Balance::new(true, 1),
+        closing: Balance::new(false, 4),
+        line_count: 5,
+        lines_sha256: [7; 32],
+    };
     let ended =
         [Ended { id: transfer_id(1), at: Timestamp::from_unix_nanos(3), ending: Ending::Posted }];
     let evidence = || evidence_of(None);
@@ -205,6 +216,24 @@ fn golden() -> Vec<(Event, Vec<u8>)> {
         (
             Event::PeriodUnlocked { name: name("l"), evidence: evidence() },
             [&[10, 1, 1, b'l'], EVIDENCE].concat(),
+        ),
+        (
+            Event::StatementSealed { statement: Box::new(statement), evidence: evidence() },
+            [
+                &[11, 1],
+                &number(2)[..],
+                &[
+                    3, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0, 9, 0, 0, 0, 0, 0,
+                    0, 0,
+                ],
+                minus_one,
+                &[1],
+                &number(4),
+                &[5, 0, 0, 0, 0, 0, 0, 0],
+                &[7; 32],
+                EVIDENCE,
+            ]
+            .concat(),
         ),
     ]
 }
@@ -289,7 +318,7 @@ proptest! {
     }
 
     #[test]
-    fn any_bytes_are_read_or_refused(kind in 0u8..12, bytes: Vec<u8>) {
+    fn any_bytes_are_read_or_refused(kind in 0u8..13, bytes: Vec<u8>) {
         let bytes = [&[kind, 1], bytes.as_slice()].concat();
         if let Ok(event) = EventCodec.decode(&bytes) {
             // One event has one encoding, apart from lengths written longer than needed.

@@ -54,7 +54,8 @@ impl Books {
             Event::ChartRuleSet { .. }
             | Event::ChartRuleRemoved { .. }
             | Event::PeriodLocked { .. }
-            | Event::PeriodUnlocked { .. } => {}
+            | Event::PeriodUnlocked { .. }
+            | Event::StatementSealed { .. } => {}
         }
         Ok(())
     }

@@ -77,6 +77,12 @@ impl LedgerIndex {
             Event::AccountClosed { id, .. } => self.set_closed(*id, place, true),
             Event::AccountReopened { id, .. } => self.set_closed(*id, place, false),
             Event::Transfers(transfers) => self.learn_transfers(transfers, at, touched)?,
+            Event::StatementSealed { statement, .. } => {
+                let account = self.books.account_of(statement.account);
+                let sealed = Recorded { position: at.position, time: at.time };
+                let row = store::StatementRow { statement: **statement, sealed };
+                self.store.put_statement(account, &row);
+            }
             Event::PendingsEnded(ended) => {
                 for ended in ended {
                     self.end(*ended, touched)?;

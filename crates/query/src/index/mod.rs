@@ -3,6 +3,7 @@
 mod apply;
 mod read;
 mod restore;
+mod statements;
 
 use lombard_index::ReadError;
 use lombard_ledger_core::Event;
@@ -11,6 +12,7 @@ use lombard_types::{Position, Timestamp};
 pub use self::{
     read::{Cut, EntryRow, HoldRow, PrefixTotals, Standing, TooMany},
     restore::OpenError,
+    statements::{DrawError, StatementLine},
 };
 use crate::{books::Books, place::Place, store::Store};
 

@@ -8,9 +8,11 @@ mod balance;
 mod described;
 mod entries;
 mod explain;
+mod export;
 mod journal;
 mod reader;
 mod reservations;
+mod statements;
 mod totals;
 mod transfers;
 mod trial_balance;
@@ -20,7 +22,7 @@ use std::{sync::Arc, time::Duration};
 use axum::{
     Router,
     response::{IntoResponse, Response},
-    routing::get,
+    routing::{get, post},
 };
 use http::HeaderValue;
 use lombard_chassis::{Json, Problem};
@@ -32,7 +34,7 @@ use lombard_types::AccountId;
 use serde::Serialize;
 
 use self::reader::Reader;
-use crate::{AccountRow, Config, Cut, Latest, LedgerIndex, history::Records, problem};
+use crate::{AccountRow, Config, Cut, Latest, LedgerIndex, Sealer, history::Records, problem};
 
 /// What the handlers share.
 #[derive(Clone, Debug)]
@@ -45,7 +47,7 @@ pub(crate) struct Api {
     pub(crate) config: Arc<Config>,
 }
 
-pub(crate) fn router(api: Api) -> Router {
+pub(crate) fn router(api: Api, sealer: Option<Arc<dyn Sealer>>) -> Router {
     let routes = Router::new()
         .route("/assets", get(assets::list))
         .route("/accounts", get(accounts::list))
@@ -54,15 +56,29 @@ pub(crate) fn router(api: Api) -> Router {
         .route("/accounts/{id}/balance", get(balance::get))
         .route("/accounts/{id}/entries", get(entries::list))
         .route("/accounts/{id}/reservations", get(reservations::list))
+        .route("/accounts/{id}/statements", get(statements::list))
+        .route("/accounts/{id}/statements/{number}", get(statements::get))
+        .route("/export/entries", get(export::entries))
         .route("/export/hledger", get(journal::get))
+        .route("/export/transfers", get(export::transfers))
         .route("/explain/balances/{id}", get(explain::balance))
         .route("/explain/transfers/{id}", get(explain::transfer))
         .route("/totals", get(totals::get))
         .route("/transfers", get(transfers::list))
         .route("/transfers/{id}", get(transfers::by_id))
         .route("/trial-balance", get(trial_balance::get))
-        .with_state(api);
+        .with_state(api.clone());
+    let routes = match sealer {
+        Some(sealer) => routes.merge(sealing(api, sealer)),
+        None => routes,
+    };
     Router::new().nest("/v1/ledger", routes)
+}
+
+fn sealing(api: Api, sealer: Arc<dyn Sealer>) -> Router {
+    Router::new()
+        .route("/accounts/{id}/statements", post(statements::seal))
+        .with_state((api, sealer))
 }
 
 impl Api {
@@ -114,6 +130,14 @@ fn with_position(cut: Cut, mut response: Response) -> Response {
         response.headers_mut().insert(LOMBARD_POSITION, HeaderValue::from(position.get()));
     }
     response
+}
+
+/// One row of CSV.
+fn csv_row<const N: usize>(cells: [&str; N]) -> Result<String, csv::Error> {
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    writer.write_record(cells)?;
+    let bytes = writer.into_inner().map_err(|error| error.into_error())?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
 const fn side(side: EntrySide) -> &'static str {

@@ -3,12 +3,14 @@
 use axum::extract::FromRequestParts;
 use http::request::Parts;
 use lombard_chassis::{Authenticated, Problem};
+use lombard_token::Claims;
 use lombard_types::AccountPath;
 
 use crate::{AccountRow, problem};
 
 const FAMILY: &str = "ledger";
 const READ: &str = "read";
+const SEAL: &str = "seal";
 
 /// Who asks. An extractor: without a good token the request ends with 401, and with one that may read nothing, with 403.
 #[derive(Clone, Debug)]
@@ -29,6 +31,20 @@ impl Reader {
     /// Must be permitted to read an account.
     pub(super) fn account(&self, path: &AccountPath) -> Result<(), Problem> {
         self.0.require(FAMILY, READ, Some(path.as_str())).map(drop)
+    }
+
+    /// The account, unless it does not exist or the caller may not seal its statements.
+    pub(super) fn sealable<'a>(
+        &self,
+        account: Option<&'a AccountRow>,
+    ) -> Result<&'a AccountRow, Problem> {
+        let account = self.readable(account)?;
+        self.0.require(FAMILY, SEAL, Some(account.path.as_str()))?;
+        Ok(account)
+    }
+
+    pub(super) fn claims(&self) -> &Claims {
+        &self.0.0
     }
 
     pub(super) fn may_read(&self, path: &AccountPath) -> bool {

@@ -91,6 +91,7 @@ impl Store {
         so_far.add(side, amount);
         let value = join(&[&effective_at.unix_nanos().to_be_bytes(), &so_far.to_bytes()]);
         self.dated.insert(entries::key(account, place), value);
+        self.put_date(account, effective_at, place);
         for level in LEVELS {
             let key = span_key(account, level, effective_at.unix_nanos() >> level);
             let known = self.effective.get(&key)?;

@@ -17,6 +17,8 @@
 //! | codes        | code, asset, position                 | count and sum of what was moved            | 42, where coded      |
 //! | accounts     | number                                | place of its opening, whether it is closed | 14 an account        |
 //! | closings     | account, place                        | 1 closed, 0 opened again                   | 14 a change          |
+//! | dates        | account, effective time, place        | nothing                                    | 22, where dated      |
+//! | statements   | account, number                       | its head, where and when it was sealed     | 122 a statement      |
 //! | assets       | number                                | place of its creation                      | 13 an asset          |
 //!
 //! Keys that begin with a place or a position only grow, so what was true at a position is a bounded lookup: later
@@ -28,6 +30,7 @@ mod effective;
 mod entries;
 mod names;
 mod pendings;
+mod statements;
 mod sums;
 
 use std::{fmt, path::Path, sync::Arc};
@@ -43,6 +46,7 @@ pub(crate) use self::{
 };
 pub use self::{
     entries::{EntryKind, ParseEntryKindError},
+    statements::StatementRow,
     sums::{AssetSums, CodeSums},
 };
 use crate::place::{PLACE_BYTES, Place};
@@ -65,6 +69,8 @@ pub(crate) struct Store {
     codes: Map<{ codes::KEY }, { codes::VALUE }>,
     accounts: Map<4, 10>,
     closings: Map<{ entries::KEY }, 1>,
+    dates: Map<{ statements::DATES_KEY }, 1>,
+    statements: Map<{ statements::KEY }, { statements::VALUE }>,
     assets: Map<4, PLACE_BYTES>,
 }
 
@@ -106,6 +112,8 @@ impl Store {
         let codes = opening.map(plain("codes"))?;
         let accounts = opening.map(plain("accounts"))?;
         let closings = opening.map(filtered("closings", 4))?;
+        let dates = opening.map(filtered("dates", 4))?;
+        let statements = opening.map(filtered("statements", 4))?;
         let assets = opening.map(plain("assets"))?;
         let index = opening.start(log.durable())?;
         let store = Self {
@@ -125,6 +133,8 @@ impl Store {
             codes,
             accounts,
             closings,
+            dates,
+            statements,
             assets,
         };
         Ok((store, position, mark))

@@ -14,12 +14,13 @@ use std::{
 use axum::{Router, body::Body, extract::Request, http::StatusCode, middleware};
 use futures_util::future::BoxFuture;
 use http_body_util::BodyExt as _;
-use lombard_chassis::{Health, Metrics, context};
-use lombard_ledger::{EventCodec, Ledger};
+use lombard_chassis::{Health, Metrics, Problem, context};
+use lombard_ledger::{EventCodec, Ledger, StatementSealer};
+use lombard_ledger_core::{Evidence, Statement};
 use lombard_log::{MemoryLog, SharedLog};
-use lombard_query::{Config, Deps, Query};
+use lombard_query::{Config, Deps, Query, Sealer};
 use lombard_token::{Claims, Jwks, KeySource, KeySourceError, SigningKey, Verifier};
-use lombard_types::Timestamp;
+use lombard_types::{Position, Timestamp};
 use serde_json::{Value, json};
 use tower::ServiceExt as _;
 
@@ -57,7 +58,26 @@ pub(crate) fn token(scope: &str) -> String {
 
 pub(crate) struct Harness {
     pub(crate) router: Router,
+    log: SharedLog,
     _directory: tempfile::TempDir,
+}
+
+/// The ledger's writer as the program hands it to the read side.
+#[derive(Debug)]
+struct LedgerSealer(StatementSealer);
+
+impl Sealer for LedgerSealer {
+    fn settle(&self) -> BoxFuture<'_, Result<(), Problem>> {
+        Box::pin(self.0.settle())
+    }
+
+    fn seal(
+        &self,
+        statement: Statement,
+        evidence: Arc<Evidence>,
+    ) -> BoxFuture<'_, Result<Position, Problem>> {
+        Box::pin(self.0.seal(statement, evidence))
+    }
 }
 
 pub(crate) struct Answer {
@@ -75,8 +95,16 @@ impl Answer {
 
 impl Harness {
     pub(crate) async fn new(config: Config) -> Self {
+        Self::over(config, Arc::new(MemoryLog::new())).await
+    }
+
+    /// The same log under a read side and a writer that begin from nothing else.
+    pub(crate) async fn rebuilt(self, config: Config) -> Self {
+        Self::over(config, self.log).await
+    }
+
+    async fn over(config: Config, log: SharedLog) -> Self {
         let directory = tempfile::tempdir().unwrap();
-        let log: SharedLog = Arc::new(MemoryLog::new());
         let verifier = Verifier::new(ISSUER, AUDIENCE, Arc::new(Keys));
         verifier.refresh().await.unwrap();
         let deps = Deps {
@@ -88,7 +116,7 @@ impl Harness {
         };
         let query = Query::start(config, deps).await.unwrap();
         let deps = lombard_ledger::Deps {
-            log,
+            log: Arc::clone(&log),
             snapshot_directory: None,
             index_directory: directory.path().join("index"),
             verifier,
@@ -96,9 +124,10 @@ impl Harness {
             metrics: Metrics::new("ledger"),
         };
         let ledger = Ledger::new(lombard_ledger::Config::default(), deps).unwrap();
+        let query = query.with_sealer(Arc::new(LedgerSealer(ledger.sealer())));
         let router =
             ledger.router().merge(query.router()).layer(middleware::from_fn(context::layer));
-        Self { router, _directory: directory }
+        Self { router, log, _directory: directory }
     }
 
     pub(crate) async fn send(&self, request: Request) -> Answer {
@@ -117,6 +146,26 @@ impl Harness {
         let request = Request::get(format!("/v1/ledger{path}"))
             .header("authorization", format!("Bearer {}", token(scope)));
         self.send(request.body(Body::empty()).unwrap()).await
+    }
+
+    /// The text of an answer, whatever it is.
+    pub(crate) async fn text(&self, path: &str, accept: &str) -> (StatusCode, String) {
+        let request = Request::get(format!("/v1/ledger{path}"))
+            .header("accept", accept)
+            .header("authorization", format!("Bearer {}", token(READ)));
+        let request = request.body(Body::empty()).unwrap();
+        let response = self.router.clone().oneshot(request).await.unwrap();
+        let (parts, body) = response.into_parts();
+        let bytes = body.collect().await.unwrap().to_bytes();
+        (parts.status, String::from_utf8(bytes.to_vec()).unwrap())
+    }
+
+    /// Asks for a statement to be sealed, whatever becomes of it.
+    pub(crate) async fn seal(&self, scope: &str, account: &str, body: Value) -> Answer {
+        let request = Request::post(format!("/v1/ledger/accounts/{account}/statements"))
+            .header("authorization", format!("Bearer {}", token(scope)))
+            .header("content-type", "application/json");
+        self.send(request.body(Body::from(body.to_string())).unwrap()).await
     }
 
     pub(crate) async fn post(&self, path: &str, idempotency_key: &str, body: Value) -> Answer {

@@ -6,7 +6,7 @@ use lombard_engine::{At, Decision, Machine, state_from_bytes, state_to_bytes};
 use lombard_ledger_core::{
     self as core, AccountIdentity, Balance, ChartRule, Command, CreateAsset, CreateTransfers,
     Event, Evidence, LockName, MemoryPast, NewTransfer, NormalSide, OpenAccount, PeriodLock,
-    Recorded, Rejection, Reply, Reservation, TransferKind, UserData,
+    Recorded, Rejection, Reply, Reservation, Statement, TransferKind, UserData,
 };
 use lombard_types::{AccountId, Amount, Position, TransferId};
 use proptest::prelude::*;
@@ -121,6 +121,22 @@ fn lock(number: u64) -> Command {
     Command::LockPeriod { lock, evidence: evidence() }
 }
 
+fn statement(account: u8, number: u32) -> Command {
+    let time = |seconds: u32| Timestamp::from_unix_seconds(u64::from(seconds));
+    let statement = Statement {
+        account: account_id(account),
+        number,
+        from: time(number),
+        until: time(number + 1),
+        end: Position::new(7),
+        opening: Balance::ZERO,
+        closing: Balance::ZERO,
+        line_count: 0,
+        lines_sha256: [0; 32],
+    };
+    Command::SealStatement { statement: Box::new(statement), evidence: evidence() }
+}
+
 fn chart_rule(account: u8) -> Command {
     let rule = ChartRule {
         prefix: format!("a/{account}").parse().unwrap(),
@@ -164,7 +180,7 @@ pub(crate) fn empty(seed: u128) -> Plain {
 
 /// These bytes are in people's snapshots. A failing test means that a new version is needed.
 #[test]
-fn golden_bytes_of_version_2() {
+fn golden_bytes_of_version_3() {
     let mut machine = empty(1);
     for (position, command) in (0..).zip([
         create_asset("AAA", 3),
@@ -173,6 +189,7 @@ fn golden_bytes_of_version_2() {
         transfer(4, (1, 2), 5, pending(7)),
         chart_rule(3),
         lock(1),
+        statement(2, 1),
     ]) {
         submit(&mut machine, position, command);
     }
@@ -181,8 +198,8 @@ fn golden_bytes_of_version_2() {
     let eight = |number: u8| [[number].as_slice(), &[0; 7]].concat();
     let assets = u8::try_from(lombard_ledger_core::ISO_4217.len() + 1).unwrap();
     let head = [
-        &[40, 0, 0, 0],
-        [assets, 2, 1, 1, 1].map(eight).concat().as_slice(),
+        &[48, 0, 0, 0],
+        [assets, 2, 1, 1, 1, 1].map(eight).concat().as_slice(),
         &[5, 0, 0, 0, 3, b'A', b'A', b'A', 3],
         &[5, 0, 0, 0, 3, b'A', b'E', b'D', 2],
     ]
@@ -212,7 +229,16 @@ fn golden_bytes_of_version_2() {
     let rule = b"\x03a/3\x01\x01\x01\x00\x03EUR\x00".to_vec();
     let lock = [b"\x02l1".as_slice(), &eight(1), &eight(2)].concat();
     let mut tail = Vec::new();
-    for item in [debit_account, credit_account, pending, rule, lock] {
+    let statement = [
+        number(3).as_slice(),
+        &[1, 0, 0, 0],
+        &Timestamp::from_unix_seconds(2).unix_nanos().to_le_bytes(),
+        &eight(7),
+        &[1],
+        &number(0),
+    ]
+    .concat();
+    for item in [debit_account, credit_account, pending, rule, lock, statement] {
         tail.extend(u32::try_from(item.len()).unwrap().to_le_bytes());
         tail.extend(item);
     }
@@ -265,6 +291,7 @@ fn command() -> impl Strategy<Value = Command> {
             |(id, debit, credit, amount, kind)| transfer(id, (debit, credit), amount, kind)
         ),
         1 => (0u64..5).prop_map(lock),
+        2 => (0u8..6, 1u32..4).prop_map(|(account, number)| statement(account, number)),
         1 => (0u8..6).prop_map(chart_rule),
     ]
 }
