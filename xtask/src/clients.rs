@@ -14,7 +14,7 @@ const CLIENTS: &str = "crates/registry/tests/clients";
 const TEST_TIMEOUT: &str = "--test-timeout=180000";
 
 pub(crate) fn run() -> anyhow::Result<()> {
-    run_program(Command::new("cargo").args(["build", "-p", "lombard", "--bins", "--locked"]))?;
+    run_program(Command::new("cargo").args(["build", "--workspace", "--bins", "--locked"]))?;
     sdk()?;
     clients()
 }

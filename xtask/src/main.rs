@@ -15,7 +15,7 @@ mod tidy;
 use anyhow::{Context as _, bail};
 
 const HELP: &str = "\
-cargo xtask test            everything: format, lints, tidiness, unit, integration
+cargo xtask test            everything: format, lints, tidiness, unit, integration, clients, fuzz
 cargo xtask fmt             format check only
 cargo xtask lint            lints only
 cargo xtask tidy            the rules that no compiler checks: dependency direction, documentation of errors

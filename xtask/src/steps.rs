@@ -7,15 +7,16 @@ use std::{
 
 use anyhow::{Context as _, bail};
 
-use crate::{fuzz, tidy};
+use crate::{clients, fuzz, tidy};
 
 pub(crate) fn all() -> anyhow::Result<()> {
     type Step = (&'static str, fn() -> anyhow::Result<()>);
-    let steps: [Step; 5] = [
+    let steps: [Step; 6] = [
         ("format", format),
         ("tidy", tidy::check),
         ("lint", lint),
         ("unit and integration", unit),
+        ("clients", clients::run),
         ("fuzz", fuzz),
     ];
     let mut times = Vec::new();

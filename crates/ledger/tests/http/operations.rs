@@ -169,7 +169,7 @@ async fn a_batch_has_a_result_for_each_set_and_is_retried_as_a_whole() {
 #[tokio::test]
 async fn conditions_balancing_and_ceilings() {
     let ledger = Harness::with_money().await;
-    let account = ledger.get("/accounts/by-path/customers/1/wallet").send().await;
+    let account = ledger.get("/accounts/by-path/customers/1/wallet?at_least=3").send().await;
     let version = account.text("/version");
     let on = |condition: Value| with(payment(FROM, TO, "30"), json!({ "conditions": [condition] }));
     for (key, condition, expected) in [

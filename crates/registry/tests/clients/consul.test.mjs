@@ -75,7 +75,7 @@ test("a watch sees every change of its service, and wakes for no other", async (
 test("indexes never fall, also when the registry dies", async () => {
   const [consul, anonymous] = [open({ token }), open()];
   await consul.agent.service.register({ name: "kept", id: "k1", address: "127.0.0.1", port: 1, check: { ttl: "60s", status: "passing" } });
-  const index = async () => Number((await anonymous.health.service({ service: "kept", includeResponse: true }))[1].headers["x-consul-index"]);
+  const index = async () => Number((await fetch(`http://${host}:${port}/v1/health/service/kept`)).headers.get("x-consul-index"));
   const earlier = await index();
   assert.ok(earlier > 0);
   await platform.kill("registry");
@@ -87,8 +87,8 @@ test("indexes never fall, also when the registry dies", async () => {
 
 test("what is not served, or not permitted, says so", async () => {
   const [consul, anonymous] = [open({ token }), open()];
-  await assert.rejects(anonymous.agent.service.register({ name: "pay", address: "127.0.0.1", port: 1 }), /unauthenticated|access token/i);
-  await assert.rejects(consul.agent.service.register({ name: "Bad Name", address: "127.0.0.1", port: 1 }), /Name/);
+  await assert.rejects(anonymous.agent.service.register({ name: "pay", address: "127.0.0.1", port: 1 }), (error) => error.statusCode === 401);
+  await assert.rejects(consul.agent.service.register({ name: "Bad Name", address: "127.0.0.1", port: 1 }), (error) => error.statusCode === 400);
   await assert.rejects(consul.agent.check.pass("service:nobody"), (error) => error.statusCode === 404);
   assert.equal(await consul.kv.get("x"), undefined);
   const said = await fetch(`http://${host}:${port}/v1/kv/x`);
