@@ -105,7 +105,7 @@ async fn every_entry_is_in_one_statement_and_late_ones_in_the_next() {
     move_money(&ledger, 100, 5).await;
     let ledger = ledger.rebuilt(config()).await;
     for (path, statement) in told {
-        let again = ledger.get(READ, &format!("{path}?at_least=60")).await;
+        let again = ledger.get(READ, &format!("{path}?at_least=54")).await;
         assert_eq!(again.body, statement, "{path}");
     }
     let list = ledger.get(READ, &format!("/accounts/{wallet}/statements?limit=3")).await;
