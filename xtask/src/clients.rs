@@ -1,5 +1,5 @@
-//! `cargo xtask clients`: programs in other languages against the real binary. The TypeScript SDK, and the clients of other
-//! registries, unmodified.
+//! `cargo xtask clients`: programs in other languages against the real binary. The TypeScript SDK, and clients of other
+//! registries, of OAuth and of OpenID Connect, unmodified.
 
 use std::{
     path::{Path, PathBuf},
@@ -9,14 +9,14 @@ use std::{
 use anyhow::{Context as _, bail};
 
 const SDK: &str = "sdks/typescript";
-const CLIENTS: &str = "crates/registry/tests/clients";
+const CLIENTS: [&str; 2] = ["crates/registry/tests/clients", "crates/auth/tests/clients"];
 /// Nothing here takes nearly as long; a test that hangs must end.
 const TEST_TIMEOUT: &str = "--test-timeout=180000";
 
 pub(crate) fn run() -> anyhow::Result<()> {
     run_program(Command::new("cargo").args(["build", "--workspace", "--bins", "--locked"]))?;
     sdk()?;
-    clients()
+    CLIENTS.into_iter().try_for_each(clients)
 }
 
 /// Types are checked by the compiler that also makes what is tested.
@@ -26,10 +26,10 @@ fn sdk() -> anyhow::Result<()> {
     node_tests(SDK, "test", Path::new("python3"))
 }
 
-fn clients() -> anyhow::Result<()> {
-    install(CLIENTS)?;
-    let python = python()?;
-    node_tests(CLIENTS, ".", &python)
+fn clients(folder: &str) -> anyhow::Result<()> {
+    install(folder)?;
+    let python = python(folder)?;
+    node_tests(folder, ".", &python)
 }
 
 fn install(folder: &str) -> anyhow::Result<()> {
@@ -38,11 +38,11 @@ fn install(folder: &str) -> anyhow::Result<()> {
 }
 
 /// An interpreter that has the clients written in Python.
-fn python() -> anyhow::Result<PathBuf> {
-    let place = std::env::current_dir()?.join("target/clients-python");
+fn python(folder: &str) -> anyhow::Result<PathBuf> {
+    let place = std::env::current_dir()?.join("target/python").join(folder);
     run_program(Command::new("python3").args(["-m", "venv"]).arg(&place))?;
     let python = place.join("bin/python");
-    let requirements = Path::new(CLIENTS).join("requirements.txt");
+    let requirements = Path::new(folder).join("requirements.txt");
     let install = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r"];
     run_program(Command::new(&python).args(install).arg(requirements))?;
     Ok(python)
