@@ -57,6 +57,10 @@ where
     M: Machine,
     C: Codec<Event = M::Event>,
 {
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "each is a part of the writer: a struct of them would be the writer again"
+    )]
     pub(crate) fn new(
         name: &'static str,
         log: SharedLog,

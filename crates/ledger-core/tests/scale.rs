@@ -145,6 +145,6 @@ fn copy(book: &Book) -> Book {
     book.pending_states().for_each(|pending| restored.pending(&pending).unwrap());
     book.chart_rules().for_each(|rule| restored.chart_rule(rule.clone()));
     book.period_locks().for_each(|lock| restored.period_lock(lock.clone()));
-    book.last_statements().for_each(|last| restored.last_statement(last.clone()).unwrap());
+    book.last_statements().for_each(|last| restored.last_statement(*last).unwrap());
     restored.finish()
 }

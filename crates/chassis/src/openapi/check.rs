@@ -129,8 +129,8 @@ mod tests {
         let told = routes_are_described(&[more], &[&OPERATION, &OPERATION]);
         assert_eq!(told, ["delete /things/{id}: not described", "an id is said twice"]);
         assert_eq!(routes_are_described(&[""], &[&OPERATION]), ["get /things/{id}: not routed"]);
-        let own = ProblemType::new(404, "thing-not-found", "Thing not found");
-        assert_eq!(problems_are_named(&[own], &[&OPERATION]), ["nothing answers thing-not-found"]);
+        let own = ProblemType::new(404, "stream-not-found", "Stream not found");
+        assert_eq!(problems_are_named(&[own], &[&OPERATION]), ["nothing answers stream-not-found"]);
         let about = About { title: "t", version: "1", description: "d", prefix: "/v1" };
         let schemas = json!({ "Problem": problem_schema(), "Other": {} });
         let said = document(about, std::iter::once(&OPERATION), schemas);
