@@ -215,7 +215,7 @@ impl Api {
     ) -> Result<T, Problem> {
         let permit = self.permit().await?;
         let (signer, runtime) = (Arc::clone(&self.signer), tokio::runtime::Handle::current());
-        let asked = tokio::task::spawn_blocking(move || {
+        let asked = self.signer.blocking.spawn_blocking(move || {
             // Held until the answer is there, even where nobody waits for it any more.
             let _permit = permit;
             ask(&signer, &runtime)

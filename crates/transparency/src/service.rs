@@ -101,11 +101,14 @@ impl Transparency {
         rest::router(self.role, self.api.clone()).layer(Extension(verifier))
     }
 
-    /// Signs what is new until `drain` is cancelled. Where that fails it is logged, and proofs are still answered.
+    /// Signs what is new until `drain` is cancelled. Where that fails it is logged, and proofs are still answered. Returns
+    /// when nothing works on the log in the background any more: it can be closed.
     pub async fn run(self, drain: CancellationToken) {
         let Self { api, .. } = self;
         drain.run_until_cancelled(Arc::clone(&api.signer).run(&api.config)).await;
         drain.cancelled().await;
         api.stopping.cancel();
+        api.signer.blocking.close();
+        api.signer.blocking.wait().await;
     }
 }

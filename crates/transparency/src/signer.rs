@@ -12,6 +12,7 @@ use lombard_log::{
     merkle::{MerkleError, MerkleFollower},
 };
 use tokio::sync::watch;
+use tokio_util::task::TaskTracker;
 
 use crate::{Config, key_file::write};
 
@@ -44,6 +45,8 @@ pub(crate) struct Signer {
     kept: Option<(Checkpoint, String)>,
     latest: watch::Sender<Option<Arc<Latest>>>,
     contradiction: watch::Sender<Option<String>>,
+    /// What works on threads that block: each holds the log, and goes on when nobody waits for it any more.
+    pub(crate) blocking: TaskTracker,
 }
 
 impl Signer {
@@ -63,7 +66,8 @@ impl Signer {
         };
         let latest = watch::Sender::new(None);
         let contradiction = watch::Sender::new(None);
-        Ok(Self { tree, log, origin, key, directory, kept, latest, contradiction })
+        let blocking = TaskTracker::new();
+        Ok(Self { tree, log, origin, key, directory, kept, latest, contradiction, blocking })
     }
 
     pub(crate) fn latest(&self) -> Option<Arc<Latest>> {
@@ -100,7 +104,7 @@ impl Signer {
         }
         loop {
             let signer = Arc::clone(&self);
-            match tokio::task::spawn_blocking(move || signer.sign()).await {
+            match self.blocking.spawn_blocking(move || signer.sign()).await {
                 Ok(Ok(())) => {}
                 Ok(Err(error)) => {
                     let cause = std::error::Error::source(&error).map(ToString::to_string);
@@ -143,7 +147,7 @@ impl Signer {
         }
         self.tree.wait_for(kept.size).await?;
         let (signer, size) = (Arc::clone(&self), kept.size);
-        let root = tokio::task::spawn_blocking(move || signer.tree.root(size)).await;
+        let root = self.blocking.spawn_blocking(move || signer.tree.root(size)).await;
         let root = root.map_err(|_| MerkleError::Closed)??;
         if root != kept.root {
             return Ok(Some(format!(
