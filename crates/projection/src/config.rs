@@ -17,6 +17,11 @@ pub struct Settings {
     pub path: Option<PathBuf>,
     /// The PostgreSQL database, such as `postgres://lombard@db.example/books`.
     pub url: Option<Secret>,
+    /// Of PostgreSQL: the authorities (PEM) that may have signed the server's certificate; with it, the connection is
+    /// under TLS.
+    pub tls_ca_file: Option<PathBuf>,
+    /// Of PostgreSQL: without TLS, the server may be on another machine nevertheless.
+    pub clear_text: bool,
     /// Of PostgreSQL: the schema that the tables are in.
     pub schema: String,
     /// Of PostgreSQL: roles that may read the tables, also after they were rebuilt.
@@ -38,6 +43,8 @@ impl Default for Settings {
         Self {
             path: None,
             url: None,
+            tls_ca_file: None,
+            clear_text: false,
             schema: "lombard".to_owned(),
             readers: Vec::new(),
             batch_transfers: 20_000,

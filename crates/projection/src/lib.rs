@@ -39,6 +39,7 @@ mod sqlite;
 mod target;
 #[cfg(test)]
 mod tests;
+mod tls;
 mod worker;
 
 pub use config::{Config, Secret, Settings};

@@ -4,11 +4,14 @@
 //! schema of their own, which takes the other's name at the end: that waits for no reader, and a query that has begun
 //! reads on in the tables that it began with.
 
-use std::{io::Write as _, str::FromStr, time::SystemTime};
+use std::{io::Write as _, net::IpAddr, path::PathBuf, str::FromStr, time::SystemTime};
 
 use lombard_ledger_core::Balance;
 use lombard_types::{Scale, Timestamp};
-use postgres::{Client, NoTls, SimpleQueryMessage, Transaction};
+use postgres::{
+    Client, NoTls, SimpleQueryMessage, Transaction,
+    config::{Host, SslMode},
+};
 
 use crate::{
     books::Books,
@@ -19,6 +22,7 @@ use crate::{
     rows::Rows,
     schema::{Cells, Fill, Kind, Sink, TABLES, Table, VIEWS},
     target::{Found, Place, Target, TargetError},
+    tls::Tls,
 };
 
 /// Rows are handed to the connection in pieces of about this size.
@@ -30,6 +34,9 @@ const DROP_WITHIN: &str = "2s";
 #[derive(Clone, Debug)]
 pub(crate) struct Database {
     pub(crate) url: Secret,
+    pub(crate) tls_ca_file: Option<PathBuf>,
+    /// The server may be on another machine without TLS.
+    pub(crate) clear_text: bool,
     pub(crate) schema: String,
     /// Who may read the tables.
     pub(crate) readers: Vec<String>,
@@ -45,7 +52,7 @@ pub(crate) struct Postgres {
 impl Database {
     /// Reads the address without connecting.
     pub(crate) fn config(&self) -> Result<postgres::Config, TargetError> {
-        let mut config = postgres::Config::from_str(self.url.expose())
+        let mut config = postgres::Config::from_str(&readable(self.url.expose()))
             .map_err(|error| TargetError::Address(error.to_string()))?;
         if config.get_application_name().is_none() {
             config.application_name("lombard");
@@ -53,15 +60,69 @@ impl Database {
         if config.get_connect_timeout().is_none() {
             config.connect_timeout(std::time::Duration::from_secs(10));
         }
+        if self.tls_ca_file.is_some() {
+            config.ssl_mode(SslMode::Require);
+        }
         Ok(config)
     }
 
+    /// Whether it could be connected to as the configuration says, without doing it.
+    pub(crate) fn check(&self) -> Result<(), TargetError> {
+        let config = self.config()?;
+        let refused = |why: &str| Err(TargetError::Address(why.to_owned()));
+        match &self.tls_ca_file {
+            Some(_) if config.get_hosts().iter().any(is_socket) => {
+                refused("tls_ca_file: a socket of this machine has no TLS")
+            }
+            Some(path) => Tls::trusting(path).map(drop),
+            None if config.get_ssl_mode() == SslMode::Require => {
+                refused("TLS takes tls_ca_file, the authorities that are trusted")
+            }
+            None if self.clear_text || is_on_this_machine(&config) => Ok(()),
+            None => refused(
+                "the connection would be in clear text: say tls_ca_file, or clear_text = true",
+            ),
+        }
+    }
+
+    fn connect(&self) -> Result<Client, TargetError> {
+        let config = self.config()?;
+        Ok(match &self.tls_ca_file {
+            Some(path) => config.connect(Tls::trusting(path)?)?,
+            None => config.connect(NoTls)?,
+        })
+    }
+
     pub(crate) fn open(&self) -> Result<Postgres, TargetError> {
-        let mut client = self.config()?.connect(NoTls)?;
+        let mut client = self.connect()?;
         // The log has everything: what a crash of the server takes from the end is written again.
         client.batch_execute("SET synchronous_commit = off; SET client_min_messages = warning")?;
         Ok(Postgres { client, schema: self.schema.clone(), readers: self.readers.clone() })
     }
+}
+
+/// An address as the client library reads it, which does not know `sslmode=verify-full`. All of TLS is that here.
+fn readable(address: &str) -> String {
+    let is_url = address.starts_with("postgres://") || address.starts_with("postgresql://");
+    let options = if is_url { address.find('?').unwrap_or(address.len()) } else { 0 };
+    let (before, options) = address.split_at(options);
+    format!("{before}{}", options.replace("sslmode=verify-full", "sslmode=require"))
+}
+
+/// Nothing leaves it: neither to a host, nor to an address that is said beside the host's name.
+fn is_on_this_machine(config: &postgres::Config) -> bool {
+    let is_near = |host: &Host| match host {
+        Host::Tcp(name) => {
+            let address = name.parse::<IpAddr>();
+            name == "localhost" || address.is_ok_and(|address| address.is_loopback())
+        }
+        Host::Unix(_) => true,
+    };
+    config.get_hosts().iter().all(is_near) && config.get_hostaddrs().iter().all(IpAddr::is_loopback)
+}
+
+fn is_socket(host: &Host) -> bool {
+    matches!(host, Host::Unix(_))
 }
 
 /// A name in SQL, whatever is in it.
@@ -402,6 +463,71 @@ mod tests {
         lines.integer(-7);
         lines.end_row();
         assert_eq!(lines.0, b"a\\tb\\\\c\\nd\\re\t\\N\t-7\n");
+    }
+
+    fn database(url: &str, tls_ca_file: Option<PathBuf>, clear_text: bool) -> Database {
+        Database {
+            url: Secret::new(url),
+            tls_ca_file,
+            clear_text,
+            schema: "lombard".to_owned(),
+            readers: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn clear_text_stays_on_this_machine() {
+        for (url, clear_text, is_taken) in [
+            ("postgres://a@127.0.0.1/b", false, true),
+            ("postgres://a@[::1]/b", false, true),
+            ("postgres://a@localhost/b", false, true),
+            ("host=/run/postgresql user=a", false, true),
+            ("postgres://a@db.example/b", false, false),
+            ("postgres://a@localhost,db.example/b", false, false),
+            ("host=localhost hostaddr=192.0.2.1 user=a", false, false),
+            ("hostaddr=192.0.2.1 user=a", false, false),
+            ("postgres://a@db.example/b?sslmode=disable", false, false),
+            ("postgres://a@db.example/b?sslmode=prefer", false, false),
+            ("postgres://a@db.example/b", true, true),
+            ("postgres://a@db.example/b?sslmode=verify-full", true, false),
+            ("postgres://a@localhost/b?sslmode=require", false, false),
+            ("nonsense", true, false),
+        ] {
+            assert_eq!(database(url, None, clear_text).check().is_ok(), is_taken, "{url}");
+        }
+    }
+
+    #[test]
+    fn an_authority_means_tls() {
+        let place = tempfile::tempdir().unwrap();
+        let [good, empty, absent] =
+            ["ca.pem", "empty.pem", "absent.pem"].map(|name| place.path().join(name));
+        let signed = rcgen::generate_simple_self_signed(["db.example".to_owned()]).unwrap();
+        std::fs::write(&good, signed.cert.pem()).unwrap();
+        std::fs::write(&empty, "no certificate").unwrap();
+        for (url, authority, is_taken) in [
+            ("postgres://a@db.example/b", &good, true),
+            ("postgres://a@db.example/b?sslmode=verify-full", &good, true),
+            ("host=db.example user=a sslmode=verify-full", &good, true),
+            // What does not verify does not become possible by saying so.
+            ("postgres://a@db.example/b?sslmode=disable", &good, true),
+            ("postgres://a@db.example/b?sslmode=verify-ca", &good, false),
+            ("host=/run/postgresql user=a", &good, false),
+            ("postgres://a@db.example/b", &empty, false),
+            ("postgres://a@db.example/b", &absent, false),
+        ] {
+            let database = database(url, Some(authority.clone()), false);
+            assert_eq!(database.check().is_ok(), is_taken, "{url} {}", authority.display());
+            if is_taken {
+                assert_eq!(database.config().unwrap().get_ssl_mode(), SslMode::Require, "{url}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_password_is_not_an_option() {
+        let url = "postgres://a:sslmode=verify-full@h/b?sslmode=verify-full";
+        assert_eq!(readable(url), "postgres://a:sslmode=verify-full@h/b?sslmode=require");
     }
 
     #[test]

@@ -163,9 +163,14 @@ fn opener(settings: &Settings, directory: &std::path::Path) -> Result<Opener, St
             Ok(Opener::Sqlite(File::new(directory.join(path), settings.cache_bytes)))
         }
         (None, Some(url)) => {
-            let (schema, readers) = (settings.schema.clone(), settings.readers.clone());
-            let database = Database { url: url.clone(), schema, readers };
-            database.config().map_err(|error| error.to_string())?;
+            let database = Database {
+                url: url.clone(),
+                tls_ca_file: settings.tls_ca_file.clone(),
+                clear_text: settings.clear_text,
+                schema: settings.schema.clone(),
+                readers: settings.readers.clone(),
+            };
+            database.check().map_err(|error| error.to_string())?;
             Ok(Opener::Postgres(database))
         }
         // Said by the settings themselves.

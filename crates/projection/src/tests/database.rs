@@ -1,7 +1,12 @@
 //! Databases to write to: a file, and a server that is started for the test.
 
 use std::{
-    os::unix::{fs::chown, process::CommandExt as _},
+    fs::Permissions,
+    net::TcpListener,
+    os::unix::{
+        fs::{PermissionsExt as _, chown},
+        process::CommandExt as _,
+    },
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     sync::atomic::{AtomicU32, Ordering},
@@ -16,7 +21,7 @@ use crate::{
     restore::Ask as _,
     schema::{Kind, TABLES},
     sqlite::File,
-    target::Target,
+    target::{Target, TargetError},
     worker::Opener,
 };
 
@@ -35,7 +40,11 @@ impl Database {
     }
 
     pub(super) fn open(&self) -> Box<dyn Target> {
-        self.opener.open().unwrap()
+        self.try_open().unwrap()
+    }
+
+    pub(super) fn try_open(&self) -> Result<Box<dyn Target>, TargetError> {
+        self.opener.open()
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -134,6 +143,7 @@ impl Database {
 pub(super) struct PostgresServer {
     server: Child,
     place: TempDir,
+    port: u16,
     schemas: AtomicU32,
 }
 
@@ -175,14 +185,30 @@ impl PostgresServer {
             .arg(&data)
             .status();
         assert!(made.unwrap().success(), "initdb failed");
+        let certificate = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+        let files = [
+            ("server.crt", certificate.cert.pem()),
+            ("server.key", certificate.signing_key.serialize_pem()),
+        ];
+        for (name, text) in files {
+            let path = data.join(name);
+            std::fs::write(&path, text).unwrap();
+            std::fs::set_permissions(&path, Permissions::from_mode(0o600)).unwrap();
+            if is_root {
+                chown(&path, Some(NOBODY), Some(NOBODY)).unwrap();
+            }
+        }
+        // The server does not choose a free port itself; its socket has the port in its name.
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let server = command("postgres")
-            .args(["-c", "listen_addresses=", "-c", "fsync=off", "-k"])
+            .args(["-c", "listen_addresses=127.0.0.1", "-c", "ssl=on", "-c", "fsync=off"])
+            .args(["-c", &format!("port={port}"), "-k"])
             .arg(place.path())
             .arg("-D")
             .arg(&data)
             .spawn()
             .unwrap();
-        let server = Self { server, place, schemas: AtomicU32::new(0) };
+        let server = Self { server, place, port, schemas: AtomicU32::new(0) };
         let (database, started) = (server.database(), Instant::now());
         let Opener::Postgres(postgres) = &database.opener else { panic!() };
         while let Err(error) = postgres.config().unwrap().connect(postgres::NoTls) {
@@ -194,10 +220,27 @@ impl PostgresServer {
 
     /// A schema that nothing is in.
     pub(super) fn database(&self) -> Database {
+        let (host, port) = (self.place.path().display(), self.port);
+        self.database_at(format!("host={host} port={port} user=lombard dbname=postgres"), None)
+    }
+
+    /// The same over TLS; `authority` is the file with the one that is trusted.
+    pub(super) fn database_over_tls(&self, host: &str, authority: &Path) -> Database {
+        let url = format!("postgres://lombard@{host}:{}/postgres", self.port);
+        self.database_at(url, Some(authority.to_owned()))
+    }
+
+    /// The certificate that the server shows, which nobody but itself has signed.
+    pub(super) fn certificate(&self) -> PathBuf {
+        self.place.path().join("data/server.crt")
+    }
+
+    fn database_at(&self, url: String, tls_ca_file: Option<PathBuf>) -> Database {
         let number = self.schemas.fetch_add(1, Ordering::Relaxed);
-        let url = format!("host={} user=lombard dbname=postgres", self.place.path().display());
         let opener = Opener::Postgres(PostgresDatabase {
             url: Secret::new(url),
+            tls_ca_file,
+            clear_text: false,
             schema: format!("books_{number}"),
             readers: vec!["lombard".to_owned()],
         });

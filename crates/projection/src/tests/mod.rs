@@ -251,6 +251,24 @@ fn postgres_does_all_of_it_too() {
     );
     check_postgres_readers(&server.database());
     check_lost_connection(&server.database());
+    check_tls(&server);
+}
+
+/// Only the server that the authority vouches for is spoken to, under its own name.
+fn check_tls(server: &PostgresServer) {
+    let (history, certificate) = (example(), server.certificate());
+    let database = server.database_over_tls("localhost", &certificate);
+    drop(follow(&database, &history, 5, 100));
+    same(&database.dump(), &naive::dump(&history)).unwrap();
+    // Its certificate is for its name and not for its address.
+    let by_address = server.database_over_tls("127.0.0.1", &certificate);
+    assert!(by_address.try_open().is_err());
+    let place = tempfile::tempdir().unwrap();
+    let other = place.path().join("other.pem");
+    let signed = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    std::fs::write(&other, signed.cert.pem()).unwrap();
+    let mistrusted = server.database_over_tls("localhost", &other);
+    assert!(mistrusted.try_open().is_err());
 }
 
 fn check_postgres_readers(database: &Database) {
