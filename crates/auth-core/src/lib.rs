@@ -8,6 +8,7 @@
 //! - A grant is never wider than what the client is registered for, nor than what the person may do who makes it, and is for
 //!   exactly one resource.
 //! - A code gives one success, and a second showing takes back what it gave. A refresh token has one successor.
+//! - Once begun, one key signs and one is next, which verifiers know before it does.
 //! - What is over is forgotten with the next event: expired codes, sessions and grants are in no snapshot.
 #![warn(missing_docs)]
 
@@ -19,6 +20,7 @@ pub mod grants;
 mod redirect_uri;
 mod revocations;
 pub mod sessions;
+pub mod signing_keys;
 mod state;
 mod user;
 mod user_grant;
@@ -32,6 +34,7 @@ pub use grants::Grants;
 pub use redirect_uri::{ParseRedirectUriError, RedirectUri};
 pub use revocations::{Revocations, Target};
 pub use sessions::{Acr, Session, SessionId, Sessions};
+pub use signing_keys::{PublishedKey, SigningKeys};
 pub use state::{Command, Event, Lives, Rejection, Reply, RestoreError, State};
 pub use user::{
     GroupName, ParseIdError, ParseUserError, PasswordHash, PersonText, User, UserId, UserName,

@@ -18,6 +18,8 @@ pub enum Target {
     Session(Box<str>),
     /// All about this person.
     Subject(Box<str>),
+    /// All that this key signed.
+    Key(Box<str>),
 }
 
 impl Target {
@@ -29,6 +31,7 @@ impl Target {
             Self::Grant(id) => RevocationKey::of_grant(id),
             Self::Session(id) => RevocationKey::of_session(id),
             Self::Subject(id) => RevocationKey::of_subject(id),
+            Self::Key(kid) => RevocationKey::of_key(kid),
         }
     }
 }
@@ -63,7 +66,9 @@ impl Revocations {
     /// Whether exactly these tokens were taken back already, at or after `at`.
     pub(crate) fn has(&self, target: &Target, at: Timestamp) -> bool {
         self.newest.get(&target.key()).is_some_and(|(_, newest)| match target {
-            Target::Token(_) | Target::Grant(_) | Target::Session(_) => newest.until > at,
+            Target::Token(_) | Target::Grant(_) | Target::Session(_) | Target::Key(_) => {
+                newest.until > at
+            }
             // These may get new tokens after a revocation.
             Target::Client(_) | Target::Subject(_) => newest.at >= at,
         })
@@ -79,9 +84,9 @@ impl Revocations {
     }
 
     /// Adds the next one, and forgets those that no token is left for.
-    pub(crate) fn add(&mut self, revocation: Revocation) {
+    pub(crate) fn add(&mut self, revocation: Revocation, now: Timestamp) {
         self.restore(self.last_number + 1, revocation);
-        self.forget(revocation.at);
+        self.forget(now);
     }
 
     /// Adds one as it was.
@@ -135,7 +140,7 @@ mod tests {
                 let until = now.plus(Duration::from_secs(life));
                 let revocation = Revocation { key: target.key(), at: now, until };
                 if !revocations.has(&target, now) {
-                    revocations.add(revocation);
+                    revocations.add(revocation, now);
                     all.push(revocation);
                 }
                 prop_assert_eq!(revocations.last_number(), u64::try_from(all.len()).unwrap());

@@ -6,8 +6,8 @@ use lombard_token::Revocation;
 use lombard_types::Timestamp;
 
 use crate::{
-    Client, Clients, Decision, Grants, Revocations, Sessions, Target, Users, clients, grants,
-    sessions, users,
+    Client, Clients, Decision, Grants, Revocations, Sessions, SigningKeys, Target, Users, clients,
+    grants, sessions, signing_keys, users,
 };
 
 /// All that the authorization server knows.
@@ -21,6 +21,8 @@ pub struct State {
     pub sessions: Sessions,
     /// What persons have allowed clients.
     pub grants: Grants,
+    /// What tokens are signed with.
+    pub signing_keys: SigningKeys,
     /// What was taken back.
     pub revocations: Revocations,
     /// Whether anything ever happened here, even if nothing is left of it.
@@ -44,6 +46,8 @@ pub enum Command {
     Session(sessions::Command, Lives),
     /// About a grant.
     Grant(grants::Command, Lives),
+    /// About the keys that tokens are signed with.
+    SigningKey(signing_keys::Command, Lives),
     /// Takes tokens back.
     Revoke {
         /// Which.
@@ -73,6 +77,8 @@ pub enum Event {
     Session(sessions::Event),
     /// To a grant.
     Grant(grants::Event),
+    /// To a key that tokens are signed with.
+    SigningKey(signing_keys::Event),
     /// Tokens were taken back.
     Revoked {
         /// Which.
@@ -97,6 +103,8 @@ pub enum Reply {
     Session(sessions::Reply),
     /// About a grant.
     Grant(grants::Reply),
+    /// About the keys that tokens are signed with.
+    SigningKey(signing_keys::Reply),
     /// The tokens are good no more, from now on or from before.
     Revoked,
 }
@@ -112,6 +120,8 @@ pub enum Rejection {
     Session(sessions::Rejection),
     /// About a grant.
     Grant(grants::Rejection),
+    /// About the keys that tokens are signed with.
+    SigningKey(signing_keys::Rejection),
     /// There are as many revocations as are kept; some are forgotten when their tokens have expired.
     TooManyRevocations,
 }
@@ -155,6 +165,10 @@ impl State {
                 self.check_login(&command, now).map_err(Rejection::Grant)?;
                 let decision = self.grants.decide(command, now).map_err(Rejection::Grant)?;
                 (decision.into_terms(), lives)
+            }
+            Command::SigningKey(command, lives) => {
+                let decision = self.signing_keys.decide(command, now);
+                (decision.map_err(Rejection::SigningKey)?.into_terms(), lives)
             }
         };
         Ok(match decision {
@@ -228,8 +242,10 @@ impl State {
                 }
             }
             Event::Grant(event) => self.grants.apply(event),
-            Event::Revoked { target, at, until } => {
-                self.revocations.add(Revocation { key: target.key(), at: *at, until: *until });
+            Event::SigningKey(event) => self.signing_keys.apply(event),
+            Event::Revoked { target, at: now, until } => {
+                let at = if matches!(target, Target::Key(_)) { Revocation::WHENEVER } else { *now };
+                self.revocations.add(Revocation { key: target.key(), at, until: *until }, *now);
             }
         }
         self.sessions.forget(at);
@@ -254,6 +270,9 @@ fn takes_back(event: &Event) -> Option<Target> {
             Some(Target::Session(id.to_string().into()))
         }
         Event::Grant(grants::Event::Ended { id, .. }) => Some(Target::Grant(id.to_string().into())),
+        Event::SigningKey(signing_keys::Event::Compromised { kid }) => {
+            Some(Target::Key(kid.clone()))
+        }
         _ => None,
     }
 }
@@ -277,6 +296,7 @@ part!(Client, clients);
 part!(User, users);
 part!(Session, sessions);
 part!(Grant, grants);
+part!(SigningKey, signing_keys);
 
 #[cfg(test)]
 pub(crate) mod tests;

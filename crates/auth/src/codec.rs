@@ -5,15 +5,18 @@
 //!  1 client registered v1, v2: a client (`client.rs`)
 //!  2 secret rotated    v1: id text | SHA-256, 32 bytes
 //!  3 client removed    v1: id text
-//!  4 revoked           v1: target u8 (1 token, 2 client, 3 grant, 4 session, 5 subject) | id text | at u64 | until u64
+//!  4 revoked           v1: target u8 (1 token, 2 client, 3 grant, 4 session, 5 subject, 6 key) | id text | at u64 |
+//!                      until u64
 //!  5 to 11             persons and groups (`user.rs`)
 //!  12, 13              sessions (`session.rs`)
 //!  14 to 17            grants of persons (`grant.rs`)
+//!  18 to 21            signing keys (`signing_key.rs`)
 //! ```
 
 mod client;
 mod grant;
 mod session;
+mod signing_key;
 mod snapshot;
 mod user;
 
@@ -47,6 +50,7 @@ impl Codec for EventCodec {
             Event::User(event) => user::put_event(&mut writer, event),
             Event::Session(event) => session::put_event(&mut writer, event),
             Event::Grant(event) => grant::put_event(&mut writer, event),
+            Event::SigningKey(event) => signing_key::put_event(&mut writer, event),
             Event::Revoked { target, at, until } => {
                 let (kind, id) = match target {
                     Target::Token(id) => (1, id),
@@ -54,6 +58,7 @@ impl Codec for EventCodec {
                     Target::Grant(id) => (3, id),
                     Target::Session(id) => (4, id),
                     Target::Subject(id) => (5, id),
+                    Target::Key(kid) => (6, kid),
                 };
                 writer.put(&[REVOKED, VERSION_1, kind]);
                 writer.text(id);
@@ -86,6 +91,7 @@ impl Codec for EventCodec {
                     (3, id) => Target::Grant(id),
                     (4, id) => Target::Session(id),
                     (5, id) => Target::Subject(id),
+                    (6, kid) => Target::Key(kid),
                     _ => return Err(DecodeError("unknown kind of revocation")),
                 },
                 at: time(&mut reader)?,
@@ -99,6 +105,9 @@ impl Codec for EventCodec {
             }
             [kind, VERSION_1] if grant::KINDS.contains(&kind) => {
                 Event::Grant(grant::event(kind, &mut reader)?)
+            }
+            [kind, VERSION_1] if signing_key::KINDS.contains(&kind) => {
+                Event::SigningKey(signing_key::event(kind, &mut reader)?)
             }
             _ => return Err(DecodeError("unknown kind or version of event")),
         };
@@ -208,10 +217,12 @@ mod tests {
             revoked(Target::Grant("g1".into())),
             revoked(Target::Session("s1".into())),
             revoked(Target::Subject("u1".into())),
+            revoked(Target::Key("k1".into())),
         ];
         events.extend(user::samples().into_iter().map(Event::User));
         events.extend(session::samples().into_iter().map(Event::Session));
         events.extend(grant::samples().into_iter().map(Event::Grant));
+        events.extend(signing_key::samples().into_iter().map(Event::SigningKey));
         events
     }
 

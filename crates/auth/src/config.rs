@@ -1,9 +1,10 @@
 //! The authorization server's limits, each with its unit.
 
-use std::{iter, time::Duration};
+use std::{iter, path::PathBuf, time::Duration};
 
-use lombard_auth_core::{Client, Lives};
+use lombard_auth_core::{Client, Lives, signing_keys::Schedule};
 use lombard_engine::{Limits, SnapshotPolicy};
+use lombard_master_key::MasterKeyPlaces;
 use lombard_token::{DetailType, Payment};
 use serde::{Deserialize, Serialize};
 
@@ -79,6 +80,20 @@ pub struct Config {
     pub grants_per_user_max: usize,
     /// How far a client's clock may differ from ours.
     pub clock_skew_seconds: u64,
+    /// How long a signing key is published before it is used, so that every verifier knows it by then. Key sets may be
+    /// cached for half of that, but no longer than 5 minutes.
+    pub signing_key_prepublish_seconds: u64,
+    /// How long a signing key is used before the next one takes over.
+    pub signing_key_active_seconds: u64,
+    /// The file of the 32 bytes that seal the private signing keys. Where no place is said for them, they are in a file
+    /// beside those keys, which is made at the first start.
+    pub signing_master_key_file: Option<PathBuf>,
+    /// The environment variable that has them instead.
+    pub signing_master_key_variable: Option<String>,
+    /// The program, with its arguments, that prints them instead, such as that of a KMS.
+    pub signing_master_key_command: Vec<String>,
+    /// How long that program may take.
+    pub signing_master_key_command_ms_max: u64,
     /// Types of authorization details that the platform's services understand, beside `payment`, which the ledger does.
     pub authorization_details_types: Vec<String>,
     /// How long a write waits before its outcome is reported as unknown.
@@ -125,6 +140,12 @@ impl Default for Config {
             grants_max: 2_000_000,
             grants_per_user_max: 1000,
             clock_skew_seconds: 10,
+            signing_key_prepublish_seconds: 600,
+            signing_key_active_seconds: 30 * 24 * 3600,
+            signing_master_key_file: None,
+            signing_master_key_variable: None,
+            signing_master_key_command: Vec::new(),
+            signing_master_key_command_ms_max: 30_000,
             authorization_details_types: Vec::new(),
             submit_ms_max: 10_000,
             snapshot_records: SnapshotPolicy::default().records,
@@ -195,12 +216,29 @@ impl Config {
                 366 * 24 * 3600,
                 "refresh_token_seconds is not 60 to 31622400",
             ),
+            // The platform's own verifiers fetch the keys every minute.
+            (
+                self.signing_key_prepublish_seconds,
+                120,
+                week,
+                "signing_key_prepublish_seconds is not 120 to 604800",
+            ),
+            (
+                self.signing_key_active_seconds,
+                3600,
+                366 * 24 * 3600,
+                "signing_key_active_seconds is not 3600 to 31622400",
+            ),
             (self.refresh_grace_seconds, 0, 300, "refresh_grace_seconds is over 300"),
             (self.refresh_grace_public_seconds, 0, 10, "refresh_grace_public_seconds is over 10"),
         ];
         for (seconds, min, max, mistake) in times {
             expect((min..=max).contains(&seconds), mistake);
         }
+        expect(
+            self.signing_master_key().are_unambiguous(),
+            "more than one of signing_master_key_file, signing_master_key_variable and signing_master_key_command is said",
+        );
         expect(self.clock_skew_seconds <= 60, "clock_skew_seconds is over 60");
         for name in &self.authorization_details_types {
             let is_type = name.parse::<DetailType>().is_ok() && name != Payment::TYPE;
@@ -262,6 +300,30 @@ impl Config {
     /// How long tokens live that a change may take back.
     pub(crate) fn lives(&self) -> Lives {
         Lives { access_token: self.access_token_life() + self.revocation_margin() }
+    }
+
+    /// A key stays published until no access token of it is good, and no session goes on whose ID tokens, which clients
+    /// show at the logout, it signed.
+    pub(crate) fn key_schedule(&self) -> Schedule {
+        Schedule {
+            prepublish: Duration::from_secs(self.signing_key_prepublish_seconds),
+            active: Duration::from_secs(self.signing_key_active_seconds),
+            retire: self.lives().access_token.max(self.session_life()),
+        }
+    }
+
+    /// How long verifiers may keep a key set: a new key is published longer than this before it is used.
+    pub(crate) fn key_set_seconds(&self) -> u64 {
+        (self.signing_key_prepublish_seconds / 2).min(300)
+    }
+
+    pub(crate) fn signing_master_key(&self) -> MasterKeyPlaces<'_> {
+        MasterKeyPlaces {
+            file: self.signing_master_key_file.as_deref(),
+            variable: self.signing_master_key_variable.as_deref(),
+            command: &self.signing_master_key_command,
+            patience: Duration::from_millis(self.signing_master_key_command_ms_max),
+        }
     }
 
     pub(crate) fn clock_skew(&self) -> Duration {

@@ -12,7 +12,7 @@
 //! - Issuing a token writes nothing, but for what makes a code or a refresh token good once; that is durable before the
 //!   answer. Registering a client is answered when it is durable and the token endpoint knows it.
 //! - No code, refresh token, session or password is stored: digests, an Argon2id hash, and numbers that tokens follow from.
-//! - An assertion is accepted once.
+//! - An assertion is accepted once. A private signing key is on disk only sealed with the master key.
 //! - A revocation is answered when it is durable; verifiers hear of it from `oauth/revocations.rs`.
 //!
 //! Start reading at [`Auth`], then `oauth/token.rs`.
@@ -34,7 +34,7 @@ mod rest;
 mod secret;
 mod server_secret;
 mod service;
-mod signing_key_file;
+mod signing_keys;
 mod submit;
 mod throttle;
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use lombard_auth_core::{Rejection, clients, grants, sessions, users};
+use lombard_auth_core::{Rejection, clients, grants, sessions, signing_keys, users};
 use lombard_chassis::{Problem, ProblemType, problems};
 use lombard_engine::SubmitError;
 
@@ -48,6 +48,16 @@ pub const TOO_MANY_GRANTS: ProblemType =
 pub const GRANT_NOT_FOUND: ProblemType =
     ProblemType::new(404, "grant-not-found", "Grant not found");
 
+/// No such key is published.
+pub const SIGNING_KEY_NOT_FOUND: ProblemType =
+    ProblemType::new(404, "signing-key-not-found", "Signing key not found");
+/// The next key was not published for long enough.
+pub const SIGNING_KEY_NOT_READY: ProblemType =
+    ProblemType::new(409, "signing-key-not-ready", "Signing key not ready");
+/// As many keys are published as verifiers take.
+pub const TOO_MANY_SIGNING_KEYS: ProblemType =
+    ProblemType::new(409, "too-many-signing-keys", "Too many signing keys");
+
 /// There are as many revocations as are kept.
 pub const TOO_MANY_REVOCATIONS: ProblemType =
     ProblemType::new(503, "too-many-revocations", "Too many revocations");
@@ -69,6 +79,9 @@ pub const ALL: &[ProblemType] = &[
     TOO_MANY_USERS,
     TOO_MANY_GRANTS,
     GRANT_NOT_FOUND,
+    SIGNING_KEY_NOT_FOUND,
+    SIGNING_KEY_NOT_READY,
+    TOO_MANY_SIGNING_KEYS,
     TOO_MANY_REVOCATIONS,
 ];
 
@@ -97,6 +110,7 @@ fn from_rejection(rejection: Rejection) -> Problem {
         | Rejection::Grant(grants::Rejection::TooManyGrants) => Problem::new(&TOO_MANY_GRANTS),
         // The protocol answers these in its own form; none of them comes from the administration.
         Rejection::Grant(_) => Problem::new(&GRANT_NOT_FOUND),
+        Rejection::SigningKey(rejection) => from_signing_key_rejection(rejection),
         Rejection::TooManyRevocations => {
             Problem::new(&TOO_MANY_REVOCATIONS).retry_after(Duration::from_secs(10))
         }
@@ -112,6 +126,23 @@ fn from_client_rejection(rejection: clients::Rejection) -> Problem {
         clients::Rejection::ClientNotFound => Problem::new(&CLIENT_NOT_FOUND),
         clients::Rejection::HasNoSecret => Problem::new(&CLIENT_HAS_NO_SECRET)
             .detail("the client authenticates with a private key, or not at all"),
+    }
+}
+
+fn from_signing_key_rejection(rejection: signing_keys::Rejection) -> Problem {
+    use signing_keys::Rejection;
+    match rejection {
+        Rejection::KeyNotFound => Problem::new(&SIGNING_KEY_NOT_FOUND),
+        Rejection::TooEarly { ready_at } => Problem::new(&SIGNING_KEY_NOT_READY)
+            .detail(format!("not every verifier knows the next key before {ready_at}"))
+            .with("ready_at", ready_at.to_string()),
+        Rejection::NotRetiring => {
+            Problem::new(&SIGNING_KEY_NOT_READY).detail("the key is in use, or not yet")
+        }
+        Rejection::TooManyKeys => Problem::new(&TOO_MANY_SIGNING_KEYS)
+            .detail("wait until keys that were used before are published no more"),
+        // Keys are random: two with one id are a broken source of randomness.
+        Rejection::KeyExists => Problem::new(&problems::INTERNAL),
     }
 }
 

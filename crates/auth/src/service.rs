@@ -13,7 +13,7 @@ use lombard_auth_core::Client;
 use lombard_chassis::{CancellationToken, Health, Metrics};
 use lombard_engine::{Engine, Follower, Handle, Snapshots, StartError, StoppedError};
 use lombard_log::SharedLog;
-use lombard_token::{Jwks, KeySource, KeySourceError, SigningKey, Verifier};
+use lombard_token::{Jwks, KeySource, KeySourceError, Verifier};
 use lombard_types::Timestamp;
 use tokio::sync::Semaphore;
 
@@ -27,7 +27,7 @@ use crate::{
     replay::UsedAssertions,
     rest,
     server_secret::ServerKeys,
-    signing_key_file::{self, SigningKeyError},
+    signing_keys::{self, BeginError, Keyring, SigningKeyError},
     throttle::LoginThrottle,
 };
 
@@ -39,8 +39,8 @@ pub struct Deps {
     pub snapshot_directory: Option<PathBuf>,
     /// Who makes the tokens: the public URL of the gateway.
     pub issuer: String,
-    /// Where the signing key is kept; it is made if it is not there.
-    pub signing_key_file: PathBuf,
+    /// Where the private signing keys are kept, sealed; they are made if they are not there.
+    pub signing_keys_directory: PathBuf,
     /// Where the server's own secret is kept; it is made if it is not there.
     pub server_secret_file: PathBuf,
     /// The clients of the first start.
@@ -68,12 +68,12 @@ pub(crate) struct Api {
     pub(crate) view: Follower<AuthMachine>,
     pub(crate) config: Arc<Config>,
     pub(crate) issuer: Arc<str>,
-    pub(crate) signing_key: Arc<SigningKey>,
+    pub(crate) keyring: Arc<Keyring>,
     pub(crate) used_assertions: Arc<UsedAssertions>,
     pub(crate) passwords: Arc<Passwords>,
     pub(crate) throttle: Arc<LoginThrottle>,
     pub(crate) pending: Arc<PendingRequests>,
-    /// Keys for what is not signed with the signing key and not stored.
+    /// Keys for what is not signed with a signing key and not stored.
     pub(crate) keys: Arc<ServerKeys>,
     pub(crate) health: Health,
     /// Verifies the tokens that were issued here.
@@ -112,7 +112,7 @@ pub enum NewError {
     /// The log could not be replayed.
     #[error("failed to start the authorization server")]
     Start(#[from] StartError),
-    /// The signing key could not be read or made.
+    /// The private signing keys could not be read.
     #[error("failed to start the authorization server")]
     SigningKey(#[from] SigningKeyError),
     /// The clients of the first start could not be read.
@@ -140,19 +140,22 @@ pub enum RunError {
     /// The clients of the first start could not be registered.
     #[error(transparent)]
     Bootstrap(#[from] BootstrapError),
+    /// There is no key to sign with.
+    #[error("failed to begin with the signing keys")]
+    SigningKeys(#[from] BeginError),
 }
 
 /// The role's own keys, for verifying the tokens that it made itself.
-struct OwnKeys(Jwks);
+struct OwnKeys(Follower<AuthMachine>);
 
 impl KeySource for OwnKeys {
     fn fetch(&self) -> BoxFuture<'_, Result<Jwks, KeySourceError>> {
-        Box::pin(async { Ok(self.0.clone()) })
+        Box::pin(async { Ok(self.0.read(signing_keys::published)) })
     }
 }
 
 impl Auth {
-    /// Reads the newest snapshot, replays the log from there, and reads the signing key. Blocks while it does.
+    /// Reads the newest snapshot, replays the log from there, and opens the master key. Blocks while it does.
     pub fn new(config: Config, deps: Deps) -> Result<Self, NewError> {
         let mistakes = config.mistakes();
         if !mistakes.is_empty() {
@@ -162,7 +165,7 @@ impl Auth {
             log,
             snapshot_directory,
             issuer,
-            signing_key_file,
+            signing_keys_directory,
             server_secret_file,
             bootstrap_file,
             health,
@@ -172,7 +175,7 @@ impl Auth {
             let path = server_secret_file.display().to_string();
             NewError::ServerSecret { path, source }
         })?;
-        let signing_key = signing_key_file::read_or_create(&signing_key_file)?;
+        let keyring = Keyring::open(signing_keys_directory, config.signing_master_key())?;
         let first_clients =
             bootstrap_file.as_deref().map(bootstrap::read).transpose()?.unwrap_or_default();
         let snapshots =
@@ -186,7 +189,7 @@ impl Auth {
             config.engine_limits(),
         )?;
         let view = Follower::start("auth", log, EventCodec, AuthMachine::default())?;
-        let own_keys = OwnKeys(Jwks { keys: vec![signing_key.public_jwk().clone()] });
+        let own_keys = OwnKeys(view.clone());
         let verifier = Verifier::new(&issuer, format!("{issuer}/v1/auth"), Arc::new(own_keys));
         let metrics = AuthMetrics::register(&metrics, writer.clone());
         let api = Api {
@@ -202,7 +205,7 @@ impl Auth {
             health: health.clone(),
             config: Arc::new(config),
             issuer: issuer.into(),
-            signing_key: Arc::new(signing_key),
+            keyring: Arc::new(keyring),
             metrics,
         };
         Ok(Self { api, engine, verifier, health, first_clients })
@@ -223,19 +226,18 @@ impl Auth {
     ///
     /// An error means that the process must end.
     pub async fn run(self, drain: CancellationToken) -> Result<(), RunError> {
-        let Self { api, engine, verifier, health, first_clients } = self;
+        let Self { api, engine, health, first_clients, .. } = self;
         bootstrap::register(first_clients, &api.writer).await?;
-        if verifier.refresh().await.is_err() {
-            health.obstacle("keys", "the signing key's public half is not usable");
-        }
         let tail = api.writer.log().tail();
         // The token endpoint reads the copy, so it must have seen everything first.
         while api.view.wait_for(tail, Duration::from_secs(60)).await.is_err() {
             tracing::warn!("the copy of the clients is still catching up with the log");
         }
+        api.keyring.begin(&api).await?;
         health.ready();
         tokio::select! {
             stopped = engine.stopped() => Ok(stopped?),
+            () = api.keyring.run(&api) => Ok(()),
             () = tell_own_verifier(&api) => Ok(()),
             () = drain.cancelled() => Ok(()),
         }

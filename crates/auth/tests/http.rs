@@ -73,7 +73,7 @@ impl Role {
             log: Arc::new(log.clone()),
             snapshot_directory: None,
             issuer: ISSUER.to_owned(),
-            signing_key_file: place.path().join("signing.key"),
+            signing_keys_directory: place.path().join("signing-keys"),
             server_secret_file: place.path().join("server.secret"),
             bootstrap_file: Some(place.path().join("clients.json")),
             health: health.clone(),

@@ -7,9 +7,10 @@ use std::{
 
 use lombard_engine::Limits;
 use lombard_eventstore_core as core;
+use lombard_master_key::{MasterKeyPlaces, MasterKeySource};
 use serde::{Deserialize, Serialize};
 
-use crate::{schema::DefinitionLimits, subjects::MasterKeySource};
+use crate::schema::DefinitionLimits;
 
 /// How the event store is run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -207,13 +208,8 @@ impl Config {
         expect(self.subjects_max > 0, "subjects_max is 0");
         expect(u32::try_from(self.subjects_max).is_ok(), "subjects_max is over 4294967295");
         expect(self.subject_keys_cached_max > 1, "subject_keys_cached_max is below 2");
-        let places = [
-            self.subject_master_key_file.is_some(),
-            self.subject_master_key_variable.is_some(),
-            !self.subject_master_key_command.is_empty(),
-        ];
         expect(
-            places.into_iter().filter(|is_said| *is_said).count() <= 1,
+            self.master_key_places().are_unambiguous(),
             "more than one of subject_master_key_file, subject_master_key_variable and subject_master_key_command is said",
         );
         expect(self.index_memory_events > 0, "index_memory_events is 0");
@@ -272,15 +268,15 @@ impl Config {
 
     /// Where the key is that wraps the keys of data subjects, which are in `directory`.
     pub(crate) fn master_key(&self, directory: &Path) -> MasterKeySource {
-        if let [program, arguments @ ..] = &*self.subject_master_key_command {
-            let patience = Duration::from_millis(self.subject_master_key_command_ms_max);
-            let (program, arguments) = (program.clone(), arguments.to_vec());
-            return MasterKeySource::Command { program, arguments, patience };
-        }
-        match (&self.subject_master_key_variable, &self.subject_master_key_file) {
-            (Some(name), _) => MasterKeySource::Variable(name.clone()),
-            (None, Some(path)) => MasterKeySource::File(path.clone()),
-            (None, None) => MasterKeySource::File(directory.join("master.key")),
+        self.master_key_places().source(directory)
+    }
+
+    fn master_key_places(&self) -> MasterKeyPlaces<'_> {
+        MasterKeyPlaces {
+            file: self.subject_master_key_file.as_deref(),
+            variable: self.subject_master_key_variable.as_deref(),
+            command: &self.subject_master_key_command,
+            patience: Duration::from_millis(self.subject_master_key_command_ms_max),
         }
     }
 

@@ -5,10 +5,11 @@ use std::{path::Path, sync::Arc};
 
 use lombard_chassis::Problem;
 use lombard_log::disk::Simulated;
+use lombard_master_key::MasterKey;
 use lombard_types::Position;
 use tokio::sync::watch;
 
-use crate::subjects::{MasterKey, SubjectKeys};
+use crate::subjects::SubjectKeys;
 use crate::{
     Config,
     cloud_event::{self, CloudEvent, Members},

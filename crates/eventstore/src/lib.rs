@@ -59,4 +59,4 @@ pub use groups::GroupsLog;
 pub use index::OpenError;
 pub use machine::{EventStoreMachine, Reply};
 pub use service::{Deps, EventStore, NewError, RunError};
-pub use subjects::{KeyFileError, MasterKeyError};
+pub use subjects::KeyFileError;

@@ -10,6 +10,7 @@ use axum::{Extension, Router};
 use lombard_chassis::{CancellationToken, Health, Metrics};
 use lombard_engine::{Engine, Handle, StartError, StateAt, StoppedError};
 use lombard_log::{SharedLog, disk::SharedDisk};
+use lombard_master_key::MasterKeyError;
 use lombard_token::Verifier;
 use tokio::sync::Semaphore;
 
@@ -29,7 +30,7 @@ use crate::{
     rest,
     schema::Schemas,
     showing::Showing,
-    subjects::{KeyFileError, MasterKeyError, SubjectKeys},
+    subjects::{KeyFileError, SubjectKeys},
 };
 
 /// What the role is given.

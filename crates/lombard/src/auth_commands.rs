@@ -1,4 +1,4 @@
-//! The commands about persons and their groups, as the platform's operator.
+//! The commands of the authorization server about persons and their groups, as the platform's operator.
 
 use std::{fs, io::Read as _, path::PathBuf};
 
@@ -22,6 +22,9 @@ pub(crate) enum AuthCommand {
     /// Share rights between persons
     #[command(subcommand)]
     Group(UserGroupCommand),
+    /// See and change the keys that tokens are signed with
+    #[command(subcommand)]
+    Keys(crate::auth_key_commands::KeyCommand),
 }
 
 #[derive(Debug, Subcommand)]
@@ -119,6 +122,7 @@ pub(crate) async fn run(common: &CommonArguments, command: AuthCommand) -> anyho
     match command {
         AuthCommand::User(command) => user(&platform, command).await,
         AuthCommand::Group(command) => group(&platform, command).await,
+        AuthCommand::Keys(command) => crate::auth_key_commands::run(&platform, command).await,
     }
 }
 
@@ -176,7 +180,7 @@ async fn group(platform: &Platform, command: UserGroupCommand) -> anyhow::Result
     Ok(())
 }
 
-async fn send(
+pub(crate) async fn send(
     platform: &Platform,
     method: Method,
     path: &str,

@@ -144,7 +144,7 @@ pub(crate) enum Command {
     },
     /// Run the registry alone: who is there and alive
     Registry,
-    /// Run the authorization server alone, or look after the persons who may log in
+    /// Run the authorization server alone, or look after who may log in and what tokens are signed with
     Auth {
         #[command(subcommand)]
         command: Option<crate::auth_commands::AuthCommand>,

@@ -4,6 +4,7 @@
 
 mod agree;
 mod auth_commands;
+mod auth_key_commands;
 mod backup_commands;
 mod cli;
 mod commands;

@@ -249,7 +249,7 @@ impl Start {
             log,
             snapshot_directory: Some(self.snapshots()),
             issuer: self.issuer.clone(),
-            signing_key_file: self.directory.role(self.role).join("signing.key"),
+            signing_keys_directory: self.directory.role(self.role).join("signing-keys"),
             server_secret_file: self.directory.role(self.role).join("server.secret"),
             bootstrap_file: Some(self.directory.bootstrap()).filter(|path| path.exists()),
             health: self.health.clone(),

@@ -36,6 +36,9 @@ pub struct Claims {
     pub grant: Option<Box<UserGrant>>,
     /// The thumbprint of the key that its holder must prove to have (`cnf.jkt`, RFC 9449 section 6.1).
     pub key_thumbprint: Option<Box<str>>,
+    /// The key that a verified token is signed with (`kid` of its header): it can be taken back by that. Empty where the
+    /// claims come from no token.
+    pub signed_by: Box<str>,
 }
 
 /// The grant of a person behind an access token: what it can be taken back by, and how the person had logged in.
@@ -105,7 +108,7 @@ impl Claims {
     }
 
     /// Reads claims whose signature was good. Claims that are not known are passed over, as RFC 7519 section 4 asks.
-    pub(crate) fn read(members: &Map<String, Value>) -> Result<Self, ClaimsError> {
+    pub(crate) fn read(members: &Map<String, Value>, signed_by: &str) -> Result<Self, ClaimsError> {
         let authorization_details = match members.get("authorization_details") {
             Some(details) => AuthorizationDetails::from_granted(details.clone())
                 .map_err(|_| ClaimsError::Malformed("authorization_details"))?,
@@ -134,6 +137,7 @@ impl Claims {
             expires_at: time(members, "exp")?,
             grant: UserGrant::read(members)?.map(Box::new),
             key_thumbprint: key_thumbprint(members)?,
+            signed_by: signed_by.into(),
         })
     }
 

@@ -49,6 +49,11 @@ impl RevocationKey {
         Self::of("subject", subject)
     }
 
+    /// Of all tokens that are signed with this key.
+    pub fn of_key(kid: &str) -> Self {
+        Self::of("key", kid)
+    }
+
     /// All keys under which a token could be taken back.
     pub fn all_of(claims: &Claims) -> impl Iterator<Item = Self> {
         let of_grant = claims.grant.iter().flat_map(|grant| {
@@ -57,8 +62,10 @@ impl RevocationKey {
                 .into_iter()
                 .chain(of_session)
         });
+        let of_key = Some(&*claims.signed_by).filter(|kid| !kid.is_empty()).map(Self::of_key);
         [Self::of_token(&claims.token_id), Self::of_client(&claims.client_id)]
             .into_iter()
+            .chain(of_key)
             .chain(of_grant)
     }
 
@@ -112,6 +119,9 @@ pub struct Revocation {
 }
 
 impl Revocation {
+    /// What `at` is where a key is taken back: whoever has it can sign tokens that say any time.
+    pub const WHENEVER: Timestamp = Timestamp::from_unix_seconds(Timestamp::MAX.unix_seconds());
+
     /// Whether a token with its key that was issued at this time is among them.
     pub fn concerns(&self, issued_at: Timestamp) -> bool {
         issued_at.unix_seconds() <= self.at.unix_seconds()
@@ -135,11 +145,14 @@ impl RevokedTokens {
     /// After this long without a word of the issuer, what it may have taken back is unknown.
     pub const SILENCE_MAX: Duration = Duration::from_secs(30);
 
-    /// Adds what the issuer said, which may be nothing new: that too is a sign of life. Forgets what has expired.
+    /// Adds what the issuer said, which may be nothing new: that too is a sign of life. Forgets what has expired, but
+    /// never that a key was taken back: where the issuer's key set cannot be fetched, the key may be known for ever.
     pub fn hear(&self, revocations: impl IntoIterator<Item = Revocation>, now: Timestamp) {
         let mut inner = self.inner.write();
         inner.heard_at = Some(Instant::now());
-        inner.by_key.retain(|_, revocation| revocation.until > now);
+        inner.by_key.retain(|_, revocation| {
+            revocation.until > now || revocation.at == Revocation::WHENEVER
+        });
         for revocation in revocations {
             inner
                 .by_key

@@ -223,7 +223,8 @@ impl Verifier {
         }
         let kid = unverified.header.kid.as_deref().ok_or(JwsError::KeyId)?;
         let key = keys.by_id.get(kid).ok_or(VerifyError::UnknownKey)?;
-        let claims = Claims::read(&unverified.verify(key)?)?;
+        let signed_by: Box<str> = kid.into();
+        let claims = Claims::read(&unverified.verify(key)?, &signed_by)?;
         claims.check(&self.shared.issuer, &self.shared.audience, now, SKEW)?;
         self.check_revoked(&claims)?;
         let claims = Arc::new(claims);

@@ -442,6 +442,33 @@ async fn a_remembered_token_is_refused_once_it_is_revoked() {
     );
 }
 
+/// Whoever has a key can sign tokens that say any time, and a verifier that cannot fetch the key set has it for ever.
+#[tokio::test]
+async fn what_a_key_signed_that_was_taken_back_is_refused_for_ever() {
+    let (key, other) = (SigningKey::generate().unwrap(), SigningKey::generate().unwrap());
+    let verifier = verifier(&Source::of(&[&key, &other])).await;
+    let token = |key: &SigningKey, jti: &str| {
+        key.sign("at+jwt", with("jti", json!(jti)).as_bytes()).unwrap()
+    };
+    let (seen, of_other) = (token(&key, "1"), token(&other, "1"));
+    verifier.verify(&seen).unwrap();
+    let until = now().plus(Duration::from_secs(1));
+    let revocation = Revocation {
+        key: RevocationKey::of_key(key.public_jwk().kid()),
+        at: Revocation::WHENEVER,
+        until,
+    };
+    verifier.revoked().hear([revocation], now());
+    verifier.revoked().hear([], now().plus(Duration::from_secs(1_000_000)));
+    for token in [seen, token(&key, "2")] {
+        assert_eq!(verifier.verify(&token).map(drop), Err(VerifyError::Revoked));
+    }
+    verifier.verify(&of_other).unwrap();
+    // As it comes over the wire, in seconds.
+    let at = Timestamp::from_unix_seconds(Revocation::WHENEVER.unix_seconds());
+    assert_eq!(at, Revocation::WHENEVER);
+}
+
 #[tokio::test]
 async fn a_remembered_token_still_expires() {
     let key = SigningKey::generate().unwrap();
@@ -477,6 +504,7 @@ async fn tokens_round_trip() {
             acr: "urn:lombard:acr:password".into(),
         })),
         key_thumbprint: None,
+        signed_by: key.public_jwk().kid().into(),
     };
     let token = made.sign(&key).unwrap();
     assert_eq!(*verifier(&Source::of(&[&key])).await.verify(&token).unwrap(), made);

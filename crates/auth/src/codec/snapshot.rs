@@ -2,10 +2,11 @@
 //!
 //! ```text
 //!  items of the state, in this order
-//!  1 item        whether anything ever happened u8 | counts u64: clients, users, groups, sessions, grants, revocations |
-//!                number of the last revocation u64
+//!  1 item        whether anything ever happened u8 | counts u64: clients, users, groups, sessions, grants,
+//!                signing keys, revocations | number of the last revocation u64
 //!  each client   by id: the fields of the event "client registered" in its newest version (`client.rs`)
 //!  each person   by name, each group by name, each session, each grant by id: the fields of their events
+//!  each key      by kid (`signing_key.rs`)
 //!  revocations   by number: number u64 | key, 16 bytes | at u64 | until u64
 //! ```
 //! Like the log, it holds digests of secrets and no secret. What is over is in none.
@@ -14,20 +15,22 @@ use lombard_auth_core::{RestoreError, Revocations, State};
 use lombard_engine::{DecodeError, Snapshot, StateReader, StateWriter, fields::Reader};
 use lombard_token::{Revocation, RevocationKey};
 
-use super::{client, flag, grant, parse, put_time, session, time, user};
+use super::{client, flag, grant, parse, put_time, session, signing_key, time, user};
 use crate::AuthMachine;
 
 impl Snapshot for AuthMachine {
-    const VERSION: u16 = 4;
+    const VERSION: u16 = 5;
 
     fn write_state(&self, writer: &mut StateWriter<'_>) {
-        let State { clients, users, sessions, grants, revocations, has_history } = &self.state;
+        let State { clients, users, sessions, grants, signing_keys, revocations, has_history } =
+            &self.state;
         let counts = [
             clients.count(),
             users.count(),
             users.groups().len(),
             sessions.count(),
             grants.count(),
+            signing_keys.iter().count(),
             revocations.count(),
         ];
         writer.item(|fields| {
@@ -47,6 +50,7 @@ impl Snapshot for AuthMachine {
         }
         sessions.iter().for_each(|session| writer.item(|fields| session::put(fields, session)));
         grants.iter().for_each(|grant| writer.item(|fields| grant::put(fields, grant)));
+        signing_keys.iter().for_each(|key| writer.item(|fields| signing_key::put(fields, key)));
         for (number, revocation) in revocations.after(0) {
             writer.item(|fields| {
                 fields.put(&number.to_le_bytes());
@@ -58,15 +62,17 @@ impl Snapshot for AuthMachine {
     }
 
     fn read_state(self, reader: &mut StateReader<'_>) -> Result<Self, DecodeError> {
-        let (has_history, [clients, users, groups, sessions, grants, revocations, last_number]) =
-            reader.item(|fields| {
-                let has_history = flag(fields)?;
-                let mut numbers = [0; 7];
-                for number in &mut numbers {
-                    *number = u64::from_le_bytes(fields.array()?);
-                }
-                Ok((has_history, numbers))
-            })?;
+        let (
+            has_history,
+            [clients, users, groups, sessions, grants, signing_keys, revocations, last_number],
+        ) = reader.item(|fields| {
+            let has_history = flag(fields)?;
+            let mut numbers = [0; 8];
+            for number in &mut numbers {
+                *number = u64::from_le_bytes(fields.array()?);
+            }
+            Ok((has_history, numbers))
+        })?;
         let mut state = State { has_history, ..State::default() };
         for _ in 0..clients {
             state.clients.restore(reader.item(client::v2)?).map_err(twice)?;
@@ -84,6 +90,9 @@ impl Snapshot for AuthMachine {
         }
         for _ in 0..grants {
             state.grants.restore(reader.item(grant::read)?).map_err(twice)?;
+        }
+        for _ in 0..signing_keys {
+            state.signing_keys.restore(reader.item(signing_key::read)?).map_err(twice)?;
         }
         state.revocations = Revocations::restored_after(last_number);
         for _ in 0..revocations {

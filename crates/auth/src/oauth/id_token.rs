@@ -7,7 +7,7 @@ use lombard_token::{ID_TOKEN_TYPE, KeyError};
 use lombard_types::Timestamp;
 use serde_json::{Value, json};
 
-use crate::service::Api;
+use crate::{service::Api, signing_keys};
 
 /// The ID token that goes with an access token of a grant.
 pub(super) fn id_token(
@@ -32,7 +32,7 @@ pub(super) fn id_token(
     if let (Some(nonce), Value::Object(members)) = (nonce, &mut claims) {
         members.insert("nonce".to_owned(), nonce.into());
     }
-    api.signing_key.sign(ID_TOKEN_TYPE, claims.to_string().as_bytes())
+    api.keyring.active()?.sign(ID_TOKEN_TYPE, claims.to_string().as_bytes())
 }
 
 /// Section 3.1.3.6.
@@ -47,9 +47,13 @@ pub(super) struct Hint {
     pub(super) session: Option<SessionId>,
 }
 
-/// Reads an ID token that this server made, whether or not it has expired (RP-Initiated Logout section 4).
+/// Reads an ID token that this server made, whether or not it has expired (RP-Initiated Logout section 4), for as long as
+/// its key is published.
 pub(super) fn read_hint(api: &Api, token: &str) -> Option<Hint> {
-    let claims = lombard_token::verify_own_id_token(token, api.signing_key.public_jwk()).ok()?;
+    let keys = api.view.read(signing_keys::published).keys;
+    let mut claims =
+        keys.iter().filter_map(|key| lombard_token::verify_own_id_token(token, key).ok());
+    let claims = claims.next()?;
     let text = |name: &str| claims.get(name).and_then(Value::as_str);
     if text("iss") != Some(&*api.issuer) || text("at_hash").is_none() {
         return None;

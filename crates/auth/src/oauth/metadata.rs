@@ -34,7 +34,7 @@ pub(super) async fn get(State(api): State<Api>) -> Response {
         "response_modes_supported": ["query"],
         "scopes_supported": scopes,
         "subject_types_supported": ["public"],
-        "id_token_signing_alg_values_supported": [api.signing_key.public_jwk().algorithm().name()],
+        "id_token_signing_alg_values_supported": [Algorithm::Es256.name()],
         "claims_supported": [
             "iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "acr", "amr", "sid", "at_hash", "name",
             "preferred_username", "email",

@@ -1,30 +1,29 @@
 //! Registering, listing and removing clients.
 
-use std::{collections::BTreeSet, str::FromStr, time::SystemTime};
+use std::{collections::BTreeSet, time::SystemTime};
 
-use aws_lc_rs::digest;
 use axum::{
     extract::State,
-    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
+    http::{HeaderMap, StatusCode},
     response::{IntoResponse, Response},
 };
 use lombard_auth_core::{
     Authentication, Client, ClientName, Command, GrantType, RedirectUri, Reply, Target,
     clients::{self, Reply as ClientReply},
 };
-use lombard_chassis::{
-    Authenticated, Json, Path, Problem, Query, extract::single_header, problems,
-};
+use lombard_chassis::{Authenticated, Json, Path, Problem, Query, problems};
 use lombard_token::{DetailType, PublicJwk, ScopeSet};
-use lombard_types::{ClientId, Position, Timestamp};
+use lombard_types::{ClientId, Timestamp};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
+use super::{
+    answer::{created, private, with_position},
+    idempotency::{derived_id, idempotency_key},
+    page::Page,
+};
 use crate::{Config, problem, secret, service::Api, submit::submit};
-
-pub(super) const POSITION: HeaderName = HeaderName::from_static("lombard-position");
-pub(super) const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 
 /// What a registration says.
 #[derive(Deserialize)]
@@ -128,15 +127,8 @@ pub(super) async fn register(
     };
     tracing::info!(client_id = %client.id, by = &*registrant, "registered a client");
     let shown = ShownClient::new(client, secret.as_ref().map(|secret| secret.as_str()));
-    let mut response = (status, private(Json(shown))).into_response();
     let location = format!("/v1/auth/clients/{}", client.id);
-    if let Ok(location) = HeaderValue::from_str(&location) {
-        response.headers_mut().insert(header::LOCATION, location);
-    }
-    if status == StatusCode::OK {
-        response.headers_mut().insert(REPLAYED, HeaderValue::from_static("true"));
-    }
-    Ok(with_position(response, committed.position))
+    Ok(with_position(created(status, &location, Json(shown)), committed.position))
 }
 
 impl NewClient {
@@ -271,57 +263,6 @@ fn fresh_id(registrant: &str, key: Option<&str>) -> ClientId {
     id.hyphenated().to_string().parse().expect("a UUID is a client id")
 }
 
-/// The same id for the same words.
-pub(super) fn derived_id(words: [&str; 3]) -> Uuid {
-    let mut context = digest::Context::new(&digest::SHA256);
-    for word in words {
-        context.update(&u64::try_from(word.len()).unwrap_or(u64::MAX).to_le_bytes());
-        context.update(word.as_bytes());
-    }
-    let mut bytes = [0; 16];
-    bytes.copy_from_slice(context.finish().as_ref().get(..16).unwrap_or(&[0; 16]));
-    uuid::Builder::from_custom_bytes(bytes).into_uuid()
-}
-
-pub(super) fn idempotency_key(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
-    let key = single_header(headers, "idempotency-key")?;
-    match key {
-        Some(key)
-            if key.is_empty()
-                || key.len() > 255
-                || !key.bytes().all(|byte| byte.is_ascii_graphic()) =>
-        {
-            Err(Problem::new(&problem::IDEMPOTENCY_KEY_INVALID)
-                .detail("an Idempotency-Key is 1 to 255 visible ASCII characters without spaces"))
-        }
-        key => Ok(key),
-    }
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Page {
-    limit: Option<usize>,
-    after: Option<String>,
-}
-
-impl Page {
-    /// How many items, and the key that they come after.
-    pub(super) fn read<K: FromStr<Err: std::fmt::Display>>(
-        self,
-        config: &Config,
-    ) -> Result<(usize, Option<K>), Problem> {
-        let invalid = |detail: String| Problem::new(&problems::INVALID_QUERY).detail(detail);
-        let limit_max = config.page_items_max;
-        let limit = self.limit.unwrap_or(100.min(limit_max));
-        if !(1..=limit_max).contains(&limit) {
-            return Err(invalid(format!("limit must be 1 to {limit_max}")));
-        }
-        let after = self.after.map(|after| after.parse()).transpose();
-        Ok((limit, after.map_err(|error| invalid(format!("after: {error}")))?))
-    }
-}
-
 /// `GET /v1/auth/clients`: all clients by id, in pages.
 pub(super) async fn list(
     State(api): State<Api>,
@@ -329,15 +270,9 @@ pub(super) async fn list(
     Query(page): Query<Page>,
 ) -> Result<Response, Problem> {
     caller.require("auth", "read", None)?;
-    let (limit, after) = page.read::<ClientId>(&api.config)?;
-    let mut clients: Vec<_> = api
-        .view
-        .read(|view| view.state.clients.after(after.as_ref()).take(limit + 1).cloned().collect());
-    let has_more = clients.len() > limit;
-    clients.truncate(limit);
-    let next = clients.last().filter(|_| has_more).map(|client| client.id.to_string());
-    let items: Vec<_> = clients.iter().map(|client| ShownClient::new(client, None)).collect();
-    Ok(private(Json(serde_json::json!({ "items": items, "next": next }))).into_response())
+    let page = page.read::<ClientId>(&api.config)?;
+    let clients = api.view.read(|view| page.cut(view.state.clients.after(page.after.as_ref())));
+    Ok(clients.answer(|client| client.id.to_string(), |client| ShownClient::new(client, None)))
 }
 
 /// `GET /v1/auth/clients/{id}`.
@@ -349,7 +284,7 @@ pub(super) async fn get(
     caller.require("auth", "read", None)?;
     let client = api.view.read(|view| view.state.clients.get(&id).cloned());
     let client = client.ok_or_else(|| Problem::new(&problem::CLIENT_NOT_FOUND))?;
-    Ok(private(Json(ShownClient::new(&client, None))).into_response())
+    Ok(private(Json(ShownClient::new(&client, None))))
 }
 
 /// `DELETE /v1/auth/clients/{id}`: it gets no tokens from now on, and those that it holds are revoked.
@@ -380,7 +315,7 @@ pub(super) async fn rotate_secret(
     let committed = submit(&api, Command::Client(command, api.config.lives())).await?;
     tracing::info!(client_id = %id, by = &*caller.0.client_id, "rotated a client's secret");
     let body = serde_json::json!({ "client_id": id.as_str(), "client_secret": secret.as_str() });
-    Ok(with_position(private(Json(body)).into_response(), committed.position))
+    Ok(with_position(private(Json(body)), committed.position))
 }
 
 /// `POST /v1/auth/clients/{id}/revoke`: the tokens that it holds are good no more; it may ask for new ones.
@@ -406,14 +341,4 @@ pub(super) async fn revoke_tokens(
 /// An id that no client can have is not found, like one that no client has.
 fn known_id(id: &str) -> Result<ClientId, Problem> {
     id.parse().map_err(|_| Problem::new(&problem::CLIENT_NOT_FOUND))
-}
-
-/// Answers about clients are for nobody's cache.
-pub(super) fn private(body: impl IntoResponse) -> Response {
-    ([(header::CACHE_CONTROL, HeaderValue::from_static("no-store"))], body).into_response()
-}
-
-pub(super) fn with_position(mut response: Response, position: Position) -> Response {
-    response.headers_mut().insert(POSITION, HeaderValue::from(position.get()));
-    response
 }

@@ -11,7 +11,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{
-    clients::{private, with_position},
+    answer::{private, with_position},
     users::{may_give, read_scope},
 };
 use crate::{problem, service::Api, submit::submit};

@@ -1,7 +1,11 @@
 //! The administration, `/v1/auth/...`: for whoever has the scope `admin`, or `auth:read` and `auth:write`.
 
+mod answer;
 mod clients;
 mod groups;
+mod idempotency;
+mod page;
+mod signing_keys;
 mod users;
 
 use axum::{
@@ -26,6 +30,9 @@ pub(crate) fn router(api: Api) -> Router {
         .route("/users/{id}/enable", post(users::enable))
         .route("/groups", get(groups::list))
         .route("/groups/{name}", put(groups::put).delete(groups::remove))
+        .route("/keys", get(signing_keys::list))
+        .route("/keys/rotate", post(signing_keys::rotate))
+        .route("/keys/{kid}/compromise", post(signing_keys::compromise))
         .with_state(api);
     Router::new().nest("/v1/auth", routes).layer(Extension(body_limit))
 }

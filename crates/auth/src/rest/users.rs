@@ -2,7 +2,7 @@
 
 use axum::{
     extract::State,
-    http::{HeaderMap, HeaderValue, StatusCode, header},
+    http::{HeaderMap, StatusCode},
     response::{IntoResponse, Response},
 };
 use lombard_auth_core::{
@@ -16,7 +16,11 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
-use super::clients::{Page, REPLAYED, private, with_position};
+use super::{
+    answer::{created, private, with_position},
+    idempotency::{derived_id, idempotency_key},
+    page::Page,
+};
 use crate::{password::PasswordError, problem, service::Api, submit::submit};
 
 /// What is said of a new person.
@@ -155,8 +159,8 @@ pub(super) async fn create(
     let profile = SaidProfile { display_name, email, scope, groups };
     let Profile { display_name, email, scope, groups } = profile.read()?;
     may_give(&caller, &scope)?;
-    let id = match super::clients::idempotency_key(&headers)? {
-        Some(key) => super::clients::derived_id(["user", &creator, key]),
+    let id = match idempotency_key(&headers)? {
+        Some(key) => derived_id(["user", &creator, key]),
         None => Uuid::new_v4(),
     };
     let password = match body.password {
@@ -183,14 +187,9 @@ pub(super) async fn create(
         _ => return Err(Problem::new(&problems::INTERNAL)),
     };
     tracing::info!(user = %user.id, by = &*creator, "made a person known");
-    let mut response = (status, private(Json(ShownUser::new(user)))).into_response();
-    if let Ok(location) = HeaderValue::from_str(&format!("/v1/auth/users/{}", user.id)) {
-        response.headers_mut().insert(header::LOCATION, location);
-    }
-    if status == StatusCode::OK {
-        response.headers_mut().insert(REPLAYED, HeaderValue::from_static("true"));
-    }
-    Ok(with_position(response, committed.position))
+    let location = format!("/v1/auth/users/{}", user.id);
+    let shown = Json(ShownUser::new(user));
+    Ok(with_position(created(status, &location, shown), committed.position))
 }
 
 /// `GET /v1/auth/users`: all persons by name, in pages.
@@ -200,15 +199,9 @@ pub(super) async fn list(
     Query(page): Query<Page>,
 ) -> Result<Response, Problem> {
     caller.require("auth", "read", None)?;
-    let (limit, after) = page.read::<UserName>(&api.config)?;
-    let mut users: Vec<_> = api
-        .view
-        .read(|view| view.state.users.after(after.as_ref()).take(limit + 1).cloned().collect());
-    let has_more = users.len() > limit;
-    users.truncate(limit);
-    let next = users.last().filter(|_| has_more).map(|user| user.name.to_string());
-    let items: Vec<_> = users.iter().map(|user| ShownUser::new(user)).collect();
-    Ok(private(Json(serde_json::json!({ "items": items, "next": next }))).into_response())
+    let page = page.read::<UserName>(&api.config)?;
+    let users = api.view.read(|view| page.cut(view.state.users.after(page.after.as_ref())));
+    Ok(users.answer(|user| user.name.to_string(), |user| ShownUser::new(user)))
 }
 
 /// The person of this id, or of this name.

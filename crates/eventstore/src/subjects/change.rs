@@ -6,12 +6,13 @@
 
 use std::{collections::BTreeSet, io, sync::Arc};
 
+use lombard_master_key::KEY_BYTES;
+
 use super::{
     SubjectHash,
     file::{KeyFileError, Slot},
     hash,
     keys::{Shared, SubjectKey, SubjectKeys, SubjectKeysError, live},
-    master::KEY_BYTES,
 };
 
 /// What there is for whoever changes the file.

@@ -18,11 +18,9 @@ use std::{io, path::Path};
 
 use aws_lc_rs::digest;
 use lombard_log::disk::{SharedDisk, SharedFile};
+use lombard_master_key::{KEY_BYTES, MasterKey, NONCE_BYTES, TAG_BYTES};
 
-use super::{
-    SubjectHash,
-    master::{KEY_BYTES, MasterKey, NONCE_BYTES, TAG_BYTES},
-};
+use super::SubjectHash;
 
 pub(super) const SLOT_BYTES: usize = 128;
 const HEADER_BYTES: usize = 512;

@@ -5,6 +5,7 @@ use std::{collections::BTreeSet, path::Path, sync::Arc};
 use aws_lc_rs::aead::{AES_256_GCM, RandomizedNonceKey};
 use lombard_chassis::CancellationToken;
 use lombard_log::disk::SharedDisk;
+use lombard_master_key::MasterKey;
 use parking_lot::{Mutex, RwLock};
 
 use super::{
@@ -13,7 +14,6 @@ use super::{
     change::Writing,
     file::{KeyFile, KeyFileError, Slot},
     hash,
-    master::MasterKey,
     table::Table,
 };
 

@@ -1,7 +1,7 @@
 //! Keys of data subjects: what is sealed with a key that is destroyed is gone, wherever it was copied to.
 //!
 //! An event that is marked with the extension `datasubject` is [sealed](seal) with that subject's key. The keys are in a
-//! [file](file) of their own, wrapped with the master key ([`MasterKey`]), and never in the log: destroying one changes
+//! [file](file) of their own, wrapped with the master key (`lombard_master_key`), and never in the log: destroying one changes
 //! no byte of the log, so all proofs over it still hold. The log says which subjects are erased; a start destroys their
 //! keys again, so that an old copy of the key file brings nothing back.
 //!
@@ -12,18 +12,13 @@ mod cache;
 mod change;
 mod file;
 mod keys;
-mod master;
 mod seal;
-mod source;
 mod table;
 
-#[cfg(any(test, fuzzing))]
-pub(crate) use self::master::MasterKey;
-pub use self::{file::KeyFileError, source::MasterKeyError};
+pub use self::file::KeyFileError;
 pub(crate) use self::{
     keys::{SubjectKey, SubjectKeys, SubjectKeysError},
     seal::{Bound, OpenError, Opened, open, seal},
-    source::MasterKeySource,
 };
 
 use aws_lc_rs::digest;

@@ -5,9 +5,10 @@
 
 use aws_lc_rs::aead::RandomizedNonceKey;
 use lombard_eventstore_core::{EventType, Tag};
+use lombard_master_key as master;
 use lombard_types::{EventId, StreamName};
 
-use super::{SubjectKey, SubjectKeys, SubjectKeysError, master};
+use super::{SubjectKey, SubjectKeys, SubjectKeysError};
 use crate::{
     cloud_event::EventContent,
     codec::{self, bytes::Writer},

@@ -2,6 +2,7 @@ use std::{path::Path, sync::Arc};
 
 use lombard_eventstore_core::{EventType, Tag};
 use lombard_log::disk::Simulated;
+use lombard_master_key::{self as master, MasterKey};
 use lombard_types::{EventId, StreamName};
 use proptest::prelude::*;
 

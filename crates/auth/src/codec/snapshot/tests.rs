@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use lombard_auth_core::{
     Acr, Authentication, Client, ClientName, Code, Command, GrantId, GrantType, Lives, Session,
-    SessionId, Target, User, UserGrant, UserId, clients, grants, sessions, users,
+    SessionId, Target, User, UserGrant, UserId, clients, grants, sessions, signing_keys, users,
 };
 use lombard_engine::{At, Decision, Machine as _, state_from_bytes, state_to_bytes};
 use lombard_token::SigningKey;
@@ -58,17 +58,17 @@ fn submit(machine: &mut AuthMachine, position: u64, command: Command) -> String 
 
 /// These bytes are in people's snapshots. A failing test means that a new version is needed.
 #[test]
-fn golden_bytes_of_version_4() {
+fn golden_bytes_of_version_5() {
     let mut machine = AuthMachine::default();
-    let mut nothing = b"\x39\0\0\0".to_vec();
-    nothing.extend([0; 57]);
+    let mut nothing = b"\x41\0\0\0".to_vec();
+    nothing.extend([0; 65]);
     assert_eq!(state_to_bytes(&machine), nothing);
     submit(&mut machine, 6, register(1, secret(7)));
     let target = Target::Token("t1".into());
     let until = Timestamp::from_unix_nanos(9999);
     submit(&mut machine, 7, Command::Revoke { target, until, revocations_max: 1 });
-    let mut expected = b"\x39\0\0\0\x01".to_vec();
-    expected.extend([1u64, 0, 0, 0, 0, 1, 1].map(u64::to_le_bytes).concat());
+    let mut expected = b"\x41\0\0\0\x01".to_vec();
+    expected.extend([1u64, 0, 0, 0, 0, 0, 1, 1].map(u64::to_le_bytes).concat());
     expected.extend(b"\x51\0\0\0\x05shop1\x04Shop\x0bledger:read\0");
     expected.extend([7; 32]);
     expected.extend(b"\xee\x03\0\0\0\0\0\0\x05admin");
@@ -183,6 +183,26 @@ fn refresh(id: u8, generation: u32) -> Command {
     Command::Grant(grants::Command::Refresh(refreshing), LIVES)
 }
 
+fn key_command() -> impl Strategy<Value = Command> {
+    use signing_keys::Command as Keys;
+    let command = (0u8..4, any::<u8>(), any::<u8>()).prop_map(|(kind, one, other)| {
+        let jwk = |number: u8| {
+            let point = "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo";
+            let jwk = serde_json::json!({
+                "kty": "OKP", "crv": "Ed25519", "x": point, "kid": format!("k{number}"),
+            });
+            lombard_token::PublicJwk::parse(jwk.to_string().as_bytes()).unwrap()
+        };
+        match kind {
+            0 => Keys::Begin { active: jwk(one), standby: jwk(other) },
+            1 => Keys::Rotate { next: jwk(one), prepublish: Duration::from_nanos(3) },
+            2 => Keys::Retire { kid: format!("k{one}").into(), retire: Duration::from_nanos(9) },
+            _ => Keys::Compromise { kid: format!("k{other}").into(), next: jwk(one) },
+        }
+    });
+    command.prop_map(|command| Command::SigningKey(command, LIVES))
+}
+
 fn client_command() -> impl Strategy<Value = Command> {
     let id = || 0u8..8;
     prop_oneof![
@@ -223,6 +243,7 @@ fn command() -> impl Strategy<Value = Command> {
             Command::Bootstrap { clients: clients.collect() }
         }),
         8 => client_command(),
+        3 => key_command(),
         6 => user_command(),
         6 => (0u8..4, 0u8..3, any::<[u8; 32]>())
             .prop_map(|(id, user, secret_sha256)| start_session(id, user, secret_sha256)),
@@ -262,6 +283,7 @@ proptest! {
         prop_assert_eq!(state_to_bytes(&restored), bytes);
         prop_assert_eq!(&restored.state.sessions, &whole.state.sessions);
         prop_assert_eq!(&restored.state.grants, &whole.state.grants);
+        prop_assert_eq!(&restored.state.signing_keys, &whole.state.signing_keys);
         for (position, command) in (60..).zip(after) {
             let told = submit(&mut whole, position, command.clone());
             prop_assert_eq!(submit(&mut restored, position, command), told);

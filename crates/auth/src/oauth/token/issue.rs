@@ -66,8 +66,10 @@ pub(super) fn access_token(
         expires_at: now.plus(api.config.access_token_life()),
         grant: user_grant,
         key_thumbprint: request.key_thumbprint.clone(),
+        signed_by: Box::default(),
     };
-    let access_token = claims.sign(&api.signing_key).map_err(unsigned)?;
+    let key = api.keyring.active().map_err(unsigned)?;
+    let access_token = claims.sign(&key).map_err(unsigned)?;
     Ok(Issued {
         access_token,
         token_type: if request.key_thumbprint.is_some() { "DPoP" } else { "Bearer" },

@@ -12,6 +12,7 @@ use http_body_util::BodyExt as _;
 use lombard_auth::{Auth, Config, Deps};
 use lombard_chassis::{CancellationToken, Health, Metrics};
 use lombard_log::{Log as _, MemoryLog};
+use lombard_token::Verifier;
 use lombard_types::Position;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -26,6 +27,7 @@ pub(crate) const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
 /// The running role.
 pub(crate) struct Role {
     router: Router,
+    verifier: Verifier,
     pub(crate) log: MemoryLog,
     pub(crate) place: TempDir,
 }
@@ -114,17 +116,22 @@ impl Role {
             log: Arc::new(log.clone()),
             snapshot_directory: None,
             issuer: ISSUER.to_owned(),
-            signing_key_file: place.path().join("signing.key"),
+            signing_keys_directory: place.path().join("signing-keys"),
             server_secret_file: place.path().join("server.secret"),
             bootstrap_file: Some(place.path().join("clients.json")),
             health: health.clone(),
             metrics: Metrics::new("auth"),
         };
         let auth = Auth::new(config, deps).unwrap();
-        let router = auth.router();
+        let (router, verifier) = (auth.router(), auth.verifier());
         tokio::spawn(auth.run(CancellationToken::new()));
         health.wait_until_ready().await;
-        Self { router, log, place }
+        Self { router, verifier, log, place }
+    }
+
+    /// What the role verifies its own tokens with.
+    pub(crate) fn verifier(&self) -> &Verifier {
+        &self.verifier
     }
 
     /// The same again, as after a restart.
@@ -151,17 +158,29 @@ impl Role {
         self.send(request.unwrap()).await
     }
 
+    /// A request with nothing in it.
+    pub(crate) async fn get(&self, path: &str) -> Answer {
+        self.send(Request::get(path).body(Body::empty()).unwrap()).await
+    }
+
     pub(crate) async fn admin(&self, method: &str, path: &str, body: Value) -> Answer {
-        let token = self
-            .post(
-                "/oauth/token",
-                &[
-                    ("grant_type", "client_credentials"),
-                    ("client_id", "admin"),
-                    ("client_secret", SECRET),
-                ],
-            )
-            .await;
+        self.call(("admin", SECRET), method, path, body).await
+    }
+
+    /// A request with the token of a client with a secret.
+    pub(crate) async fn call(
+        &self,
+        (client_id, client_secret): (&str, &str),
+        method: &str,
+        path: &str,
+        body: Value,
+    ) -> Answer {
+        let parameters = [
+            ("grant_type", "client_credentials"),
+            ("client_id", client_id),
+            ("client_secret", client_secret),
+        ];
+        let token = self.post("/oauth/token", &parameters).await;
         let token = token.json()["access_token"].as_str().unwrap().to_owned();
         let request = Request::builder()
             .method(method)

@@ -17,20 +17,58 @@ use aws_lc_rs::rand;
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use zeroize::Zeroizing;
 
-use super::master::{KEY_BYTES, MasterKey};
+use crate::{KEY_BYTES, MasterKey};
 
 /// Where the master key is.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum MasterKeySource {
+pub enum MasterKeySource {
+    /// This file.
     File(PathBuf),
     /// The environment variable of this name.
     Variable(String),
-    /// What a program prints, and how long it may take.
+    /// What a program prints.
     Command {
+        /// The program.
         program: String,
+        /// Its arguments: nothing secret, which anybody on the machine could read.
         arguments: Vec<String>,
+        /// How long it may take.
         patience: Duration,
     },
+}
+
+/// What a configuration says about where the master key is: at most one place.
+#[derive(Clone, Copy, Debug)]
+pub struct MasterKeyPlaces<'a> {
+    /// A file.
+    pub file: Option<&'a Path>,
+    /// An environment variable.
+    pub variable: Option<&'a str>,
+    /// A program with its arguments; empty where none is said.
+    pub command: &'a [String],
+    /// How long the program may take.
+    pub patience: Duration,
+}
+
+impl MasterKeyPlaces<'_> {
+    /// Whether no more than one place is said.
+    pub fn are_unambiguous(&self) -> bool {
+        let places = [self.file.is_some(), self.variable.is_some(), !self.command.is_empty()];
+        places.into_iter().filter(|is_said| *is_said).count() <= 1
+    }
+
+    /// The place that is said, else the file `master.key` in `directory`.
+    pub fn source(&self, directory: &Path) -> MasterKeySource {
+        if let [program, arguments @ ..] = self.command {
+            let (program, arguments) = (program.clone(), arguments.to_vec());
+            return MasterKeySource::Command { program, arguments, patience: self.patience };
+        }
+        match (self.variable, self.file) {
+            (Some(name), _) => MasterKeySource::Variable(name.to_owned()),
+            (None, Some(path)) => MasterKeySource::File(path.to_owned()),
+            (None, None) => MasterKeySource::File(directory.join("master.key")),
+        }
+    }
 }
 
 impl fmt::Display for MasterKeySource {
@@ -95,7 +133,7 @@ const TEXT_BYTES_MAX: usize = 256;
 impl MasterKeySource {
     /// Reads the key. A file that is not there is made, so that only its owner can read it, where `may_make`: there must
     /// be no keys yet, which no new one would open. Blocks.
-    pub(crate) fn read(&self, may_make: bool) -> Result<MasterKey, MasterKeyError> {
+    pub fn read(&self, may_make: bool) -> Result<MasterKey, MasterKeyError> {
         let bytes = match self {
             Self::File(path) => match read_file(path) {
                 Err(error) if error.kind() == io::ErrorKind::NotFound && may_make => {
@@ -123,7 +161,7 @@ impl MasterKeySource {
         let mut bytes = Zeroizing::new([0; KEY_BYTES]);
         rand::fill(&mut *bytes).map_err(|_| MasterKeyError::Provider)?;
         write(path, &*bytes).map_err(|source| self.failed(source))?;
-        tracing::info!(path = %path.display(), "made a master key for the keys of data subjects");
+        tracing::info!(path = %path.display(), "made a master key");
         MasterKey::new(&bytes)
     }
 
@@ -245,6 +283,27 @@ mod tests {
         }
         assert!(decode(&bytes()).is_some());
         assert!(decode(&[0; 31]).is_none() && decode(&[0; 33]).is_none());
+    }
+
+    #[test]
+    fn at_most_one_place_is_said() {
+        let (directory, command) = (Path::new("/d"), ["kms".to_owned(), "print".to_owned()]);
+        let nothing =
+            MasterKeyPlaces { file: None, variable: None, command: &[], patience: PATIENCE };
+        let file = MasterKeyPlaces { file: Some(Path::new("/k")), ..nothing };
+        let variable = MasterKeyPlaces { variable: Some("KEY"), ..nothing };
+        let command = MasterKeyPlaces { command: &command, ..nothing };
+        for (places, expected) in [
+            (nothing, "the file /d/master.key"),
+            (file, "the file /k"),
+            (variable, "the environment variable KEY"),
+            (command, "the output of kms"),
+        ] {
+            assert!(places.are_unambiguous());
+            assert_eq!(places.source(directory).to_string(), expected);
+        }
+        assert!(!MasterKeyPlaces { variable: Some("KEY"), ..file }.are_unambiguous());
+        assert!(!MasterKeyPlaces { variable: Some("KEY"), ..command }.are_unambiguous());
     }
 
     #[test]

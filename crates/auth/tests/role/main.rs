@@ -1,4 +1,5 @@
-//! Persons in browsers: from a client's request over login and consent to tokens, and every way in which that must fail.
+//! The role in process. Persons in browsers: from a client's request over login and consent to tokens, and every way in which
+//! that must fail; and what tokens are signed with.
 
 #![expect(
     clippy::unwrap_used,
@@ -9,6 +10,7 @@
 mod attacks;
 mod bound;
 mod flow;
+mod keys;
 mod oidc;
 mod refresh;
 mod support;
