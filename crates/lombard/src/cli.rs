@@ -6,7 +6,7 @@ use clap::{Args, Parser, Subcommand};
 use lombard_chassis::telemetry::LogFormat;
 use lombard_log::checkpoint::VerifyingKey;
 
-use crate::role::{ConsulAddress, GrpcAddress, Role, RoleAddress};
+use crate::role::{GrpcAddress, OptionalAddress, Role, RoleAddress};
 
 /// Where data is unless it is said otherwise.
 pub(crate) const DATA_DIR_DEFAULT: &str = "./lombard-data";
@@ -43,7 +43,10 @@ pub(crate) struct CommonArguments {
     pub(crate) grpc_listen: Vec<GrpcAddress>,
     /// Where the registry listens for Consul's clients, or off [default: 127.0.0.1:8500 in `lombard up`, else off]
     #[arg(long, global = true, value_name = "ADDRESS:PORT", env = "LOMBARD_CONSUL_LISTEN")]
-    pub(crate) consul_listen: Option<ConsulAddress>,
+    pub(crate) consul_listen: Option<OptionalAddress>,
+    /// Where the registry answers by DNS, UDP and TCP, or off [default: 127.0.0.1:8600 in `lombard up`, else off]
+    #[arg(long, global = true, value_name = "ADDRESS:PORT", env = "LOMBARD_DNS_LISTEN")]
+    pub(crate) dns_listen: Option<OptionalAddress>,
     /// The public URL of the gateway, which is also the issuer of tokens [default: the gateway's address]
     #[arg(long, global = true, value_name = "URL", env = "LOMBARD_ISSUER")]
     pub(crate) issuer: Option<String>,
@@ -181,6 +184,16 @@ pub(crate) struct UpArguments {
     pub(crate) common: CommonArguments,
     pub(crate) any_port: bool,
     pub(crate) with: Vec<Part>,
+}
+
+impl UpArguments {
+    /// This address, or any port at it where any will do.
+    pub(crate) fn port(&self, mut address: SocketAddr) -> SocketAddr {
+        if self.any_port {
+            address.set_port(0);
+        }
+        address
+    }
 }
 
 #[derive(Args, Clone, Copy, Debug)]

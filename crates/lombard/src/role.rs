@@ -145,17 +145,22 @@ impl FromStr for GrpcAddress {
     }
 }
 
-/// Where the registry speaks what Consul's clients speak: `ADDRESS:PORT`, or `off`.
+/// Where the registry speaks other protocols, each of which it may leave: `ADDRESS:PORT`, or `off`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum ConsulAddress {
+pub(crate) enum OptionalAddress {
     Off,
     At(SocketAddr),
 }
 
-impl ConsulAddress {
+impl OptionalAddress {
     /// Consul's own port, on loopback.
-    pub(crate) const DEFAULT: Self =
-        Self::At(SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 8500));
+    pub(crate) const CONSUL: Self = Self::on_loopback(8500);
+    /// Consul's port for DNS, on loopback: who asks on port 53 must be sent here.
+    pub(crate) const DNS: Self = Self::on_loopback(8600);
+
+    const fn on_loopback(port: u16) -> Self {
+        Self::At(SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), port))
+    }
 
     pub(crate) const fn address(self) -> Option<SocketAddr> {
         match self {
@@ -165,7 +170,7 @@ impl ConsulAddress {
     }
 }
 
-impl fmt::Display for ConsulAddress {
+impl fmt::Display for OptionalAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Off => f.write_str("off"),
@@ -174,7 +179,7 @@ impl fmt::Display for ConsulAddress {
     }
 }
 
-impl FromStr for ConsulAddress {
+impl FromStr for OptionalAddress {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
@@ -237,11 +242,11 @@ mod tests {
 
     #[test]
     fn the_port_for_consuls_clients_can_be_off() {
-        assert_eq!("off".parse(), Ok(ConsulAddress::Off));
-        let at: ConsulAddress = "127.0.0.1:8501".parse().unwrap();
+        assert_eq!("off".parse(), Ok(OptionalAddress::Off));
+        let at: OptionalAddress = "127.0.0.1:8501".parse().unwrap();
         assert_eq!(at.address().unwrap().port(), 8501);
-        assert_eq!(ConsulAddress::DEFAULT.to_string(), "127.0.0.1:8500");
-        assert!("8500".parse::<ConsulAddress>().unwrap_err().contains("off"));
+        assert_eq!(OptionalAddress::CONSUL.to_string(), "127.0.0.1:8500");
+        assert!("8500".parse::<OptionalAddress>().unwrap_err().contains("off"));
     }
 
     #[test]

@@ -4,7 +4,7 @@ mod query;
 
 use std::{
     collections::BTreeMap,
-    net::{SocketAddr, TcpListener},
+    net::{SocketAddr, TcpListener, UdpSocket},
     path::PathBuf,
     sync::Arc,
     time::Instant,
@@ -26,7 +26,7 @@ use crate::{
     cli::CommonArguments,
     data_directory::DataDirectory,
     operator,
-    role::{Addresses, ConsulAddress, Role},
+    role::{Addresses, OptionalAddress, Role},
     up::first_start::GATEWAY,
 };
 
@@ -38,8 +38,7 @@ struct Start {
     issuer: String,
     addresses: Addresses,
     listener: TcpListener,
-    /// Of gRPC; of the registry, for the clients of other registries.
-    second_listener: Option<TcpListener>,
+    others: Others,
     limits: ServerLimits,
     health: Health,
     metrics: Metrics,
@@ -51,24 +50,12 @@ pub(crate) async fn run(role: Role, common: &CommonArguments) -> anyhow::Result<
     end_with_the_supervisor();
     let drain = drain::on_signal().context("failed to listen for signals")?;
     let addresses = Addresses::with(&common.listen);
-    let mut inherited = listen::inherited()?.into_iter();
-    let bind = |address: SocketAddr, flag: &str| {
-        listen::bind(address, &format!("{flag} {role}={}:PORT", address.ip()), common.insecure)
-    };
+    let mut inherited = listen::inherited()?;
     // A supervisor passes all of a role's sockets, or none.
-    let (listener, second_listener) = match inherited.next() {
-        Some(listener) => (listener, inherited.next()),
+    let (listener, others) = match inherited.take_first() {
+        Some(listener) => (listener, Others::inherited(inherited)),
         None => {
-            let second = match role {
-                Role::Registry => common
-                    .consul_listen
-                    .and_then(ConsulAddress::address)
-                    .map(|address| listen::bind(address, "--consul-listen", common.insecure)),
-                _ => role
-                    .grpc_address(&common.grpc_listen)
-                    .map(|address| bind(address, "--grpc-listen")),
-            };
-            (bind(common.listen_of(role), "--listen")?, second.transpose()?)
+            (bind(role, common.listen_of(role), "--listen", common)?, Others::bind(role, common)?)
         }
     };
     let start = Start {
@@ -78,7 +65,7 @@ pub(crate) async fn run(role: Role, common: &CommonArguments) -> anyhow::Result<
         issuer: common.issuer.clone().unwrap_or_else(|| addresses.url(Role::Gateway)),
         addresses,
         listener,
-        second_listener,
+        others,
         limits: config::load("server", common.config.as_deref(), serde_json::json!({}))?,
         health: Health::starting(),
         metrics: Metrics::new(role.name()),
@@ -101,6 +88,51 @@ pub(crate) async fn run(role: Role, common: &CommonArguments) -> anyhow::Result<
     }?;
     tracing::info!("stopped");
     Ok(())
+}
+
+/// What a role listens on beside HTTP.
+#[derive(Default)]
+struct Others {
+    grpc: Option<TcpListener>,
+    /// For the clients of other registries.
+    consul: Option<TcpListener>,
+    dns: Option<(TcpListener, UdpSocket)>,
+}
+
+impl Others {
+    fn inherited(mut passed: listen::Inherited) -> Self {
+        Self {
+            grpc: passed.take_tcp("grpc"),
+            consul: passed.take_tcp("consul"),
+            dns: passed.take_tcp("dns").zip(passed.take_udp("dns")),
+        }
+    }
+
+    fn bind(role: Role, common: &CommonArguments) -> Result<Self, listen::ListenError> {
+        let grpc = role.grpc_address(&common.grpc_listen);
+        let grpc = grpc.map(|address| bind(role, address, "--grpc-listen", common)).transpose()?;
+        if role != Role::Registry {
+            return Ok(Self { grpc, ..Self::default() });
+        }
+        let consul = common.consul_listen.and_then(OptionalAddress::address);
+        let consul = consul
+            .map(|address| listen::bind(address, "--consul-listen", common.insecure))
+            .transpose()?;
+        let dns = common.dns_listen.and_then(OptionalAddress::address);
+        let dns = dns
+            .map(|address| listen::bind_both(address, "--dns-listen", common.insecure))
+            .transpose()?;
+        Ok(Self { grpc, consul, dns })
+    }
+}
+
+fn bind(
+    role: Role,
+    address: SocketAddr,
+    flag: &str,
+    common: &CommonArguments,
+) -> Result<TcpListener, listen::ListenError> {
+    listen::bind(address, &format!("{flag} {role}={}:PORT", address.ip()), common.insecure)
 }
 
 /// A supervised role ends when its supervisor does, however that ends.
@@ -209,7 +241,7 @@ impl Start {
     ) -> Option<tokio::task::JoinHandle<std::io::Result<()>>> {
         let (health, metrics) = (self.health.clone(), self.metrics.clone());
         let server = lombard_grpc::Server { routes, verifier, health, metrics, limits };
-        let listener = self.second_listener.take()?;
+        let listener = self.others.grpc.take()?;
         Some(tokio::spawn(lombard_grpc::serve(listener, server, self.drain.clone())))
     }
 
@@ -345,7 +377,7 @@ impl Start {
         };
         let registry = lombard_registry::Registry::new(self.config()?, deps)?;
         let router = self.with_proofs(registry.router(), transparency, verifier);
-        let compatible = self.second_listener.take().map(|listener| {
+        let compatible = self.others.consul.take().map(|listener| {
             tokio::spawn(serve(
                 listener,
                 registry.compatible_router(),
@@ -353,6 +385,11 @@ impl Start {
                 self.drain.clone(),
             ))
         });
+        let dns = self
+            .others
+            .dns
+            .take()
+            .map(|(tcp, udp)| tokio::spawn(registry.dns().serve(udp, tcp, self.drain.clone())));
         let drain = self.drain.clone();
         Self::serve(
             (self.listener, self.limits),
@@ -363,8 +400,8 @@ impl Start {
             registry.run(drain),
         )
         .await?;
-        if let Some(compatible) = compatible {
-            compatible.await??;
+        for serving in [compatible, dns].into_iter().flatten() {
+            serving.await??;
         }
         Ok(())
     }

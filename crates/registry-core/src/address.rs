@@ -2,7 +2,7 @@
 
 use std::{
     fmt,
-    net::{Ipv4Addr, Ipv6Addr},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
     str::FromStr,
 };
 
@@ -53,6 +53,15 @@ impl Address {
     /// The host: a DNS name, or an IP address (IPv6 in brackets).
     pub fn host(&self) -> String {
         self.host.to_string()
+    }
+
+    /// The IP address, where the host is one.
+    pub const fn ip(&self) -> Option<IpAddr> {
+        match self.host {
+            Host::V4(address) => Some(IpAddr::V4(address)),
+            Host::V6(address) => Some(IpAddr::V6(address)),
+            Host::Name(_) => None,
+        }
     }
 
     /// The port.

@@ -6,6 +6,8 @@ use lombard_engine::{Limits, SnapshotPolicy};
 use lombard_registry_core::{self as core, AttributeLimits, Falls, LeasePolicy, Ttl};
 use serde::{Deserialize, Serialize};
 
+use crate::DnsConfig;
+
 /// How the registry is run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -66,6 +68,8 @@ pub struct Config {
     pub snapshot_bytes: u64,
     /// What other protocols' ports permit.
     pub compatibility: Compatibility,
+    /// How services are answered for by DNS.
+    pub dns: DnsConfig,
 }
 
 /// What the ports permit that speak the protocols of other registries: `[registry.compatibility]`.
@@ -112,6 +116,7 @@ impl Default for Config {
             snapshot_records: SnapshotPolicy::default().records,
             snapshot_bytes: SnapshotPolicy::default().bytes,
             compatibility: Compatibility::default(),
+            dns: DnsConfig::default(),
         }
     }
 }
@@ -159,6 +164,7 @@ impl Config {
         expect(self.group_commands_max > 0, "group_commands_max is 0");
         expect(self.snapshot_records > 0, "snapshot_records is 0");
         expect(self.snapshot_bytes > 0, "snapshot_bytes is 0");
+        mistakes.extend(self.dns.mistakes().into_iter().map(ToOwned::to_owned));
         mistakes
     }
 

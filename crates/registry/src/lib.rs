@@ -5,7 +5,7 @@
 //! - `view.rs` is the read side: it follows the log on a thread of its own, keeps each answer encoded, and wakes those
 //!   who wait for a change (`watch.rs`).
 //! - `lessor.rs` holds the deadlines of the leases, and `verdicts.rs` does what is due when they run out.
-//! - `consul/` speaks what Consul's clients speak, on a port of its own.
+//! - `consul/` speaks what Consul's clients speak, on a port of its own; `dns/` answers for names, on another.
 //! - `rest/` is the HTTP interface; [`problem`] its table of problems.
 //!
 //! **Invariants**
@@ -26,6 +26,7 @@
 mod codec;
 mod config;
 mod consul;
+mod dns;
 mod lessor;
 mod machine;
 mod metrics;
@@ -38,5 +39,6 @@ mod watch;
 
 pub use codec::EventCodec;
 pub use config::{Compatibility, Config};
+pub use dns::{Dns, DnsConfig};
 pub use machine::RegistryMachine;
 pub use service::{Deps, NewError, Registry};

@@ -13,6 +13,7 @@ use crate::{
     Config,
     codec::EventCodec,
     consul,
+    dns::Dns,
     lessor::Lessor,
     machine::RegistryMachine,
     metrics::{RegistryMetrics, Sources},
@@ -119,6 +120,11 @@ impl Registry {
         consul::router(self.api.clone())
             .layer(Extension(body_limit))
             .layer(Extension(self.verifier.clone()))
+    }
+
+    /// What answers for services by DNS.
+    pub fn dns(&self) -> Dns {
+        Dns::new(self.api.clone())
     }
 
     /// Ends leases as they run out, and watches over the writer and the read side, until `drain` is cancelled. Then

@@ -2,7 +2,7 @@
 
 use std::{
     net::TcpListener,
-    os::fd::{AsFd as _, OwnedFd},
+    os::fd::{AsFd, OwnedFd},
     path::PathBuf,
     process::{ExitStatus, Stdio},
     time::Duration,
@@ -10,6 +10,7 @@ use std::{
 
 use anyhow::Context as _;
 use command_fds::{CommandFdExt as _, FdMapping};
+use lombard_chassis::listen::Socket;
 use tokio::process::{Child, Command};
 
 use crate::role::Role;
@@ -27,17 +28,18 @@ pub(crate) struct ChildSpec {
     pub(crate) settings: Vec<(&'static str, &'static str)>,
     /// Held here, so that connections made while the role is away wait instead of being refused.
     pub(crate) listener: TcpListener,
-    /// The same for gRPC, of a role that speaks it; of the registry, for the clients of other registries.
-    pub(crate) second_listener: Option<TcpListener>,
+    /// The same for other protocols that the role speaks, by the names under which it takes them over.
+    pub(crate) others: Vec<(&'static str, Socket)>,
 }
 
 impl ChildSpec {
     pub(crate) fn spawn(&self) -> anyhow::Result<Child> {
         let mut mappings = Vec::new();
-        for (child_fd, listener) in (FIRST_PASSED_FD..)
-            .zip([Some(&self.listener), self.second_listener.as_ref()].into_iter().flatten())
+        let others = self.others.iter().map(|(_, socket)| socket.as_fd());
+        for (child_fd, socket) in
+            (FIRST_PASSED_FD..).zip([self.listener.as_fd()].into_iter().chain(others))
         {
-            let parent_fd: OwnedFd = listener.as_fd().try_clone_to_owned()?;
+            let parent_fd: OwnedFd = socket.try_clone_to_owned()?;
             mappings.push(FdMapping { parent_fd, child_fd });
         }
         let mut command = Command::new(&self.program);
@@ -60,11 +62,8 @@ impl ChildSpec {
     }
 
     fn socket_names(&self) -> String {
-        match (&self.second_listener, self.role) {
-            (None, role) => role.to_string(),
-            (Some(_), Role::Registry) => "registry:consul".to_owned(),
-            (Some(_), role) => format!("{role}:grpc"),
-        }
+        let others = self.others.iter().map(|(name, _)| *name);
+        [self.role.name()].into_iter().chain(others).collect::<Vec<_>>().join(":")
     }
 }
 

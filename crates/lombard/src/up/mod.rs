@@ -14,7 +14,11 @@ use std::{
 };
 
 use anyhow::Context as _;
-use lombard_chassis::{CancellationToken, config, drain, listen, telemetry};
+use lombard_chassis::{
+    CancellationToken, config, drain,
+    listen::{self, ListenError, Socket},
+    telemetry,
+};
 use parking_lot::Mutex;
 use tokio::{process::Child, task::JoinSet};
 
@@ -25,11 +29,9 @@ use self::{
 use crate::{
     cli::{Part, UpArguments},
     data_directory::DataDirectory,
-    role::{Addresses, ConsulAddress, Role, RoleAddress},
+    role::{Addresses, OptionalAddress, Role, RoleAddress},
 };
 
-/// What changes where the registry listens for Consul's clients.
-const CONSUL_LISTEN: &str = "--consul-listen";
 /// How long all roles together may take to become ready.
 const READY_WITHIN: Duration = Duration::from_secs(60);
 /// How long a role may take to stop after it was asked to, before it is killed.
@@ -78,8 +80,9 @@ pub(crate) async fn run(arguments: UpArguments) -> anyhow::Result<()> {
             .map(|sockets| RoleState {
                 role: sockets.bound.role,
                 address: sockets.bound.address,
-                grpc_address: sockets.second_address().filter(|_| !sockets.is_of_registry()),
-                consul_address: sockets.second_address().filter(|_| sockets.is_of_registry()),
+                grpc_address: sockets.address_of("grpc"),
+                consul_address: sockets.address_of("consul"),
+                dns_address: sockets.address_of("dns"),
                 pid: None,
                 ready_ms: None,
                 restart_count: 0,
@@ -94,7 +97,7 @@ pub(crate) async fn run(arguments: UpArguments) -> anyhow::Result<()> {
     let stop_others = CancellationToken::new();
     let mut gateway = JoinSet::new();
     let mut others = JoinSet::new();
-    for Sockets { bound: RoleAddress { role, .. }, listener, second } in sockets {
+    for Sockets { bound: RoleAddress { role, .. }, listener, others: passed } in sockets {
         let spec = ChildSpec {
             role,
             program: program.clone(),
@@ -105,7 +108,7 @@ pub(crate) async fn run(arguments: UpArguments) -> anyhow::Result<()> {
                 Vec::new()
             },
             listener,
-            second_listener: second.map(|(_, listener)| listener),
+            others: passed.into_iter().map(|other| (other.name, other.socket)).collect(),
         };
         let (tasks, stop) = match role {
             Role::Gateway => (&mut gateway, stop_gateway.clone()),
@@ -139,17 +142,19 @@ pub(crate) async fn run(arguments: UpArguments) -> anyhow::Result<()> {
 struct Sockets {
     bound: RoleAddress,
     listener: TcpListener,
-    /// Of gRPC; of the registry, for the clients of other registries.
-    second: Option<(SocketAddr, TcpListener)>,
+    others: Vec<Other>,
+}
+
+/// A socket for another protocol than HTTP, by the name under which the role takes it over.
+struct Other {
+    name: &'static str,
+    address: SocketAddr,
+    socket: Socket,
 }
 
 impl Sockets {
-    fn is_of_registry(&self) -> bool {
-        self.bound.role == Role::Registry
-    }
-
-    fn second_address(&self) -> Option<SocketAddr> {
-        self.second.as_ref().map(|(address, _)| *address)
+    fn address_of(&self, name: &str) -> Option<SocketAddr> {
+        self.others.iter().find(|other| other.name == name).map(|other| other.address)
     }
 }
 
@@ -158,42 +163,57 @@ fn bind_all(arguments: &UpArguments, has_query: bool) -> anyhow::Result<Vec<Sock
     let wanted = Addresses::with(&arguments.common.listen);
     let mut sockets = Vec::new();
     let mut mistakes = Vec::new();
-    let mut bind = |role: Role, mut address: SocketAddr, flag: &str| {
-        if arguments.any_port {
-            address.set_port(0);
-        }
-        let setting = match flag {
-            CONSUL_LISTEN => format!("{flag} {}:PORT, or {flag} off", address.ip()),
-            _ => format!("{flag} {role}={}:PORT", address.ip()),
-        };
-        match listen::bind(address, &setting, arguments.common.insecure) {
-            Ok(listener) => Some(listener),
-            Err(error) => {
-                mistakes.push(format!("{role}: {:#}", anyhow::Error::new(error)));
-                None
-            }
-        }
-    };
     for role in Role::ALL.into_iter().filter(|role| has_query || *role != Role::Query) {
-        let listener = bind(role, wanted.of(role), "--listen");
-        let (second, flag) = match role {
-            Role::Registry => {
-                let consul = arguments.common.consul_listen.unwrap_or(ConsulAddress::DEFAULT);
-                (consul.address(), CONSUL_LISTEN)
-            }
-            _ => (role.grpc_address(&arguments.common.grpc_listen), "--grpc-listen"),
+        let mut note = |error: ListenError| {
+            mistakes.push(format!("{role}: {:#}", anyhow::Error::new(error)));
         };
-        let second = second.map(|address| bind(role, address, flag));
-        let (Some(listener), false) = (listener, matches!(second, Some(None))) else { continue };
+        let address = arguments.port(wanted.of(role));
+        let setting = format!("--listen {role}={}:PORT", address.ip());
+        let listener = listen::bind(address, &setting, arguments.common.insecure);
+        let listener = listener.map_err(&mut note);
+        let others = bind_others(arguments, role).map_err(&mut note);
+        let (Ok(listener), Ok(others)) = (listener, others) else { continue };
         let bound = RoleAddress { role, address: listener.local_addr()? };
-        let second = match second.flatten() {
-            Some(listener) => Some((listener.local_addr()?, listener)),
-            None => None,
-        };
-        sockets.push(Sockets { bound, listener, second });
+        sockets.push(Sockets { bound, listener, others });
     }
     anyhow::ensure!(mistakes.is_empty(), "{}", mistakes.join("\n"));
     Ok(sockets)
+}
+
+/// Binds what a role listens on beside HTTP.
+fn bind_others(arguments: &UpArguments, role: Role) -> Result<Vec<Other>, ListenError> {
+    let common = &arguments.common;
+    let mut others = Vec::new();
+    let mut add = |name, address, socket| others.push(Other { name, address, socket });
+    if let Some(address) = role.grpc_address(&common.grpc_listen) {
+        let address = arguments.port(address);
+        let setting = format!("--grpc-listen {role}={}:PORT", address.ip());
+        let listener = listen::bind(address, &setting, common.insecure)?;
+        add("grpc", bound(&listener, address)?, Socket::Tcp(listener));
+    }
+    if role != Role::Registry {
+        return Ok(others);
+    }
+    if let Some(address) = common.consul_listen.unwrap_or(OptionalAddress::CONSUL).address() {
+        let address = arguments.port(address);
+        let setting = format!("--consul-listen {}:PORT, or --consul-listen off", address.ip());
+        let listener = listen::bind(address, &setting, common.insecure)?;
+        add("consul", bound(&listener, address)?, Socket::Tcp(listener));
+    }
+    if let Some(address) = common.dns_listen.unwrap_or(OptionalAddress::DNS).address() {
+        let address = arguments.port(address);
+        let setting = format!("--dns-listen {}:PORT, or --dns-listen off", address.ip());
+        let (listener, socket) = listen::bind_both(address, &setting, common.insecure)?;
+        let address = bound(&listener, address)?;
+        add("dns", address, Socket::Tcp(listener));
+        add("dns", address, Socket::Udp(socket));
+    }
+    Ok(others)
+}
+
+/// Where it listens, with the port that the system may have chosen.
+fn bound(listener: &TcpListener, address: SocketAddr) -> Result<SocketAddr, ListenError> {
+    listener.local_addr().map_err(|source| ListenError::Bind { address, source })
 }
 
 /// What every role is told on its command line.

@@ -28,9 +28,12 @@ pub(super) fn ready(
     println!("Lombard is ready after {} ms: {}", took.as_millis(), state.issuer);
     println!("Data    {}", directory.path().display());
     println!("Console {}/console", state.issuer);
-    let consul = state.role(Role::Registry).and_then(|registry| registry.consul_address);
-    if let Some(address) = consul {
+    let registry = state.role(Role::Registry);
+    if let Some(address) = registry.and_then(|registry| registry.consul_address) {
         println!("Consul  http://{address}, for its clients");
+    }
+    if let Some(address) = registry.and_then(|registry| registry.dns_address) {
+        println!("DNS     {address}, names such as hello.service.lombard.internal");
     }
     if let Some(Administrator { client_id, secret }) = administrator {
         println!("\nAdministrator, shown this once (it is stored as a hash only):");

@@ -28,6 +28,9 @@ pub(crate) struct RoleState {
     /// Where it listens for Consul's clients, if it does.
     #[serde(default)]
     pub(crate) consul_address: Option<SocketAddr>,
+    /// Where it answers by DNS, if it does.
+    #[serde(default)]
+    pub(crate) dns_address: Option<SocketAddr>,
     /// `None` between a death and the restart.
     pub(crate) pid: Option<u32>,
     /// From the process's start to its first ready answer.

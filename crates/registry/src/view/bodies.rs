@@ -88,6 +88,8 @@ struct CatalogBody<'a> {
 struct Endpoint<'a> {
     instance: &'a str,
     url: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    zone: Option<&'a str>,
 }
 
 pub(super) fn services(services: &Services) -> Bytes {
@@ -133,6 +135,7 @@ pub(super) fn catalog(services: &Services) -> Encoded {
                 let endpoints = serving(service).map(|(id, instance)| Endpoint {
                     instance: id.as_str(),
                     url: instance.address.to_string(),
+                    zone: instance.attributes.zone(),
                 });
                 (name.as_str(), endpoints.collect())
             })

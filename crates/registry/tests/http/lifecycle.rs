@@ -54,6 +54,17 @@ async fn a_registration_is_read_back_at_once() {
 }
 
 #[tokio::test]
+async fn who_routes_is_told_the_zone() {
+    let registry = Harness::new().await;
+    let mut body = registration();
+    body["zone"] = "eu-1".into();
+    registry.put(&path("payments", "one"), &body).send().await;
+    let catalog = registry.get("/catalog").send().await;
+    let expected = json!([{ "instance": "one", "url": "http://127.0.0.1:9000", "zone": "eu-1" }]);
+    assert_eq!(catalog.body["services"]["payments"], expected);
+}
+
+#[tokio::test]
 async fn registering_again_replaces_the_lease() {
     let registry = Harness::new().await;
     let first = registry.register("payments", "one").await;

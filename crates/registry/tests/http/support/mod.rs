@@ -13,7 +13,7 @@ use axum::{
 use http_body_util::BodyExt;
 use lombard_chassis::{CancellationToken, Health, Metrics, context, extract};
 use lombard_log::{Log, MemoryLog};
-use lombard_registry::{Config, Deps, Registry};
+use lombard_registry::{Config, Deps, Dns, Registry};
 use lombard_types::Position;
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
@@ -32,6 +32,7 @@ pub(crate) struct Harness {
     router: Router,
     /// What other registries' clients are served.
     pub(crate) compatible: Router,
+    pub(crate) dns: Dns,
 }
 
 #[derive(Debug)]
@@ -94,11 +95,11 @@ impl Harness {
             .fallback(extract::not_found)
             .method_not_allowed_fallback(extract::method_not_allowed)
             .layer(middleware::from_fn(context::layer));
-        let compatible = registry.compatible_router();
+        let (compatible, dns) = (registry.compatible_router(), registry.dns());
         let drain = CancellationToken::new();
         let run = registry.run(drain.clone());
         let running = tokio::spawn(async move { run.await.unwrap() });
-        Self { metrics, health, log, drain, running, router, compatible }
+        Self { metrics, health, log, drain, running, router, compatible, dns }
     }
 
     /// The same log under a new registry, as after a restart.
@@ -109,7 +110,7 @@ impl Harness {
     pub(crate) async fn restart_with(self, config: Config) -> Self {
         self.drain.cancel();
         self.running.await.unwrap();
-        drop((self.router, self.compatible));
+        drop((self.router, self.compatible, self.dns));
         Self::with(config, self.log.after_crash()).await
     }
 
