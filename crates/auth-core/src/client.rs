@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, fmt};
 use lombard_token::{DetailType, PublicJwk, ScopeSet};
 use lombard_types::{ClientId, Timestamp};
 
-use crate::RedirectUri;
+use crate::{Profile, RedirectUri};
 
 /// An OAuth client (RFC 6749 section 2): a program that may ask for tokens.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,6 +18,8 @@ pub struct Client {
     pub scope: ScopeSet,
     /// The types of authorization details that it may ask for (RFC 9396 section 10).
     pub authorization_details_types: BTreeSet<DetailType>,
+    /// What it is held to.
+    pub profile: Profile,
     /// How it proves who it is.
     pub authentication: Authentication,
     /// How it may ask for tokens.
@@ -56,6 +58,7 @@ impl Client {
             name: ClientName::new("Shop").unwrap(),
             scope: ScopeSet::default(),
             authorization_details_types: BTreeSet::new(),
+            profile: Profile::OAuth21,
             authentication: Authentication::Secret { sha256 },
             grant_types: [GrantType::ClientCredentials].into(),
             redirect_uris: Vec::new(),

@@ -3,7 +3,7 @@
 use std::{fs, path::Path};
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
-use lombard_auth_core::{Authentication, Client, ClientName, Command, GrantType};
+use lombard_auth_core::{Authentication, Client, ClientName, Command, GrantType, Profile};
 use lombard_engine::Handle;
 use lombard_token::PublicJwk;
 use lombard_types::Timestamp;
@@ -28,6 +28,8 @@ struct Entry {
     scope: String,
     #[serde(default)]
     authorization_details_types: Vec<String>,
+    /// Files of earlier builds say none, and mean `oauth-2.1`.
+    profile: Option<String>,
     secret_sha256: Option<String>,
     jwk: Option<serde_json::Value>,
 }
@@ -85,7 +87,11 @@ impl Entry {
             }
             _ => return Err("a client has either secret_sha256 or jwk".to_owned()),
         };
-        Ok(Client {
+        let profile = match &self.profile {
+            Some(name) => Profile::from_name(name).ok_or_else(|| format!("profile: {name}"))?,
+            None => Profile::OAuth21,
+        };
+        let client = Client {
             id: self.client_id.parse().map_err(|error| format!("client_id: {error}"))?,
             name: ClientName::new(&self.name).map_err(|error| error.to_string())?,
             scope: self.scope.parse().map_err(|error| format!("scope: {error}"))?,
@@ -94,13 +100,16 @@ impl Entry {
                 .iter()
                 .map(|name| name.parse().map_err(|error| format!("{name}: {error}")))
                 .collect::<Result<_, _>>()?,
+            profile,
             authentication,
             grant_types: [GrantType::ClientCredentials].into(),
             redirect_uris: Vec::new(),
             post_logout_redirect_uris: Vec::new(),
             registered_at: Timestamp::EPOCH,
             registered_by: REGISTRANT.into(),
-        })
+        };
+        client.check_profile().map_err(|error| format!("profile: {error}"))?;
+        Ok(client)
     }
 }
 

@@ -174,7 +174,7 @@ fn parse<T: FromStr>(text: &str) -> Result<T, DecodeError> {
 
 #[cfg(test)]
 mod tests {
-    use lombard_auth_core::{Authentication, Client, ClientName, GrantType};
+    use lombard_auth_core::{Authentication, Client, ClientName, GrantType, Profile};
     use lombard_token::SigningKey;
 
     use super::*;
@@ -188,6 +188,7 @@ mod tests {
                 id: "shop".parse().unwrap(),
                 name: ClientName::new("Shop").unwrap(),
                 scope: "ledger:read".parse().unwrap(),
+                profile: Profile::OAuth21,
                 authentication,
                 grant_types: [GrantType::ClientCredentials].into(),
                 redirect_uris: Vec::new(),
@@ -205,7 +206,10 @@ mod tests {
         let registered = |client| Event::Client(clients::Event::Registered(Arc::new(client)));
         let mut events = vec![
             registered(client(&[], Authentication::Secret { sha256: [7; 32] })),
-            registered(client(&["payment", "statement"], Authentication::Key(Box::new(key)))),
+            registered(Client {
+                profile: Profile::Fapi2,
+                ..client(&["payment", "statement"], Authentication::Key(Box::new(key)))
+            }),
             registered(app),
             Event::Client(clients::Event::SecretRotated {
                 id: "shop".parse().unwrap(),

@@ -516,7 +516,8 @@ async fn every_bad_request_has_its_error_and_issues_nothing() {
 async fn clients_are_administered() {
     let role = Role::start().await;
     let new = json!({
-        "name": "Payments", "scope": "payments:write", "authorization_details_types": ["payment"],
+        "name": "Payments", "scope": "payments:write", "profile": "oauth-2.1",
+        "authorization_details_types": ["payment"],
     });
     let made =
         role.admin_with_key(Method::POST, "/v1/auth/clients", Some(new.clone()), Some("k1")).await;
@@ -571,7 +572,7 @@ async fn clients_are_administered() {
 #[tokio::test]
 async fn administration_refuses_what_does_not_fit() {
     let role = Role::start().await;
-    let good = json!({ "name": "X", "scope": "a:b" });
+    let good = json!({ "name": "X", "scope": "a:b", "profile": "oauth-2.1" });
     let table = [
         (Method::POST, "/v1/auth/clients", Some(json!({ "scope": "a:b" })), 400, "invalid-body"),
         (
@@ -619,7 +620,9 @@ async fn administration_refuses_what_does_not_fit() {
         (
             Method::POST,
             "/v1/auth/clients",
-            Some(json!({ "name": "X", "scope": "a:b", "client_id": "shop" })),
+            Some(
+                json!({ "name": "X", "scope": "a:b", "client_id": "shop", "profile": "oauth-2.1" }),
+            ),
             409,
             "client-exists",
         ),
@@ -880,8 +883,7 @@ async fn the_tokens_of_a_client_are_revoked_by_hand_and_with_the_client() {
 async fn a_client_may_have_a_key_of_another_kind() {
     let role = Role::start().await;
     let key = SigningKey::generate_for(Algorithm::EdDsa).unwrap();
-    let new =
-        json!({ "client_id": "ed", "name": "Ed", "scope": "ledger:read", "jwk": key.public_jwk() });
+    let new = json!({ "client_id": "ed", "name": "Ed", "scope": "ledger:read", "jwk": key.public_jwk(), "profile": "oauth-2.1" });
     let made = role.admin(Method::POST, "/v1/auth/clients", Some(new)).await;
     assert_eq!((made.status, &made.body["jwk"]["crv"]), (StatusCode::CREATED, &json!("Ed25519")));
     let assertion = client_assertion(&key, "ed", ISSUER, "1", now()).unwrap();

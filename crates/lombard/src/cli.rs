@@ -511,7 +511,7 @@ pub(crate) struct SelectionArguments {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum ClientCommand {
-    /// Register an OAuth client and print its secret once
+    /// Register an OAuth client, and print its secret once where it has one
     Create {
         /// What it is called
         name: String,
@@ -522,11 +522,19 @@ pub(crate) enum ClientCommand {
         #[arg(long, value_name = "URI")]
         redirect_uri: Vec<String>,
         /// It can keep no secret, such as a program on a person's own machine
-        #[arg(long, requires = "redirect_uri")]
+        #[arg(long, requires = "redirect_uri", conflicts_with = "key_file")]
         public: bool,
+        /// It authenticates with the private key in this file (PKCS#8), which is made if it is not there
+        #[arg(long, value_name = "FILE")]
+        key_file: Option<PathBuf>,
+        /// What it is held to: fapi-2.0, which takes --key-file, or oauth-2.1 [default: fapi-2.0; of a public client oauth-2.1]
+        #[arg(long, value_name = "PROFILE")]
+        profile: Option<String>,
         #[command(flatten)]
         output: OutputArguments,
     },
+    /// Show all clients, and what they are held to
+    List(OutputArguments),
 }
 
 #[derive(Args, Debug)]

@@ -1,13 +1,15 @@
 //! The commands that speak to a running platform as its operator.
 
 use lombard_client::{Call, Platform};
+use lombard_token::SigningKey;
 use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::{
+    auth_commands,
     cli::{ClientCommand, CommonArguments, OutputArguments, TokenArguments},
     data_directory::DataDirectory,
-    operator,
+    key, operator, table,
     up::run_state::RunState,
 };
 
@@ -18,15 +20,34 @@ pub(crate) async fn connect(common: &CommonArguments) -> anyhow::Result<Platform
 }
 
 pub(crate) async fn client(common: &CommonArguments, command: ClientCommand) -> anyhow::Result<()> {
-    let ClientCommand::Create { name, scope, redirect_uri, public, output } = command;
     let platform = connect(common).await?;
-    let method = public.then_some("none");
-    let body = json!({
-        "name": name, "scope": scope, "redirect_uris": redirect_uri, "token_endpoint_auth_method": method,
-    });
-    let call = |url| Call::new(Method::POST, url).json(body).idempotency_key(uuid::Uuid::now_v7());
-    let registered = platform.call::<Value>("/v1/auth", "/clients", call).await?.body;
-    print_client(&registered, output);
+    match command {
+        ClientCommand::Create { name, scope, redirect_uri, public, key_file, profile, output } => {
+            let jwk = key_file.as_deref().map(key::read_or_make).transpose()?;
+            let body = json!({
+                "name": name, "scope": scope, "redirect_uris": redirect_uri, "profile": profile,
+                "token_endpoint_auth_method": public.then_some("none"),
+                "jwk": jwk.as_ref().map(SigningKey::public_jwk),
+            });
+            let call =
+                |url| Call::new(Method::POST, url).json(body).idempotency_key(uuid::Uuid::now_v7());
+            let registered = platform.call::<Value>("/v1/auth", "/clients", call).await?.body;
+            print_client(&registered, output);
+        }
+        ClientCommand::List(output) => {
+            let clients = auth_commands::all(&platform, "/clients").await?;
+            if output.json {
+                println!("{:#}", Value::from(clients));
+            } else {
+                let members =
+                    ["client_id", "name", "profile", "token_endpoint_auth_method", "scope"];
+                let row =
+                    |client: &Value| members.map(|member| auth_commands::text(client, member));
+                let header = ["CLIENT", "NAME", "PROFILE", "AUTHENTICATION", "SCOPE"];
+                println!("{}", table::plain(header, clients.iter().map(row).collect(), &[]));
+            }
+        }
+    }
     Ok(())
 }
 
@@ -40,6 +61,7 @@ fn print_client(registered: &Value, output: OutputArguments) {
     if registered.get("client_secret").is_some() {
         println!("client secret  {}   (shown this once)", said("client_secret"));
     }
+    println!("profile        {}", said("profile"));
     println!("scope          {}", said("scope"));
 }
 

@@ -17,6 +17,7 @@ mod gateway_commands;
 mod group_commands;
 mod groups_backup;
 mod import;
+mod key;
 mod ledger_commands;
 mod log_commands;
 mod operator;

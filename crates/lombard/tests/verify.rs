@@ -206,7 +206,11 @@ async fn verifying_over_http_takes_the_audit_scope() {
     let data = platform.data_dir();
     let url = gateway(&platform);
     let verify_as = |name: &str, scope: &str, target: &str| {
-        let created = run(&data, &["client", "create", name, "--scope", scope, "--json"], 0);
+        let created = run(
+            &data,
+            &["client", "create", name, "--scope", scope, "--profile", "oauth-2.1", "--json"],
+            0,
+        );
         let client: serde_json::Value = serde_json::from_str(&created).unwrap();
         let output = Command::new(LOMBARD)
             .args(["verify", target])

@@ -60,7 +60,7 @@ export class Platform {
 
   /** A new OAuth client, as the environment of a program that acts as it. */
   async client(name, scope) {
-    const made = JSON.parse(await this.run("client", "create", name, "--scope", scope, "--json"));
+    const made = JSON.parse(await this.run("client", "create", name, "--scope", scope, "--profile", "oauth-2.1", "--json"));
     return { LOMBARD_URL: this.url, LOMBARD_CLIENT_ID: made.client_id, LOMBARD_CLIENT_SECRET: made.client_secret };
   }
 

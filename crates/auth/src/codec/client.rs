@@ -7,12 +7,12 @@
 //!  authentication  0, SHA-256 of the secret, 32 bytes  |  1, public JWK as JSON text  |  2, none
 //!  attributes      in the order of their kinds; one that is empty is left out. Each is a list of texts:
 //!                  1 types of authorization details, 2 grant types (without it: client_credentials alone),
-//!                  3 redirect URIs, 4 redirect URIs after logout
+//!                  3 redirect URIs, 4 redirect URIs after logout, 5 profile (without it: oauth-2.1)
 //! ```
 
 use std::collections::BTreeSet;
 
-use lombard_auth_core::{Authentication, Client, ClientName, GrantType, RedirectUri};
+use lombard_auth_core::{Authentication, Client, ClientName, GrantType, Profile, RedirectUri};
 use lombard_engine::{
     DecodeError,
     fields::{Reader, Writer},
@@ -28,6 +28,7 @@ const DETAILS_TYPES: u8 = 1;
 const GRANT_TYPES: u8 = 2;
 const REDIRECT_URIS: u8 = 3;
 const POST_LOGOUT_REDIRECT_URIS: u8 = 4;
+const PROFILE: u8 = 5;
 
 /// Writes the newest version.
 pub(super) fn put(writer: &mut Writer<'_>, client: &Client) {
@@ -53,6 +54,7 @@ pub(super) fn put(writer: &mut Writer<'_>, client: &Client) {
 fn put_attributes(writer: &mut Writer<'_>, client: &Client) {
     let types = client.authorization_details_types.iter().map(|name| name.as_str());
     let is_default = client.grant_types == default_grant_types();
+    let profile = Some(client.profile).filter(|profile| *profile != Profile::OAuth21);
     let grant_types = client.grant_types.iter().filter(|_| !is_default);
     let attributes = [
         (DETAILS_TYPES, texts(types)),
@@ -62,6 +64,7 @@ fn put_attributes(writer: &mut Writer<'_>, client: &Client) {
             POST_LOGOUT_REDIRECT_URIS,
             texts(client.post_logout_redirect_uris.iter().map(RedirectUri::as_str)),
         ),
+        (PROFILE, texts(profile.iter().map(|profile| profile.name()))),
     ];
     let said = || attributes.iter().filter(|(_, value)| !value.is_empty());
     writer.put(&[u8::try_from(said().count()).unwrap_or(u8::MAX)]);
@@ -89,6 +92,7 @@ pub(super) fn v1(reader: &mut Reader<'_>) -> Result<Client, DecodeError> {
         name: ClientName::new(reader.text()?).map_err(|_| DecodeError("client name"))?,
         scope: parse(reader.text()?)?,
         authorization_details_types: BTreeSet::new(),
+        profile: Profile::OAuth21,
         authentication: match reader.byte()? {
             SECRET => Authentication::Secret { sha256: reader.array()? },
             KEY => {
@@ -124,6 +128,10 @@ pub(super) fn v2(reader: &mut Reader<'_>) -> Result<Client, DecodeError> {
                 }
                 REDIRECT_URIS => client.redirect_uris.push(parse(value)?),
                 POST_LOGOUT_REDIRECT_URIS => client.post_logout_redirect_uris.push(parse(value)?),
+                PROFILE => {
+                    let profile = Profile::from_name(value);
+                    client.profile = profile.ok_or(DecodeError("unknown profile"))?;
+                }
                 _ => return Err(DecodeError("unknown kind of attribute of a client")),
             }
         }

@@ -142,6 +142,10 @@ fn accept(
     }
     let client = find(api, client_id)
         .ok_or_else(|| untold(OAuthError::invalid_request("the client is not known")))?;
+    if client.profile.requires_pushed_requests() {
+        let cause = "the client must push its requests";
+        return Err(untold(OAuthError::invalid_request(cause)));
+    }
     let request = AuthorizationRequest::read(client, form, &api.issuer)?;
     let id = new_id();
     let pushed = api.pending.push(id.clone(), request, life, now);

@@ -8,7 +8,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use lombard_auth_core::{
-    Authentication, Client, ClientName, Command, GrantType, RedirectUri, Reply, Target,
+    Authentication, Client, ClientName, Command, GrantType, Profile, RedirectUri, Reply, Target,
     clients::{self, Reply as ClientReply},
 };
 use lombard_chassis::{Authenticated, Json, Path, Problem, Query, problems};
@@ -37,6 +37,8 @@ pub(super) struct NewClient {
     /// Types of authorization details that it may ask for.
     #[serde(default)]
     authorization_details_types: Vec<String>,
+    /// `fapi-2.0` or `oauth-2.1`. Without it: `fapi-2.0`, and of a public client `oauth-2.1`.
+    profile: Option<String>,
     /// Its public key; without one it gets a secret.
     jwk: Option<serde_json::Value>,
     /// `none` for a public client; otherwise it follows from `jwk`.
@@ -61,7 +63,12 @@ struct ShownClient<'a> {
     scope: String,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     authorization_details_types: Vec<&'a str>,
+    profile: &'static str,
     token_endpoint_auth_method: &'static str,
+    /// Whether its requests must be pushed (RFC 9126 section 6).
+    require_pushed_authorization_requests: bool,
+    /// Whether its tokens must be bound to a key (RFC 9449 section 5.2).
+    dpop_bound_access_tokens: bool,
     grant_types: Vec<&'static str>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     redirect_uris: Vec<&'a str>,
@@ -89,7 +96,10 @@ impl<'a> ShownClient<'a> {
                 .iter()
                 .map(DetailType::as_str)
                 .collect(),
+            profile: client.profile.name(),
             token_endpoint_auth_method: client.authentication.method(),
+            require_pushed_authorization_requests: client.profile.requires_pushed_requests(),
+            dpop_bound_access_tokens: client.profile.requires_bound_tokens(),
             grant_types: client.grant_types.iter().map(|grant_type| grant_type.name()).collect(),
             redirect_uris: client.redirect_uris.iter().map(RedirectUri::as_str).collect(),
             post_logout_redirect_uris: client
@@ -183,6 +193,12 @@ impl NewClient {
                 return Err(invalid("token_endpoint_auth_method", &cause));
             }
         };
+        let profile = match (self.profile.as_deref(), &authentication) {
+            (Some(name), _) => Profile::from_name(name)
+                .ok_or_else(|| invalid("profile", &"one of fapi-2.0 and oauth-2.1"))?,
+            (None, Authentication::Nothing) => Profile::OAuth21,
+            (None, _) => Profile::Fapi2,
+        };
         let grant_types = grant_types(self.grant_types, &scope, !redirect_uris.is_empty())
             .map_err(|cause| invalid("grant_types", &cause))?;
         let client = Client {
@@ -190,6 +206,7 @@ impl NewClient {
             name,
             scope,
             authorization_details_types,
+            profile,
             authentication,
             grant_types,
             redirect_uris,
@@ -201,6 +218,7 @@ impl NewClient {
             let cause = "a public client has no credentials";
             return Err(invalid("grant_types", &cause));
         }
+        client.check_profile().map_err(|error| invalid("profile", &error))?;
         Ok((client, secret))
     }
 }

@@ -22,7 +22,7 @@ before(async () => {
 after(() => platform?.stop());
 
 const register = (id, more) => platform.make("clients", {
-  client_id: id, name: id, scope: SCOPE, redirect_uris: [REDIRECT_URI], authorization_details_types: ["payment"], ...more,
+  client_id: id, name: id, scope: SCOPE, redirect_uris: [REDIRECT_URI], profile: "oauth-2.1", authorization_details_types: ["payment"], ...more,
 });
 
 async function login(config, parameters, usePar) {

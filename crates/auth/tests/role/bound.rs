@@ -6,14 +6,19 @@ use lombard_token::{DpopRequest, SigningKey, dpop_proof};
 
 use crate::support::{Answer, Browser, ISSUER, REDIRECT_URI, Role, VERIFIER, claims, form};
 
-fn proof(key: &SigningKey, method: &str, path: &str, token: Option<&str>) -> String {
+pub(crate) fn proof(key: &SigningKey, method: &str, path: &str, token: Option<&str>) -> String {
     let url = format!("{ISSUER}{path}");
     let request = DpopRequest { method, url: &url, access_token: token };
     let now = lombard_types::Timestamp::from_system_time(std::time::SystemTime::now());
     dpop_proof(key, request, &uuid::Uuid::new_v4().to_string(), now).unwrap()
 }
 
-async fn post(role: &Role, path: &str, proofs: &[String], parameters: &[(&str, &str)]) -> Answer {
+pub(crate) async fn post(
+    role: &Role,
+    path: &str,
+    proofs: &[String],
+    parameters: &[(&str, &str)],
+) -> Answer {
     let mut request =
         Request::post(path).header(header::CONTENT_TYPE, "application/x-www-form-urlencoded");
     for proof in proofs {

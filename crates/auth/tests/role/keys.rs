@@ -202,7 +202,7 @@ async fn lost_private_halves_are_followed_by_new_keys() {
 async fn only_administrators_change_keys() {
     let role = Role::start().await;
     let client = json!({
-        "client_id": "reader", "name": "Reader", "scope": "auth:read",
+        "client_id": "reader", "name": "Reader", "scope": "auth:read", "profile": "oauth-2.1",
     });
     let made = role.admin("POST", "/v1/auth/clients", client).await.json();
     let secret = made["client_secret"].as_str().unwrap().to_owned();

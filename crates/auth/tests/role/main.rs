@@ -9,6 +9,7 @@
 
 mod attacks;
 mod bound;
+mod fapi;
 mod flow;
 mod keys;
 mod oidc;

@@ -92,7 +92,7 @@ impl Role {
         let client = |id: &str, method: &str, uri: &str| {
             json!({
                 "client_id": id, "name": "Shop & Söhne", "scope": scope, "redirect_uris": [uri],
-                "token_endpoint_auth_method": method, "authorization_details_types": ["payment"],
+                "profile": "oauth-2.1", "token_endpoint_auth_method": method, "authorization_details_types": ["payment"],
                 "post_logout_redirect_uris": ["https://shop.example/bye"],
             })
         };

@@ -159,7 +159,7 @@ impl Tour {
     }
 
     async fn register_client(&self, name: &str, scope: &str) -> anyhow::Result<NewClient> {
-        let body = json!({ "name": name, "scope": scope });
+        let body = json!({ "name": name, "scope": scope, "profile": "oauth-2.1" });
         let call =
             |url| Call::new(Method::POST, url).json(body).idempotency_key(uuid::Uuid::now_v7());
         let registered = self.operator.call::<NewClient>("/v1/auth", "/clients", call).await;

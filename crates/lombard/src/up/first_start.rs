@@ -20,6 +20,8 @@ pub(crate) const GATEWAY: &str = "lombard-gateway";
 pub(crate) const QUERY: &str = "lombard-query";
 const GATEWAY_SCOPE: &str = "registry:read events:append:gateway-* events:read:gateway-*";
 const ADMINISTRATOR: &str = "admin";
+/// The platform's own programs use tokens of the bearer's, and the administrator has a secret.
+const PROFILE: &str = "oauth-2.1";
 
 /// The administrator's credentials, to be shown once.
 pub(super) struct Administrator {
@@ -42,7 +44,7 @@ pub(super) fn prepare(directory: &DataDirectory) -> anyhow::Result<Option<Admini
     let mut clients = Vec::new();
     for (client_id, name, scope) in programs {
         let jwk = make_identity(directory, client_id)?;
-        clients.push(json!({ "client_id": client_id, "name": name, "scope": scope, "jwk": jwk }));
+        clients.push(json!({ "client_id": client_id, "name": name, "scope": scope, "profile": PROFILE, "jwk": jwk }));
     }
     let secret = random_secret()?;
     let digest = digest::digest(&digest::SHA256, secret.as_bytes());
@@ -50,6 +52,7 @@ pub(super) fn prepare(directory: &DataDirectory) -> anyhow::Result<Option<Admini
         "client_id": ADMINISTRATOR,
         "name": "Administrator",
         "scope": "admin",
+        "profile": PROFILE,
         "secret_sha256": URL_SAFE_NO_PAD.encode(digest),
     }));
     let text = serde_json::to_vec_pretty(&json!({ "clients": clients }))?;

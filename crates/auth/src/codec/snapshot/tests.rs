@@ -21,6 +21,7 @@ fn registered(id: u8, authentication: Authentication) -> Client {
         name: ClientName::new("Shop").unwrap(),
         scope: "ledger:read".parse().unwrap(),
         authorization_details_types: ["payment".parse().unwrap()].into(),
+        profile: lombard_auth_core::Profile::OAuth21,
         authentication,
         grant_types: [GrantType::ClientCredentials].into(),
         redirect_uris: Vec::new(),

@@ -78,6 +78,10 @@ async fn grant(api: &Api, headers: &HeaderMap, body: &[u8]) -> Result<Issued, OA
         return Err(OAuthError::new(Code::UnauthorizedClient, cause));
     }
     let key_thumbprint = proved_key(api, headers, "/oauth/token", now)?;
+    if key_thumbprint.is_none() && client.profile.requires_bound_tokens() {
+        let cause = "the client's tokens are bound to a key: send a DPoP proof";
+        return Err(OAuthError::new(Code::InvalidDpopProof, cause));
+    }
     let request = TokenRequest { api, client, form: &form, now, key_thumbprint };
     match grant_type {
         GrantType::ClientCredentials => client_credentials::grant(&request),

@@ -2,6 +2,7 @@
 //!
 //! A refresh token is followed by another one, durably before the answer. A retry within a short time gets the same
 //! successor, since its first answer may have been lost; after that it is a theft, and the whole family is good no more.
+//! Where the profile says so, the token stays the same.
 
 use lombard_auth_core::grants::{self, Refreshing, Reply as GrantReply};
 use lombard_token::ScopeSet;
@@ -30,7 +31,7 @@ pub(super) async fn grant(request: &TokenRequest<'_>) -> Result<Issued, OAuthErr
         generation: token.generation,
         client: client.id.clone(),
         key_thumbprint: request.key_thumbprint.clone(),
-        rotates: true,
+        rotates: client.profile.rotates_refresh_tokens(),
         grace: api.config.refresh_grace(client),
     };
     let (grant, generation) = match submit(api, grants::Command::Refresh(refreshing)).await? {
