@@ -30,9 +30,13 @@ pub struct Context {
 impl Context {
     /// Reads the headers. A malformed or missing id is replaced by a new UUIDv7.
     pub fn from_headers(headers: &HeaderMap) -> Self {
+        Self::from_headers_or(headers, new_request_id)
+    }
+
+    /// Reads the headers. A malformed or missing id is replaced by the one that `fresh` makes.
+    pub fn from_headers_or(headers: &HeaderMap, fresh: impl FnOnce() -> RequestId) -> Self {
         let text = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
-        let request_id =
-            text(REQUEST_ID).and_then(|id| id.parse().ok()).unwrap_or_else(new_request_id);
+        let request_id = text(REQUEST_ID).and_then(|id| id.parse().ok()).unwrap_or_else(fresh);
         let traceparent = text(TRACEPARENT).filter(|text| is_traceparent(text)).map(Into::into);
         Self { request_id, traceparent }
     }

@@ -137,7 +137,7 @@ impl WireGate {
     }
 
     fn take_line<'a>(&mut self, bytes: &'a [u8]) -> Result<&'a [u8], WireError> {
-        let end = bytes.iter().position(|byte| *byte == b'\n');
+        let end = memchr::memchr(b'\n', bytes);
         let (part, rest) = match end {
             Some(end) => bytes.split_at(end + 1),
             None => (bytes, Default::default()),
@@ -149,19 +149,29 @@ impl WireGate {
         if self.line.len() + part.len() > line_bytes_max {
             return Err(WireError::TooLong);
         }
-        self.line.extend_from_slice(part);
-        if end.is_none() {
+        // Nearly always a line is there whole, and is read where it stands.
+        if self.line.is_empty() && end.is_some() {
+            self.end_of_line(part)?;
             return Ok(rest);
         }
-        let mut line = std::mem::take(&mut self.line);
-        let result = match line.as_slice().strip_suffix(b"\r\n") {
+        self.line.extend_from_slice(part);
+        if end.is_some() {
+            let mut line = std::mem::take(&mut self.line);
+            let result = self.end_of_line(&line);
+            // Its memory is used again.
+            line.clear();
+            self.line = line;
+            result?;
+        }
+        Ok(rest)
+    }
+
+    /// `line`: with its LF.
+    fn end_of_line(&mut self, line: &[u8]) -> Result<(), WireError> {
+        match line.strip_suffix(b"\r\n") {
             Some(content) if !content.contains(&b'\r') => self.act_on(content),
             _ => Err(WireError::LineEnd),
-        };
-        // Its memory is used again.
-        line.clear();
-        self.line = line;
-        result.map(|()| rest)
+        }
     }
 
     fn act_on(&mut self, line: &[u8]) -> Result<(), WireError> {
@@ -273,11 +283,10 @@ fn header(line: &[u8]) -> Result<(&[u8], &[u8]), WireError> {
     if matches!(line.first(), Some(b' ' | b'\t')) {
         return Err(WireError::FoldedLine);
     }
-    let colon = line.iter().position(|byte| *byte == b':').ok_or(WireError::HeaderLine)?;
+    let colon = memchr::memchr(b':', line).ok_or(WireError::HeaderLine)?;
     let (name, value) = line.split_at(colon);
     let value = value.get(1..).unwrap_or_default();
-    let is_value = value.iter().all(|byte| *byte == b'\t' || (*byte >= b' ' && *byte != 0x7f));
-    if name.is_empty() || !name.iter().all(is_token) || !is_value {
+    if name.is_empty() || !name.iter().all(is_token) || !is_text(value) {
         return Err(WireError::HeaderLine);
     }
     Ok((name, value.trim_ascii()))
@@ -310,13 +319,11 @@ pub fn is_host(value: &[u8]) -> bool {
 fn chunk_size(line: &[u8]) -> Result<u64, WireError> {
     let end = line.iter().position(|byte| *byte == b';').unwrap_or(line.len());
     let (digits, extension) = line.split_at(end);
-    let is_extension =
-        extension.iter().all(|byte| *byte == b'\t' || (*byte >= b' ' && *byte != 0x7f));
     // 15 digits are 2^60: no sum of them overflows.
     if digits.is_empty()
         || digits.len() > 15
         || !digits.iter().all(u8::is_ascii_hexdigit)
-        || !is_extension
+        || !is_text(extension)
     {
         return Err(WireError::Chunk);
     }
@@ -326,26 +333,26 @@ fn chunk_size(line: &[u8]) -> Result<u64, WireError> {
         .ok_or(WireError::Chunk)
 }
 
+/// No control but the tab. All bytes are looked at, since that way the compiler does many at once.
+fn is_text(bytes: &[u8]) -> bool {
+    let is_control = |byte: u8| (byte < b' ' && byte != b'\t') || byte == 0x7f;
+    !bytes.iter().fold(false, |found, byte| found | is_control(*byte))
+}
+
 /// `tchar` of RFC 9110 section 5.6.2.
 const fn is_token(byte: &u8) -> bool {
-    byte.is_ascii_alphanumeric()
-        || matches!(
-            byte,
-            b'!' | b'#'
-                | b'$'
-                | b'%'
-                | b'&'
-                | b'\''
-                | b'*'
-                | b'+'
-                | b'-'
-                | b'.'
-                | b'^'
-                | b'_'
-                | b'`'
-                | b'|'
-                | b'~'
-        )
+    // One bit for each byte: a look-up, where a chain of comparisons would be a branch for each.
+    const TOKEN: [u64; 4] = {
+        let mut bits = [0; 4];
+        let mut index = 0;
+        let all = b"!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+        while index < all.len() {
+            bits[(all[index] >> 6) as usize] |= 1 << (all[index] & 63);
+            index += 1;
+        }
+        bits
+    };
+    TOKEN[(*byte >> 6) as usize] & (1 << (*byte & 63)) != 0
 }
 
 #[cfg(test)]

@@ -59,9 +59,8 @@ async fn authorize(
     if !is_kept {
         worker.shared.verifiers.keep(RESOURCE, verifier);
     }
-    let (used, issuer) = (&worker.shared.used_proofs, worker.shared.verifiers.issuer());
     let asked = (request.method(), request.uri(), request.headers());
-    bound::check(used, &claims, peer, issuer, asked)?;
+    bound::check(&worker.shared.verifiers, &claims, peer, asked)?;
     let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
     let operation = if is_read { "read" } else { "write" };
     if claims.scope.permits("gateway", operation, None) {

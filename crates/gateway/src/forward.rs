@@ -71,7 +71,9 @@ pub(crate) async fn forward(
         if number > 0 && !tries.may_go_on().await {
             break;
         }
-        let Some(busy) = cluster.choose(&tries.tried, tries.now(), worker.random()) else { break };
+        let Some(busy) = cluster.choose(&tries.tried, tries.now(), worker.random.next()) else {
+            break;
+        };
         if tries.was_tried(&busy) && !tries.is_given_back {
             tokio::time::sleep(PAUSE).await;
         }

@@ -71,7 +71,7 @@ pub(crate) async fn handle(
         doubts,
         is_grpc: is_grpc(request.headers()),
         start,
-        context: Context::from_headers(request.headers()),
+        context: Context::from_headers_or(request.headers(), || worker.random.request_id()),
         label: Cell::new(Some(Label::Family(RouteFamily::None))),
         claims: RefCell::new(None),
         upstream: RefCell::new(None),
@@ -272,9 +272,8 @@ impl Exchange<'_> {
         let deadline = Deadline::of(headers, self.start)?;
         let claims = forwarding.authorize(worker, headers).await?;
         if let Some(claims) = &claims {
-            let (used, issuer) = (&worker.shared.used_proofs, worker.shared.verifiers.issuer());
             let asked = (request.method(), request.uri(), headers);
-            bound::check(used, claims, self.peer, issuer, asked)?;
+            bound::check(&worker.shared.verifiers, claims, self.peer, asked)?;
         }
         self.claims.replace(claims.clone());
         let permitted = self.limit(forwarding, claims.as_deref(), address)?;
@@ -310,7 +309,7 @@ impl Exchange<'_> {
         let mirrored = policy
             .mirror
             .as_ref()
-            .filter(|mirror| worker.random() % 100 < u64::from(mirror.percent));
+            .filter(|mirror| worker.random.next() % 100 < u64::from(mirror.percent));
         let keeping = if is_once {
             Keeping::All
         } else if mirrored.is_some() || (can_repeat && policy.retry.tries_max > 1) {
@@ -438,6 +437,7 @@ impl Exchange<'_> {
             address,
             scheme: if self.peer.is_tls { "https" } else { "http" },
             authority: parts.uri.authority().map(http::uri::Authority::as_str),
+            random: &self.worker.random,
         };
         headers::to_upstream(&mut parts.headers, &self.context, &from);
         if let Some(thumbprint) = self.peer.certificate {

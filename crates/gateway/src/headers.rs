@@ -7,7 +7,8 @@ use lombard_chassis::{
     Context,
     context::{REQUEST_ID, TRACEPARENT},
 };
-use uuid::Uuid;
+
+use crate::random::Random;
 
 /// Headers about one connection (RFC 9110 section 7.6.1), whether the Connection header names them or not. `Expect` is
 /// answered here; trailers are not passed on, so nobody is promised any.
@@ -35,6 +36,8 @@ const TRUSTED_PREFIXES: [&str; 2] = ["x-lombard-", "x-forwarded-"];
 /// Where a request comes from.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct From<'a> {
+    /// Where a new trace gets its ids.
+    pub(crate) random: &'a Random,
     pub(crate) address: IpAddr,
     pub(crate) scheme: &'static str,
     /// The authority of the target, where it has one.
@@ -64,7 +67,7 @@ pub(crate) fn to_upstream(headers: &mut HeaderMap, context: &Context, from: &Fro
     if let Some(host) = headers.remove(header::HOST).or(named) {
         headers.insert(forwarded_host, host);
     }
-    set_context(headers, context);
+    set_context(headers, context, from.random);
 }
 
 /// HTTP/2 may send a cookie in parts, which are one header again where they leave it (RFC 9113 section 8.2.3).
@@ -81,20 +84,19 @@ fn join_cookies(headers: &mut HeaderMap) {
     }
 }
 
-fn set_context(headers: &mut HeaderMap, context: &Context) {
+fn set_context(headers: &mut HeaderMap, context: &Context, random: &Random) {
     if let Ok(id) = HeaderValue::from_str(context.request_id.as_str()) {
         headers.insert(REQUEST_ID, id);
     }
     let traceparent = match &context.traceparent {
-        Some(traceparent) => HeaderValue::from_str(traceparent),
+        Some(traceparent) => HeaderValue::from_str(traceparent).ok(),
         None => {
             // What belongs to a trace that cannot be read cannot be read either.
             headers.remove("tracestate");
-            let (trace, span) = (Uuid::now_v7(), Uuid::new_v4().as_u64_pair().1);
-            HeaderValue::from_str(&format!("00-{}-{span:016x}-01", trace.simple()))
+            random.traceparent()
         }
     };
-    if let Ok(traceparent) = traceparent {
+    if let Some(traceparent) = traceparent {
         headers.insert(TRACEPARENT, traceparent);
     }
 }
@@ -172,7 +174,9 @@ mod tests {
         headers.append("cookie", HeaderValue::from_static("a=1"));
         headers.append("cookie", HeaderValue::from_static("b=2"));
         let address = [10, 0, 0, 1].into();
-        to_upstream(&mut headers, &context, &From { address, scheme: "https", authority: None });
+        let random = Random::new();
+        let from = From { address, scheme: "https", authority: None, random: &random };
+        to_upstream(&mut headers, &context, &from);
         assert!(lombard_chassis::context::is_traceparent(headers[TRACEPARENT].to_str().unwrap()));
         assert_eq!(headers[REQUEST_ID], context.request_id.as_str());
         headers.remove(TRACEPARENT);

@@ -8,7 +8,9 @@ use std::{
 
 use futures_util::{FutureExt as _, future::BoxFuture};
 use lombard_chassis::{CancellationToken, Health};
-use lombard_token::{Jwks, KeySource, KeySourceError, RevokedTokens, Verifier};
+use lombard_token::{
+    Claims, DpopRequest, Jwks, KeySource, KeySourceError, RevokedTokens, Verifier, VerifyError,
+};
 use parking_lot::RwLock;
 use tokio::sync::Mutex;
 
@@ -120,6 +122,17 @@ impl Verifiers {
         &self.issuer
     }
 
+    /// Checks the proof that comes with a bound token, whoever issued that: a proof is used once at this gateway, whatever for,
+    /// and also where the routes and their verifiers were made anew since.
+    pub(crate) fn check_proof(
+        &self,
+        claims: &Claims,
+        proof: Option<&str>,
+        request: DpopRequest<'_>,
+    ) -> Result<(), VerifyError> {
+        self.first.check_proof(claims, proof, request)
+    }
+
     /// A verifier for a configured route: of the platform's tokens, or of those of another issuer with the keys of a file.
     pub(crate) fn of_route(
         &self,
@@ -187,7 +200,7 @@ impl Verifiers {
 mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
-    use lombard_token::{SigningKey, VerifyError};
+    use lombard_token::SigningKey;
 
     use super::*;
 

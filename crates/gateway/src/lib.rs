@@ -47,6 +47,7 @@ mod mirror;
 mod plan;
 mod pool;
 pub mod problem;
+mod random;
 mod renewal;
 mod seen;
 mod serve;

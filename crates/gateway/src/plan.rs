@@ -123,7 +123,7 @@ impl Forwarding {
         let Some(route) = &self.by_path else {
             let targets = &self.policy.targets;
             let chosen = match &self.policy.split {
-                Some(split) => targets.get(split.choose(worker.random())),
+                Some(split) => targets.get(split.choose(worker.random.next())),
                 None => targets.first(),
             };
             let cluster = chosen.ok_or_else(problem::not_found)?;

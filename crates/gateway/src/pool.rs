@@ -105,9 +105,10 @@ impl Pool {
         }
         let mut idle = self.idle.borrow_mut();
         let connections = idle.get_mut(&endpoint.id)?;
-        connections.retain(|each| self.is_good(each));
-        // One that has not yet sent the rest of a body that was answered early is not ready.
-        let index = connections.iter().rposition(|each| each.sender.is_ready())?;
+        // One that has not yet sent the rest of a body that was answered early is not ready. What is no good any more is left to
+        // the sweep: nearly always the last one is taken, and no other is looked at.
+        let is_usable = |each: &Idle| each.sender.is_ready() && self.is_good(each);
+        let index = connections.iter().rposition(is_usable)?;
         Some(Sender::Http1(connections.remove(index).sender))
     }
 
@@ -171,6 +172,9 @@ impl Pool {
         }
         let mut idle = self.idle.borrow_mut();
         let connections = idle.entry(endpoint.id).or_default();
+        if connections.len() >= self.idle_max {
+            connections.retain(|each| self.is_good(each));
+        }
         if connections.len() < self.idle_max {
             connections.push(Idle { sender, since: Instant::now() });
         }

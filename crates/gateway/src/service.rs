@@ -11,9 +11,7 @@ use lombard_token::{KeySource, SigningKey};
 use tokio::sync::{Notify, mpsc, oneshot};
 
 use crate::{
-    ApplyError, Config, Control, RoleAddresses, TokenSource, audit,
-    bound::UsedProofs,
-    catalog, dns,
+    ApplyError, Config, Control, RoleAddresses, TokenSource, audit, catalog, dns,
     endpoints::Endpoints,
     keys::Verifiers,
     limits::Limits,
@@ -158,7 +156,6 @@ impl Gateway {
             endpoints: Endpoints::new(deps.roles, config.zone.as_deref()),
             verifiers: Verifiers::new(deps.issuer, deps.keys, config.services_max),
             metrics,
-            used_proofs: UsedProofs::default(),
             tokens: Arc::clone(&deps.tokens),
             limits: Arc::new(Limits::new(config.limit_entries_max)),
             signing_key: Arc::new(SigningKey::generate().map_err(NewError::Key)?),

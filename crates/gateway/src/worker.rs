@@ -5,8 +5,8 @@ use std::{cell::Cell, net::SocketAddr, rc::Rc, sync::Arc, time::Duration};
 use lombard_chassis::CancellationToken;
 use tokio::{
     net::{TcpListener, TcpStream},
+    runtime::LocalOptions,
     sync::{OwnedSemaphorePermit, Semaphore},
-    task::LocalSet,
 };
 use tokio_util::task::TaskTracker;
 
@@ -16,7 +16,6 @@ use lombard_token::SigningKey;
 use tokio::sync::Notify;
 
 use crate::{
-    bound::UsedProofs,
     catalog::TokenSource,
     config::Config,
     control::Reader,
@@ -26,6 +25,7 @@ use crate::{
     limits::Limits,
     metrics::{GatewayMetrics, RouteCounters},
     pool::Pool,
+    random::Random,
     seen::{AccessLog, Audit},
     serve::serve,
     table::Table,
@@ -39,8 +39,6 @@ pub(crate) struct Shared {
     pub(crate) limits: Arc<Limits>,
     pub(crate) access_log: Option<AccessLog>,
     pub(crate) audit: Option<Audit>,
-    /// Proofs of keys that bound tokens came with.
-    pub(crate) used_proofs: UsedProofs,
     /// What the gateway shows of itself.
     pub(crate) tokens: Arc<dyn TokenSource>,
     pub(crate) signing_key: Arc<SigningKey>,
@@ -71,7 +69,7 @@ pub(crate) struct Worker {
     pub(crate) mirrored: Rc<Cell<usize>>,
     /// In the order of [`RouteFamily::ALL`].
     counters: [RouteCounters; RouteFamily::ALL.len()],
-    random: Cell<u64>,
+    pub(crate) random: Random,
 }
 
 impl Worker {
@@ -83,7 +81,7 @@ impl Worker {
             mirrored: Rc::default(),
             tasks: TaskTracker::new(),
             counters: RouteFamily::ALL.map(|family| shared.metrics.route(family.name())),
-            random: Cell::new(uuid::Uuid::new_v4().as_u64_pair().0),
+            random: Random::new(),
             config,
             shared,
             operations,
@@ -98,15 +96,6 @@ impl Worker {
     pub(crate) fn counters_of(&self, family: RouteFamily) -> &RouteCounters {
         let index = RouteFamily::ALL.iter().position(|other| *other == family);
         &self.counters[index.unwrap_or_default()]
-    }
-
-    /// The next number of SplitMix64 (Steele, Lea, Flood 2014): only choices between instances depend on it.
-    pub(crate) fn random(&self) -> u64 {
-        let state = self.random.get().wrapping_add(0x9e37_79b9_7f4a_7c15);
-        self.random.set(state);
-        let mixed = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
     }
 }
 
@@ -131,9 +120,10 @@ pub(crate) fn run(
     operations: axum::Router,
     drain: CancellationToken,
 ) -> std::io::Result<()> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let mut builder = tokio::runtime::Builder::new_current_thread();
+    let runtime = builder.enable_all().build_local(LocalOptions::default())?;
     let worker = Rc::new(Worker::new(config, shared, operations));
-    LocalSet::new().block_on(&runtime, accept_until(listeners, worker, drain))
+    runtime.block_on(accept_until(listeners, worker, drain))
 }
 
 async fn accept_until(
