@@ -1,175 +1,26 @@
 //! An upstream: its instances at this moment, and what is known of each.
 
+mod describe;
+mod endpoint;
+mod rules;
+
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering::Relaxed},
     },
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use arc_swap::ArcSwap;
-use http::HeaderValue;
-use lombard_gateway_core::{
-    BalanceRules, Breaker, BreakerRules, BreakerState, Load, OutlierRules, Outliers, PeakEwma,
-    RetryBudget, choose,
-};
-use lombard_types::ServiceName;
+use lombard_gateway_core::{Breaker, BreakerState, Load, Outliers, PeakEwma, RetryBudget, choose};
 use parking_lot::Mutex;
 
-use crate::tls::UpstreamTls;
-
-/// The clock of balancing: time since the gateway started.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Clock(Instant);
-
-impl Clock {
-    pub(crate) fn start() -> Self {
-        Self(Instant::now())
-    }
-
-    pub(crate) fn now(self) -> Duration {
-        self.0.elapsed()
-    }
-}
-
-/// As a number of milliseconds that wraps around.
-#[expect(clippy::cast_possible_truncation, reason = "the clock of latencies wraps around")]
-const fn wrapping_ms(now: Duration) -> u32 {
-    now.as_millis() as u32
-}
-
-/// Where an instance is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Address {
-    /// `host:port`
-    pub(crate) authority: Box<str>,
-    pub(crate) zone: Option<Box<str>>,
-}
-
-/// How the instances of an upstream are spoken to.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Transport {
-    pub(crate) protocol: Protocol,
-    pub(crate) tls: Option<UpstreamTls>,
-}
-
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum Protocol {
-    #[default]
-    Http1,
-    Http2,
-}
-
-/// Told apart in pools, also from an earlier one at the same address.
-static NEXT_ID: AtomicU64 = AtomicU64::new(0);
-
-/// One instance. Workers share what is counted.
-#[derive(Debug)]
-pub(crate) struct Endpoint {
-    pub(crate) id: u64,
-    pub(crate) transport: Arc<Transport>,
-    /// `host:port`
-    pub(crate) authority: Box<str>,
-    /// The same, as the Host header.
-    pub(crate) host: HeaderValue,
-    zone: Option<Box<str>>,
-    is_near: bool,
-    since: Duration,
-    in_flight: AtomicU32,
-    latency: AtomicU64,
-    /// Whether it failed since it last answered: an answer is then told to the outliers.
-    has_failed: AtomicBool,
-    /// In milliseconds since the gateway started.
-    ejected_until_ms: AtomicU64,
-}
-
-impl Endpoint {
-    /// `None` where the authority cannot be a Host header.
-    fn new(
-        address: &Address,
-        transport: &Arc<Transport>,
-        own_zone: Option<&str>,
-        since: Duration,
-    ) -> Option<Self> {
-        let is_near = match (&address.zone, own_zone) {
-            (Some(zone), Some(own)) => **zone == *own,
-            _ => true,
-        };
-        Some(Self {
-            id: NEXT_ID.fetch_add(1, Relaxed),
-            transport: Arc::clone(transport),
-            authority: address.authority.clone(),
-            host: HeaderValue::from_str(&address.authority).ok()?,
-            zone: address.zone.clone(),
-            is_near,
-            since,
-            in_flight: AtomicU32::new(0),
-            latency: AtomicU64::new(PeakEwma::default().to_bits()),
-            has_failed: AtomicBool::new(false),
-            ejected_until_ms: AtomicU64::new(0),
-        })
-    }
-
-    fn load(&self, now: Duration) -> Load {
-        Load {
-            in_flight: self.in_flight.load(Relaxed),
-            latency: PeakEwma::from_bits(self.latency.load(Relaxed)),
-            now_ms: wrapping_ms(now),
-            is_ejected: Duration::from_millis(self.ejected_until_ms.load(Relaxed)) > now,
-            is_tried: false,
-            is_near: self.is_near,
-            age: now.saturating_sub(self.since),
-        }
-    }
-}
-
-/// Where the instances of an upstream come from.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Source {
-    /// A role of the platform.
-    Role,
-    /// The registry.
-    Service(ServiceName),
-    /// A list.
-    Static,
-    /// The addresses of a host name, asked for again after a while.
-    Dns { host: Box<str>, port: u16, refresh: Duration },
-}
-
-/// How an upstream is used.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct ClusterRules {
-    pub(crate) balance: BalanceRules,
-    pub(crate) outliers: OutlierRules,
-    pub(crate) breaker: BreakerRules,
-    /// Retries in percent of first tries.
-    pub(crate) retry_percent: u32,
-    /// Requests under way at once.
-    pub(crate) in_flight_max: usize,
-}
-
-impl Default for ClusterRules {
-    fn default() -> Self {
-        Self {
-            balance: BalanceRules { slow_start: Duration::from_secs(10), spill_over_in_flight: 32 },
-            outliers: OutlierRules {
-                failures: 3,
-                ejection: Duration::from_millis(500),
-                ejection_max: Duration::from_secs(30),
-                ejected_percent_max: 50,
-            },
-            breaker: BreakerRules {
-                failure_percent: 80,
-                requests_min: 20,
-                window: Duration::from_secs(10),
-                open: Duration::from_secs(2),
-            },
-            retry_percent: 20,
-            in_flight_max: 4096,
-        }
-    }
-}
+use self::endpoint::wrapping_ms;
+pub(crate) use self::{
+    endpoint::{Address, Clock, Endpoint, Protocol, Transport},
+    rules::{ClusterRules, Source},
+};
 
 /// A role, a service, or an upstream of the configuration.
 #[derive(Debug)]
@@ -371,40 +222,6 @@ impl Cluster {
         let is_closed = matches!(breaker.state(), BreakerState::Closed { .. });
         self.is_tripped.store(!is_closed, Relaxed);
     }
-
-    /// What is known of it, for operators.
-    pub(crate) fn describe(&self, now: Duration) -> serde_json::Value {
-        let endpoints = self.endpoints.load();
-        let instances = endpoints.iter().map(|endpoint| {
-            let load = endpoint.load(now);
-            serde_json::json!({
-                "address": &*endpoint.authority,
-                "zone": endpoint.zone.as_deref(),
-                "in_flight": load.in_flight,
-                "latency_us": load.latency.expected_us(load.now_ms).round(),
-                "ejected": load.is_ejected,
-            })
-        });
-        let (source, detail) = match &self.source {
-            Source::Role => ("role", None),
-            Source::Service(service) => ("registry", Some(service.to_string())),
-            Source::Static => ("static", None),
-            Source::Dns { host, port, .. } => ("dns", Some(format!("{host}:{port}"))),
-        };
-        let breaker = match self.breaker.lock().state() {
-            BreakerState::Closed { .. } => "closed",
-            BreakerState::Open { .. } => "open",
-            BreakerState::HalfOpen { .. } => "half_open",
-        };
-        serde_json::json!({
-            "name": &*self.name,
-            "source": source,
-            "of": detail,
-            "breaker": breaker,
-            "in_flight": self.in_flight.load(Relaxed),
-            "instances": instances.collect::<Vec<_>>(),
-        })
-    }
 }
 
 fn show_ejection(endpoint: &Endpoint, until: Option<Duration>) {
@@ -440,86 +257,4 @@ impl Drop for Busy {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn addresses(authorities: &[&str]) -> Vec<Address> {
-        let address = |authority: &&str| Address { authority: (*authority).into(), zone: None };
-        authorities.iter().map(address).collect()
-    }
-
-    fn cluster(authorities: &[&str]) -> Arc<Cluster> {
-        let cluster = Cluster::new("payments", Source::Static, ClusterRules::default());
-        cluster.set_members(&addresses(authorities), None, Duration::ZERO);
-        Arc::new(cluster)
-    }
-
-    const NOW: Duration = Duration::from_secs(100);
-
-    #[test]
-    fn an_instance_that_stays_keeps_its_counts() {
-        let cluster = cluster(&["a:1", "b:1"]);
-        let busy = cluster.choose(&[], NOW, 0).unwrap();
-        let stays = busy.0.authority.to_string();
-        cluster.set_members(&addresses(&[&stays, "c:1", "c:1"]), None, NOW);
-        let after = cluster.endpoints.load_full();
-        assert_eq!(after.len(), 2);
-        assert!(Arc::ptr_eq(&busy.0, &after[0]));
-        assert_eq!(after[0].load(NOW).in_flight, 1);
-        drop(busy);
-        assert_eq!(after[0].load(NOW).in_flight, 0);
-        cluster.set_members(&[], None, NOW);
-        assert!(cluster.is_empty());
-    }
-
-    #[test]
-    fn an_instance_that_fails_is_avoided_until_it_is_the_last() {
-        let cluster = cluster(&["a:1", "b:1"]);
-        let endpoints = cluster.endpoints.load_full();
-        for _ in 0..3 {
-            cluster.record(&endpoints[0], Outcome::Failed, NOW);
-        }
-        for random in 0..50_u64 {
-            let busy = cluster.choose(&[], NOW, random << 32 | random).unwrap();
-            assert_eq!(&*busy.0.authority, "b:1");
-        }
-        for _ in 0..10 {
-            cluster.record(&endpoints[1], Outcome::Failed, NOW);
-        }
-        assert!(!endpoints[1].load(NOW).is_ejected, "never all of them");
-        assert!(!endpoints[0].load(NOW + Duration::from_secs(1)).is_ejected);
-    }
-
-    #[test]
-    fn the_breaker_opens_on_failures_and_lets_one_try_later() {
-        let cluster = cluster(&["a:1"]);
-        let endpoint = Arc::clone(&cluster.endpoints.load()[0]);
-        let well = Outcome::Answered { latency: Duration::from_millis(1) };
-        for _ in 0..4 {
-            cluster.record(&endpoint, well, NOW);
-        }
-        for _ in 0..16 {
-            drop(cluster.admit(NOW).unwrap());
-            cluster.record(&endpoint, Outcome::Failed, NOW);
-        }
-        assert!(matches!(cluster.admit(NOW), Err(NotAdmitted::CircuitOpen { .. })));
-        let later = NOW + Duration::from_secs(2);
-        let probe = cluster.admit(later).unwrap();
-        assert!(cluster.admit(later).is_err());
-        cluster.record(&endpoint, well, later);
-        drop(probe);
-        assert!(cluster.admit(later).is_ok());
-        assert_eq!(cluster.in_flight.load(Relaxed), 0);
-    }
-
-    #[test]
-    fn the_limit_of_requests_and_of_retries() {
-        let rules = ClusterRules { in_flight_max: 1, ..ClusterRules::default() };
-        let cluster = Arc::new(Cluster::new("x", Source::Static, rules));
-        let first = cluster.admit(NOW).unwrap();
-        assert_eq!(cluster.admit(NOW).unwrap_err(), NotAdmitted::Full);
-        drop(first);
-        assert!(cluster.admit(NOW).is_ok());
-        assert_eq!((0..20).filter(|_| cluster.take_retry()).count(), 10);
-    }
-}
+mod tests;

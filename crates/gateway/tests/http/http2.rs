@@ -12,17 +12,13 @@ use tokio::{
     net::TcpStream,
 };
 
-use crate::support::{World, config};
-
-const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
-const HEADERS: u8 = 1;
-const RST_STREAM: u8 = 3;
-const SETTINGS: u8 = 4;
-const PING: u8 = 6;
-const GOAWAY: u8 = 7;
-const CONTINUATION: u8 = 9;
-const END_STREAM: u8 = 1;
-const END_HEADERS: u8 = 4;
+use crate::{
+    frames::{
+        CONTINUATION, END_HEADERS, END_STREAM, GOAWAY, HEADERS, PING, PREFACE, RST_STREAM,
+        SETTINGS, field, frame, request,
+    },
+    support::{World, config},
+};
 
 async fn connect(world: &World) -> SendRequest<Full<bytes::Bytes>> {
     let stream = TcpStream::connect(world.address).await.unwrap();
@@ -102,41 +98,6 @@ async fn a_drain_says_goaway_and_finishes_what_is_there() {
     while !sender.is_closed() {
         tokio::task::yield_now().await;
     }
-}
-
-fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
-    let [_, high, middle, low] = u32::try_from(payload.len()).unwrap().to_be_bytes();
-    let mut frame = vec![high, middle, low, kind, flags];
-    frame.extend(stream.to_be_bytes());
-    frame.extend(payload);
-    frame
-}
-
-/// A header field without indexing (RFC 7541 section 6.2.2).
-fn field(name: &str, value: &[u8]) -> Vec<u8> {
-    let length = |length: usize| u8::try_from(length).unwrap();
-    let mut field = vec![0, length(name.len())];
-    field.extend(name.as_bytes());
-    field.push(length(value.len()));
-    field.extend(value);
-    field
-}
-
-fn request(extra: &[(&str, &str)]) -> Vec<u8> {
-    let mut head = Vec::new();
-    let usual =
-        [(":method", "POST"), (":scheme", "http"), (":path", "/oauth/token"), (":authority", "a")];
-    for (name, value) in usual {
-        if !extra.iter().any(|(other, _)| *other == name) {
-            head.extend(field(name, value.as_bytes()));
-        }
-    }
-    let (pseudo, others): (Vec<_>, Vec<_>) =
-        extra.iter().partition(|(name, _)| name.starts_with(':'));
-    for (name, value) in pseudo.into_iter().chain(others) {
-        head.extend(field(name, value.as_bytes()));
-    }
-    head
 }
 
 /// Sends bytes, and says what came back: the kinds of frames with their stream, and whether the gateway closed.

@@ -4,7 +4,9 @@
 mod authorization;
 mod bound;
 mod chaos;
+mod conformance;
 mod failures;
+mod frames;
 mod http2;
 mod idempotency;
 mod operations;

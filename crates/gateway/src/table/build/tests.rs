@@ -189,20 +189,6 @@ colour = "red"
 }
 
 #[test]
-fn audiences_follow_the_path() {
-    for (path, audience) in [
-        ("/payments/{id}", Some("/payments")),
-        ("/v1/ledger/x", Some("/v1/ledger")),
-        ("/v1", None),
-        ("/{id}", None),
-        ("/", None),
-    ] {
-        let pattern = Pattern::parse(path, End::Prefix).unwrap();
-        assert_eq!(default_audience(&pattern).as_deref(), audience, "{path}");
-    }
-}
-
-#[test]
 fn the_reference_is_of_this_program() {
     assert_eq!(crate::settings::reference::differences(), Vec::<String>::new());
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/reference/gateway-config.md");
