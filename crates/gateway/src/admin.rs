@@ -9,9 +9,12 @@ use lombard_chassis::{
     authenticate::{authenticate_unproved, insufficient_scope},
     problems,
 };
+use lombard_gateway_core::RouteFamily;
 use serde_json::json;
 
-use crate::{body::ResponseBody, bound, handle::Peer, problem, worker::Worker};
+use crate::{
+    body::ResponseBody, bound, handle::Peer, metrics::RouteCounters, problem, worker::Worker,
+};
 
 /// The audience of tokens for it.
 const RESOURCE: &str = "/v1/gateway";
@@ -29,7 +32,7 @@ pub(crate) async fn answer(
         "/jwks" if is_read => {
             return Ok(json_response(&json!({ "keys": [worker.identity.jwk()] })));
         }
-        "/routes" | "/upstreams" if !is_read => return Err(method_not_allowed()),
+        "/routes" | "/upstreams" | "/traffic" if !is_read => return Err(method_not_allowed()),
         "/reload" if *request.method() != Method::POST => return Err(method_not_allowed()),
         _ => {}
     }
@@ -40,6 +43,7 @@ pub(crate) async fn answer(
             let upstreams = worker.shared.endpoints.describe();
             Ok(json_response(&json!({ "upstreams": upstreams })))
         }
+        "/traffic" => Ok(json_response(&traffic(worker))),
         "/reload" => {
             worker.shared.reload().map_err(|error| problem::invalid_config(&error.mistakes))?;
             let routes = worker.shared.table.load().policies.len();
@@ -87,6 +91,31 @@ fn routes(worker: &Worker) -> Vec<serde_json::Value> {
             })
         })
         .collect()
+}
+
+/// What was answered since the start, so that whoever asks twice knows the rate; and what goes on right now.
+fn traffic(worker: &Worker) -> serde_json::Value {
+    let counted = |name: &str, counters: &RouteCounters| {
+        let answers: serde_json::Map<_, _> =
+            counters.by_class().map(|(class, count)| (class.to_owned(), count.into())).collect();
+        json!({ "name": name, "answers": answers })
+    };
+    let table = worker.shared.table.load();
+    let routes = table.policies.iter().map(|policy| counted(&policy.name, &policy.counters));
+    let families =
+        RouteFamily::ALL.iter().map(|family| counted(family.name(), worker.counters_of(*family)));
+    let shed: serde_json::Map<_, _> = worker
+        .shared
+        .metrics
+        .shed_by_reason()
+        .map(|(reason, count)| (reason.to_owned(), count.into()))
+        .collect();
+    json!({
+        "routes": routes.chain(families).collect::<Vec<_>>(),
+        "shed": shed,
+        "in_flight": worker.shared.metrics.in_flight(),
+        "upstreams": worker.shared.endpoints.describe(),
+    })
 }
 
 fn method_not_allowed() -> Problem {

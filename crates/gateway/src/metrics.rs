@@ -74,6 +74,11 @@ impl RouteCounters {
         self.0.iter().map(Counter::get).sum()
     }
 
+    /// How many were answered, by class of status.
+    pub(crate) fn by_class(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        STATUS_CLASSES.into_iter().zip(self.0.iter().map(Counter::get))
+    }
+
     fn count(&self, status: http::StatusCode) {
         let class = match status.as_u16() {
             100..=299 => 0,
@@ -163,6 +168,19 @@ impl GatewayMetrics {
 
     pub(crate) fn shed(&self, reason: Shed) {
         self.shed.get_or_create(&ShedLabels { reason: reason.name() }).inc();
+    }
+
+    /// Requests under way.
+    pub(crate) fn in_flight(&self) -> i64 {
+        self.in_flight.get()
+    }
+
+    /// How many were refused that were in order, by reason.
+    pub(crate) fn shed_by_reason(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        Shed::ALL.into_iter().map(|reason| {
+            let labels = ShedLabels { reason: reason.name() };
+            (reason.name(), self.shed.get_or_create(&labels).get())
+        })
     }
 
     pub(crate) fn retry_refused(&self) {

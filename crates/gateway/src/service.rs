@@ -26,6 +26,8 @@ use crate::{
 pub struct Deps {
     /// Where clients connect.
     pub listener: TcpListener,
+    /// Where they connect with TLS, where a supervisor holds that socket; else it is bound here if `tls_listen` asks for it.
+    pub tls_listener: Option<TcpListener>,
     /// The platform's public URL, which is also the issuer of its tokens; no closing `/`.
     pub issuer: String,
     /// Where the roles listen.
@@ -130,7 +132,13 @@ impl Gateway {
             return Err(NewError::Config { mistakes });
         }
         deps.listener.set_nonblocking(true).map_err(NewError::Listener)?;
-        let tls = config.tls_listen.map(listen).transpose()?;
+        let tls = match deps.tls_listener {
+            Some(passed) => {
+                passed.set_nonblocking(true).map_err(NewError::Listener)?;
+                Some(passed)
+            }
+            None => config.tls_listen.map(listen).transpose()?,
+        };
         let both = Listeners { plain: deps.listener, tls };
         let tls_address = both.tls.as_ref().and_then(|listener| listener.local_addr().ok());
         let listeners = (0..config.worker_count())

@@ -17,6 +17,7 @@ use serde_json::{Value, json};
 use crate::{
     cli::{CommonArguments, OutputArguments},
     commands::connect,
+    gateway_top::{self, TopArguments},
     role::Role,
     table,
 };
@@ -38,6 +39,8 @@ pub(crate) enum GatewayCommand {
         #[command(flatten)]
         output: OutputArguments,
     },
+    /// Show what goes through the gateway right now, again and again
+    Top(TopArguments),
     /// Have the gateway read its configuration again; one with mistakes changes nothing
     Reload {
         #[command(flatten)]
@@ -45,7 +48,7 @@ pub(crate) enum GatewayCommand {
     },
 }
 
-const PREFIX: &str = "/v1/gateway";
+pub(crate) const PREFIX: &str = "/v1/gateway";
 
 pub(crate) async fn run(common: &CommonArguments, command: GatewayCommand) -> anyhow::Result<()> {
     match command {
@@ -69,6 +72,7 @@ pub(crate) async fn run(common: &CommonArguments, command: GatewayCommand) -> an
             show_upstreams(&output, &answer);
             Ok(())
         }
+        GatewayCommand::Top(arguments) => gateway_top::run(common, &arguments).await,
         GatewayCommand::Reload { output } => {
             let answer = ask(common, Method::POST, "/reload").await?;
             if output.json {
@@ -130,8 +134,13 @@ fn show<const N: usize>(
 fn show_upstreams(output: &OutputArguments, answer: &Value) {
     if output.json {
         println!("{answer:#}");
-        return;
+    } else {
+        println!("{}", upstream_table(answer));
     }
+}
+
+/// A row for each instance.
+pub(crate) fn upstream_table(answer: &Value) -> impl std::fmt::Display {
     let list = |value: &Value, name: &str| {
         value.get(name).and_then(Value::as_array).cloned().unwrap_or_default()
     };
@@ -163,7 +172,7 @@ fn show_upstreams(output: &OutputArguments, answer: &Value) {
         }
     }
     let header = ["UPSTREAM", "SOURCE", "BREAKER", "INSTANCE", "STATE", "IN FLIGHT", "LATENCY US"];
-    println!("{}", table::plain(header, rows, &[5, 6]));
+    table::plain(header, rows, &[5, 6])
 }
 
 fn as_text(value: &Value) -> String {

@@ -14,6 +14,7 @@ mod exit;
 mod explain_commands;
 mod explain_error;
 mod gateway_commands;
+mod gateway_top;
 mod group_commands;
 mod groups_backup;
 mod import;

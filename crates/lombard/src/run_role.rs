@@ -97,6 +97,8 @@ struct Others {
     /// For the clients of other registries.
     consul: Option<TcpListener>,
     dns: Option<(TcpListener, UdpSocket)>,
+    /// Of the gateway, which binds it itself where nobody passes it.
+    tls: Option<TcpListener>,
 }
 
 impl Others {
@@ -104,6 +106,7 @@ impl Others {
         Self {
             grpc: passed.take_tcp("grpc"),
             consul: passed.take_tcp("consul"),
+            tls: passed.take_tcp("tls"),
             dns: passed.take_tcp("dns").zip(passed.take_udp("dns")),
         }
     }
@@ -444,6 +447,7 @@ impl Start {
         let query = self.query_config()?.separate.then(|| self.addresses.of(Role::Query));
         let tokens =
             GatewayTokens { tokens: self.tokens_of(GATEWAY)?, issuer: self.issuer.clone() };
+        let config = self.config()?;
         let deps = lombard_gateway::Deps {
             issuer: self.issuer.clone(),
             roles: lombard_gateway::RoleAddresses {
@@ -460,8 +464,9 @@ impl Start {
             health: self.health.clone(),
             metrics: self.metrics.clone(),
             listener: self.listener.try_clone()?,
+            tls_listener: self.others.tls,
         };
-        let gateway = lombard_gateway::Gateway::new(self.config()?, deps)?;
+        let gateway = lombard_gateway::Gateway::new(config, deps)?;
         drop(self.listener);
         tokio::spawn(reload_on_hangup(gateway.control())?);
         Ok(gateway.run(self.drain).await?)

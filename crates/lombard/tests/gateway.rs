@@ -125,6 +125,10 @@ fn a_configuration_is_checked_used_and_replaced() {
         .collect();
     assert!(names.contains(&"orders") && names.contains(&"ledger"), "{names:?}");
 
+    let top = platform.run(&["gateway", "top", "--count", "1", "--interval-ms", "100"]).unwrap();
+    let top = String::from_utf8(top.stdout).unwrap();
+    assert!(top.contains("REQUESTS/S") && top.contains(&address), "{top}");
+
     // Mistakes change nothing; what is in order is used from the next request on.
     std::fs::write(&file, good.replace("/orders", "orders")).unwrap();
     let refused = platform.run(&["gateway", "reload"]).unwrap();
@@ -135,5 +139,61 @@ fn a_configuration_is_checked_used_and_replaced() {
     assert!(platform.run(&["gateway", "reload"]).unwrap().status.success());
     let routes = json(platform.run(&["gateway", "routes", "--json"]).unwrap());
     assert_eq!(routes["routes"][0]["path"], "/orders/new/*");
+    platform.stop().unwrap();
+}
+
+#[test]
+fn the_socket_with_tls_outlives_the_gateway() {
+    let place = tempfile::tempdir().unwrap();
+    let certified = rcgen::generate_simple_self_signed(["gateway.test".to_owned()]).unwrap();
+    let write = |name: &str, text: &str| {
+        let path = place.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path
+    };
+    let certificate = write("certificate.pem", &certified.cert.pem());
+    let key = write("key.pem", &certified.signing_key.serialize_pem());
+    let file = write(
+        "lombard.toml",
+        &format!(
+            "
+            [gateway]
+            tls_listen = \"127.0.0.1:8443\"
+            [[gateway.certificate]]
+            names = [\"gateway.test\"]
+            certificate_file = {certificate:?}
+            key_file = {key:?}
+            "
+        ),
+    );
+    let settings = [("LOMBARD_CONFIG", file.to_str().unwrap())];
+    let mut platform =
+        Platform::start_with(Path::new(LOMBARD), tempfile::tempdir().unwrap(), &settings).unwrap();
+    let address = |platform: &Platform| {
+        let state = platform.state().unwrap();
+        let roles = state["roles"].as_array().unwrap().iter();
+        let gateway = roles.into_iter().find(|role| role["role"] == "gateway").unwrap();
+        gateway["tls_address"].as_str().unwrap().to_owned()
+    };
+    let before = address(&platform);
+    let (is_over, connected) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    let connecting = {
+        let (is_over, connected, before) =
+            (Arc::clone(&is_over), Arc::clone(&connected), before.clone());
+        std::thread::spawn(move || -> std::io::Result<()> {
+            while is_over.load(SeqCst) == 0 {
+                drop(TcpStream::connect(&before)?);
+                connected.fetch_add(1, SeqCst);
+            }
+            Ok(())
+        })
+    };
+    platform.kill("gateway").unwrap();
+    let after_first = connected.load(SeqCst);
+    platform.kill("gateway").unwrap();
+    is_over.store(1, SeqCst);
+    connecting.join().unwrap().unwrap();
+    assert!(connected.load(SeqCst) > after_first && after_first > 0);
+    assert_eq!(address(&platform), before);
     platform.stop().unwrap();
 }

@@ -87,6 +87,7 @@ impl World {
         let read = Arc::clone(&file);
         let deps = Deps {
             listener,
+            tls_listener: None,
             issuer: ISSUER.to_owned(),
             roles: addresses,
             tokens: Arc::new(FixedToken),

@@ -66,7 +66,12 @@ pub(crate) async fn run(arguments: UpArguments) -> anyhow::Result<()> {
     let query: lombard_query::Config =
         config::load("query", arguments.common.config.as_deref(), serde_json::json!({}))?;
     let has_query = query.separate || arguments.with.contains(&Part::Query);
-    let sockets = bind_all(&arguments, has_query)?;
+    let gateway: lombard_gateway::Config = config::load(
+        Role::Gateway.name(),
+        arguments.common.config.as_deref(),
+        serde_json::json!({}),
+    )?;
+    let sockets = bind_all(&arguments, has_query, gateway.tls_listen)?;
     let bound: Vec<RoleAddress> = sockets.iter().map(|sockets| sockets.bound).collect();
     let addresses = Addresses::with(&bound);
     let issuer = arguments.common.issuer.clone().unwrap_or_else(|| addresses.url(Role::Gateway));
@@ -83,6 +88,7 @@ pub(crate) async fn run(arguments: UpArguments) -> anyhow::Result<()> {
                 grpc_address: sockets.address_of("grpc"),
                 consul_address: sockets.address_of("consul"),
                 dns_address: sockets.address_of("dns"),
+                tls_address: sockets.address_of("tls"),
                 pid: None,
                 ready_ms: None,
                 restart_count: 0,
@@ -159,7 +165,11 @@ impl Sockets {
 }
 
 /// Binds every role's sockets before anything starts, and reports all ports that are taken at once.
-fn bind_all(arguments: &UpArguments, has_query: bool) -> anyhow::Result<Vec<Sockets>> {
+fn bind_all(
+    arguments: &UpArguments,
+    has_query: bool,
+    tls: Option<SocketAddr>,
+) -> anyhow::Result<Vec<Sockets>> {
     let wanted = Addresses::with(&arguments.common.listen);
     let mut sockets = Vec::new();
     let mut mistakes = Vec::new();
@@ -171,7 +181,7 @@ fn bind_all(arguments: &UpArguments, has_query: bool) -> anyhow::Result<Vec<Sock
         let setting = format!("--listen {role}={}:PORT", address.ip());
         let listener = listen::bind(address, &setting, arguments.common.insecure);
         let listener = listener.map_err(&mut note);
-        let others = bind_others(arguments, role).map_err(&mut note);
+        let others = bind_others(arguments, role, tls).map_err(&mut note);
         let (Ok(listener), Ok(others)) = (listener, others) else { continue };
         let bound = RoleAddress { role, address: listener.local_addr()? };
         sockets.push(Sockets { bound, listener, others });
@@ -180,8 +190,12 @@ fn bind_all(arguments: &UpArguments, has_query: bool) -> anyhow::Result<Vec<Sock
     Ok(sockets)
 }
 
-/// Binds what a role listens on beside HTTP.
-fn bind_others(arguments: &UpArguments, role: Role) -> Result<Vec<Other>, ListenError> {
+/// Binds what a role listens on beside HTTP. `tls`: where the gateway does with TLS.
+fn bind_others(
+    arguments: &UpArguments,
+    role: Role,
+    tls: Option<SocketAddr>,
+) -> Result<Vec<Other>, ListenError> {
     let common = &arguments.common;
     let mut others = Vec::new();
     let mut add = |name, address, socket| others.push(Other { name, address, socket });
@@ -190,6 +204,12 @@ fn bind_others(arguments: &UpArguments, role: Role) -> Result<Vec<Other>, Listen
         let setting = format!("--grpc-listen {role}={}:PORT", address.ip());
         let listener = listen::bind(address, &setting, common.insecure)?;
         add("grpc", bound(&listener, address)?, Socket::Tcp(listener));
+    }
+    if let (Role::Gateway, Some(address)) = (role, tls) {
+        let address = arguments.port(address);
+        // Nothing crosses the network in clear text there.
+        let listener = listen::bind(address, "tls_listen of [gateway]", true)?;
+        add("tls", bound(&listener, address)?, Socket::Tcp(listener));
     }
     if role != Role::Registry {
         return Ok(others);

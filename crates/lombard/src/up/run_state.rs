@@ -31,6 +31,9 @@ pub(crate) struct RoleState {
     /// Where it answers by DNS, if it does.
     #[serde(default)]
     pub(crate) dns_address: Option<SocketAddr>,
+    /// Where it listens with TLS, if it does.
+    #[serde(default)]
+    pub(crate) tls_address: Option<SocketAddr>,
     /// `None` between a death and the restart.
     pub(crate) pid: Option<u32>,
     /// From the process's start to its first ready answer.
