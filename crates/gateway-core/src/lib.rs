@@ -19,10 +19,10 @@
 mod balance;
 mod deadline;
 mod forwarded;
+mod frame;
 mod idempotency;
 mod index;
 mod limit;
-mod meter;
 mod outliers;
 mod path;
 mod pattern;
@@ -38,10 +38,10 @@ pub use deadline::{
     parse_request_timeout,
 };
 pub use forwarded::{ForwardedFor, client_address};
+pub use frame::{FrameError, FrameGate, FrameRefusal};
 pub use idempotency::{KeyState, KeyVerdict, RequestDigest};
 pub use index::{Asked, HeaderRule, HostPattern, ParseHostError, RouteIndex, Rule, normal_host};
 pub use limit::{Cell, Quota, Rate, RateError, Used, Verdict};
-pub use meter::{Flood, FrameMeter};
 pub use outliers::{OutlierRules, Outliers};
 pub use path::{NormalPath, ParsePathError};
 pub use pattern::{Captures, End, ParsePatternError, Pattern};

@@ -1,5 +1,6 @@
-//! A client's connection whose bytes are read along: by the wire gate where they are HTTP/1, by the frame meter where they
-//! are HTTP/2.
+//! A client's connection whose bytes are read along: by the wire gate where they are HTTP/1, by the frame gate where they
+//! are HTTP/2. Where the latter finds an error, the library is shown the end of the connection instead, and once it has written
+//! what it had to, the client is told the error.
 
 use std::{
     io,
@@ -8,7 +9,7 @@ use std::{
     task::{Context, Poll},
 };
 
-use lombard_gateway_core::{FrameMeter, Refusal, WireGate};
+use lombard_gateway_core::{FrameError, FrameGate, Refusal, WireGate};
 use parking_lot::Mutex;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, ReadBuf};
 
@@ -45,7 +46,16 @@ impl Doubts {
 #[derive(Debug)]
 enum Reader {
     Gate { gate: WireGate, doubts: Doubts },
-    Meter { meter: FrameMeter, clock: Clock },
+    Frames { gate: Box<FrameGate>, clock: Clock, ended: Ended },
+}
+
+/// Whether the frame gate has ended the connection.
+#[derive(Clone, Copy, Debug)]
+enum Ended {
+    Not,
+    /// The client is not told yet.
+    Unsaid(FrameError),
+    Said,
 }
 
 /// The connection.
@@ -84,29 +94,66 @@ impl ReadStream {
     }
 
     pub(crate) fn http2(stream: Stream, first: Vec<u8>, clock: Clock) -> Self {
-        Self { stream, first, reader: Reader::Meter { meter: FrameMeter::new(clock.now()), clock } }
+        let gate = Box::new(FrameGate::new(clock.now()));
+        Self { stream, first, reader: Reader::Frames { gate, clock, ended: Ended::Not } }
     }
 }
 
 impl Reader {
-    fn read(&mut self, bytes: &[u8]) -> io::Result<()> {
+    /// How many of the bytes the library may see.
+    fn read(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match self {
-            Self::Meter { meter, clock } => meter
-                .read(bytes, clock.now())
-                .map_err(|flood| io::Error::new(io::ErrorKind::InvalidData, flood)),
+            Self::Frames { gate, clock, ended } => match gate.read(bytes, clock.now()) {
+                Ok(()) => Ok(bytes.len()),
+                Err(refusal) => {
+                    tracing::debug!(error = %refusal.error, "an HTTP/2 connection ends with an error");
+                    *ended = Ended::Unsaid(refusal.error);
+                    Ok(refusal.bytes_before)
+                }
+            },
             Self::Gate { gate, doubts } => {
                 let mut state = doubts.0.lock();
                 if state.is_tunnel {
-                    return Ok(());
+                    return Ok(bytes.len());
                 }
-                let Err(refusal) = gate.read(bytes) else { return Ok(()) };
+                let Err(refusal) = gate.read(bytes) else { return Ok(bytes.len()) };
                 state.refusal = Some(refusal);
                 // A doubtful head gets an answer, in its turn. A body is on its way already: it must not go on.
                 if refusal.is_in_body {
                     return Err(io::Error::new(io::ErrorKind::InvalidData, refusal.error));
                 }
-                Ok(())
+                Ok(bytes.len())
             }
+        }
+    }
+
+    const fn has_ended(&self) -> bool {
+        matches!(self, Self::Frames { ended: Ended::Unsaid(_) | Ended::Said, .. })
+    }
+
+    const fn said(&mut self) {
+        if let Self::Frames { ended, .. } = self {
+            *ended = Ended::Said;
+        }
+    }
+
+    /// The frame that says the error (RFC 9113 section 6.8).
+    fn goaway(&self) -> Option<[u8; 17]> {
+        let Self::Frames { gate, ended: Ended::Unsaid(error), .. } = self else { return None };
+        let [a, b, c, d] = gate.last_stream().to_be_bytes();
+        let [e, f, g, h] = error.code().to_be_bytes();
+        Some([0, 0, 8, 7, 0, 0, 0, 0, 0, a, b, c, d, e, f, g, h])
+    }
+}
+
+impl ReadStream {
+    /// Whoever does not read what it is told while its connection ends is not waited for.
+    fn or_give_up<T>(&self, polled: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+        match polled {
+            Poll::Pending if self.reader.has_ended() => {
+                Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()))
+            }
+            other => other,
         }
     }
 }
@@ -118,19 +165,24 @@ impl AsyncRead for ReadStream {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        if !this.first.is_empty() {
-            let count = this.first.len().min(buffer.remaining());
-            let part: Vec<u8> = this.first.drain(..count).collect();
-            buffer.put_slice(&part);
-            return Poll::Ready(this.reader.read(&part));
+        // As if the client had closed.
+        if this.reader.has_ended() {
+            return Poll::Ready(Ok(()));
         }
         let before = buffer.filled().len();
-        let polled = Pin::new(&mut this.stream).poll_read(cx, buffer);
-        if !matches!(polled, Poll::Ready(Ok(()))) {
-            return polled;
+        if this.first.is_empty() {
+            let polled = Pin::new(&mut this.stream).poll_read(cx, buffer);
+            if !matches!(polled, Poll::Ready(Ok(()))) {
+                return polled;
+            }
+        } else {
+            let count = this.first.len().min(buffer.remaining());
+            buffer.put_slice(this.first.get(..count).unwrap_or_default());
+            this.first.drain(..count);
         }
         let bytes = buffer.filled().get(before..).unwrap_or_default();
-        Poll::Ready(this.reader.read(bytes))
+        let seen = this.reader.read(bytes);
+        seen.map(|count| buffer.set_filled(before + count)).into()
     }
 }
 
@@ -140,7 +192,9 @@ impl AsyncWrite for ReadStream {
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.get_mut().stream).poll_write(cx, bytes)
+        let this = self.get_mut();
+        let polled = Pin::new(&mut this.stream).poll_write(cx, bytes);
+        this.or_give_up(polled)
     }
 
     fn poll_write_vectored(
@@ -148,7 +202,9 @@ impl AsyncWrite for ReadStream {
         cx: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.get_mut().stream).poll_write_vectored(cx, slices)
+        let this = self.get_mut();
+        let polled = Pin::new(&mut this.stream).poll_write_vectored(cx, slices);
+        this.or_give_up(polled)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -156,10 +212,23 @@ impl AsyncWrite for ReadStream {
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().stream).poll_flush(cx)
+        let this = self.get_mut();
+        let polled = Pin::new(&mut this.stream).poll_flush(cx);
+        this.or_give_up(polled)
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().stream).poll_shutdown(cx)
+        let this = self.get_mut();
+        if let Some(goaway) = this.reader.goaway() {
+            // A few bytes into a buffer that was just flushed: what does not go at once does not go.
+            let said = Pin::new(&mut this.stream).poll_write(cx, &goaway);
+            let flushed = Pin::new(&mut this.stream).poll_flush(cx);
+            if !matches!((said, flushed), (Poll::Ready(Ok(17)), Poll::Ready(Ok(())))) {
+                return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
+            }
+            this.reader.said();
+        }
+        let polled = Pin::new(&mut this.stream).poll_shutdown(cx);
+        this.or_give_up(polled)
     }
 }

@@ -19,7 +19,7 @@ use crate::{
         ACK, DATA, END_HEADERS, END_STREAM, GOAWAY, HEADERS, PING, PREFACE, RST_STREAM, SETTINGS,
         frame, request,
     },
-    support::World,
+    support::{World, config},
 };
 
 // Error codes (RFC 9113 section 7).
@@ -29,7 +29,7 @@ const FLOW_CONTROL_ERROR: u32 = 3;
 const STREAM_CLOSED: u32 = 5;
 const FRAME_SIZE_ERROR: u32 = 6;
 const REFUSED_STREAM: u32 = 7;
-const COMPRESSION_ERROR: u32 = 9;
+const ENHANCE_YOUR_CALM: u32 = 11;
 
 /// `:status` in the static table.
 const OK: u8 = 0x88;
@@ -49,6 +49,8 @@ struct Case {
 
 enum Step {
     Send(Vec<u8>),
+    /// Waits until so many bytes of DATA have come on a stream.
+    Received(u32, usize),
     /// Waits for the end of the answer on a stream.
     Answered(u32),
 }
@@ -63,7 +65,8 @@ enum Expected {
     StreamOrConnection(u32, u32),
     /// A response on the stream with this `:status`, and the connection goes on.
     Answer(u32, u8),
-    /// The malformed request is refused by a reset with PROTOCOL_ERROR or by a response with 400 (section 8.1.1).
+    /// The malformed request is refused by a reset with PROTOCOL_ERROR, by a response with 400 (section 8.1.1), or by the end of
+    /// the connection with that error (section 5.4.1 permits it for any error of a stream).
     Refused(u32),
     /// Nothing of note: the connection goes on.
     Nothing,
@@ -81,6 +84,13 @@ impl Case {
     /// More that is sent once the answer on a stream has ended.
     fn after(mut self, stream: u32, frames: &[Vec<u8>]) -> Self {
         self.steps.push(Step::Answered(stream));
+        self.steps.push(Step::Send(frames.concat()));
+        self
+    }
+
+    /// More that is sent once so many bytes have come on a stream.
+    fn after_bytes(mut self, stream: u32, bytes: usize, frames: &[Vec<u8>]) -> Self {
+        self.steps.push(Step::Received(stream, bytes));
         self.steps.push(Step::Send(frames.concat()));
         self
     }
@@ -212,9 +222,13 @@ impl Connection {
                     let is_reset = reset(*stream)(frame) && frame.3 == code(PROTOCOL_ERROR);
                     is_reset || headers(*stream)(frame) && frame.3.first() == Some(&BAD_REQUEST)
                 };
-                self.until(|frame| reset(*stream)(frame) || headers(*stream)(frame)).await
-                    && self.got.iter().any(is_refused)
-                    && self.goes_on().await
+                let is_answer = |frame: &Frame| reset(*stream)(frame) || headers(*stream)(frame);
+                if self.until(|frame| is_answer(frame) || frame.0 == GOAWAY).await
+                    && self.got.iter().any(is_answer)
+                {
+                    return self.got.iter().any(is_refused) && self.goes_on().await;
+                }
+                self.ends_with().await == Some(PROTOCOL_ERROR)
             }
             Expected::Nothing => self.goes_on().await,
             Expected::Frame(kind, payload) => {
@@ -234,6 +248,17 @@ impl Connection {
         for step in &case.steps {
             match step {
                 Step::Send(bytes) => self.send(bytes).await,
+                Step::Received(stream, bytes) => {
+                    let received = |got: &[Frame]| -> usize {
+                        let data = got.iter().filter(|frame| frame.0 == DATA && frame.2 == *stream);
+                        data.map(|frame| frame.3.len()).sum()
+                    };
+                    while received(&self.got) < *bytes {
+                        if self.next().await.is_none() {
+                            return false;
+                        }
+                    }
+                }
                 Step::Answered(stream) => {
                     let ended = |frame: &Frame| {
                         frame.2 == *stream
@@ -252,7 +277,22 @@ impl Connection {
 
 /// Runs all of them at once, and says which did not go as they must.
 async fn check(cases: Vec<Case>) {
-    let world = World::start().await;
+    // Connections to it wait in the system's queue, and nobody ever reads from them.
+    let stalled = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let world = World::with(config(&format!(
+        "
+        [[upstream]]
+        name = \"stalled\"
+        addresses = [\"{}\"]
+        [[route]]
+        name = \"stalled\"
+        prefix = \"/stalled\"
+        upstream = \"stalled\"
+        auth = \"none\"
+        ",
+        stalled.local_addr().unwrap()
+    )))
+    .await;
     let address = world.address;
     let run = cases.iter().map(async |case| {
         let mut connection = Connection::open(address, case.opens).await;

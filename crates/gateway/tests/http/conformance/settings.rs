@@ -159,7 +159,7 @@ fn of_flow_control() -> Vec<Case> {
         case(
             "6.9 WINDOW_UPDATE of 0 on a stream",
             &[open(1), window_update(1, 0)],
-            E::Stream(1, PROTOCOL_ERROR),
+            E::StreamOrConnection(1, PROTOCOL_ERROR),
         ),
         case(
             "6.9 WINDOW_UPDATE of 3 bytes",
@@ -194,15 +194,17 @@ fn of_flow_control() -> Vec<Case> {
         ),
         case(
             "6.9.2 a window below zero",
-            &[
-                setting(INITIAL_WINDOW_SIZE, 3),
-                open(1),
-                body(9),
-                setting(INITIAL_WINDOW_SIZE, 1),
-                window_update(1, 1),
-            ],
+            &[setting(INITIAL_WINDOW_SIZE, 3), open(1), body(9)],
             E::Window(1, 3),
-        ),
+        )
+        .after_bytes(1, 3, &[setting(INITIAL_WINDOW_SIZE, 1), window_update(1, 2)]),
+        case(
+            "6.9.2 a window below zero that is opened again",
+            &[setting(INITIAL_WINDOW_SIZE, 3), open(1), body(9)],
+            E::Window(1, 5),
+        )
+        .after_bytes(1, 3, &[setting(INITIAL_WINDOW_SIZE, 1), window_update(1, 4)])
+        .after_bytes(1, 5, &[]),
         case(
             "6.9.2 a setting that makes a window overflow",
             &[open(1), window_update(1, WINDOW_MAX - 65_535), setting(INITIAL_WINDOW_SIZE, 65_536)],
@@ -210,15 +212,17 @@ fn of_flow_control() -> Vec<Case> {
         ),
         case(
             "6.9 DATA over the window of a stream",
-            &[open(1), too_much()],
+            &[too_much()],
             E::StreamOrConnection(1, FLOW_CONTROL_ERROR),
         ),
     ]
 }
 
-/// More than any window that the gateway gives: it opens windows as it passes on, and its upstream is never this fast.
+/// More than all windows and buffers on the way to an upstream that does not read.
 fn too_much() -> Vec<u8> {
-    frame(DATA, 0, 1, &[b'x'; 16_384]).repeat(512)
+    let begun = request(&[(":path", "/stalled")]);
+    let data = frame(DATA, 0, 1, &[b'x'; 16_384]).repeat(1024);
+    [frame(HEADERS, END_HEADERS, 1, &begun), data].concat()
 }
 
 #[tokio::test]
