@@ -125,7 +125,7 @@ impl Others {
         let dns = dns
             .map(|address| listen::bind_both(address, "--dns-listen", common.insecure))
             .transpose()?;
-        Ok(Self { grpc, consul, dns })
+        Ok(Self { grpc, consul, dns, tls: None })
     }
 }
 
