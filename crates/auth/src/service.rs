@@ -13,7 +13,7 @@ use lombard_auth_core::Client;
 use lombard_chassis::{CancellationToken, Health, Metrics};
 use lombard_engine::{Engine, Follower, Handle, Snapshots, StartError, StoppedError};
 use lombard_log::SharedLog;
-use lombard_token::{Jwks, KeySource, KeySourceError, Verifier};
+use lombard_token::{DpopNonces, Jwks, KeySource, KeySourceError, Verifier};
 use lombard_types::Timestamp;
 use tokio::sync::Semaphore;
 
@@ -39,6 +39,8 @@ pub struct Deps {
     pub snapshot_directory: Option<PathBuf>,
     /// Who makes the tokens: the public URL of the gateway.
     pub issuer: String,
+    /// What proofs of possession must have nonces of, where they must have some.
+    pub dpop_nonces: Option<Arc<DpopNonces>>,
     /// Where the private signing keys are kept, sealed; they are made if they are not there.
     pub signing_keys_directory: PathBuf,
     /// Where the server's own secret is kept; it is made if it is not there.
@@ -68,6 +70,7 @@ pub(crate) struct Api {
     pub(crate) view: Follower<AuthMachine>,
     pub(crate) config: Arc<Config>,
     pub(crate) issuer: Arc<str>,
+    pub(crate) dpop_nonces: Option<Arc<DpopNonces>>,
     pub(crate) keyring: Arc<Keyring>,
     pub(crate) used_assertions: Arc<UsedAssertions>,
     pub(crate) passwords: Arc<Passwords>,
@@ -165,6 +168,7 @@ impl Auth {
             log,
             snapshot_directory,
             issuer,
+            dpop_nonces,
             signing_keys_directory,
             server_secret_file,
             bootstrap_file,
@@ -191,6 +195,9 @@ impl Auth {
         let view = Follower::start("auth", log, EventCodec, AuthMachine::default())?;
         let own_keys = OwnKeys(view.clone());
         let verifier = Verifier::new(&issuer, format!("{issuer}/v1/auth"), Arc::new(own_keys));
+        if let Some(nonces) = &dpop_nonces {
+            verifier.require_nonces(Arc::clone(nonces));
+        }
         let metrics = AuthMetrics::register(&metrics, writer.clone());
         let api = Api {
             writer,
@@ -205,6 +212,7 @@ impl Auth {
             health: health.clone(),
             config: Arc::new(config),
             issuer: issuer.into(),
+            dpop_nonces,
             keyring: Arc::new(keyring),
             metrics,
         };

@@ -73,6 +73,7 @@ impl Role {
             log: Arc::new(log.clone()),
             snapshot_directory: None,
             issuer: ISSUER.to_owned(),
+            dpop_nonces: None,
             signing_keys_directory: place.path().join("signing-keys"),
             server_secret_file: place.path().join("server.secret"),
             bootstrap_file: Some(place.path().join("clients.json")),

@@ -141,6 +141,9 @@ pub fn refusal(error: &VerifyError) -> Problem {
     let problem = unauthenticated(format!("the access token is not accepted: {error}"), true);
     match error {
         VerifyError::ProofMissing => problem.www_authenticate("DPoP error=\"invalid_token\""),
+        VerifyError::NonceNeeded { nonce } => {
+            problem.www_authenticate("DPoP error=\"use_dpop_nonce\"").dpop_nonce(nonce)
+        }
         VerifyError::Proof(_)
         | VerifyError::ProofOfOtherKey
         | VerifyError::ProofReplayed

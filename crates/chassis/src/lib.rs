@@ -28,6 +28,6 @@ pub use context::Context;
 pub use extract::{Json, Path, Query, RawBody};
 pub use operations::{Health, Metrics};
 pub use page::Page;
-pub use problem::{Problem, ProblemType};
+pub use problem::{DPOP_NONCE, Problem, ProblemType};
 pub use server::{ServerLimits, serve};
 pub use tokio_util::sync::CancellationToken;

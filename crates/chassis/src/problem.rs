@@ -6,7 +6,7 @@ use axum::{
     body::Body,
     response::{IntoResponse, Response},
 };
-use http::{HeaderValue, StatusCode, header};
+use http::{HeaderName, HeaderValue, StatusCode, header};
 use serde_json::{Map, Value};
 
 /// A kind of problem: one row of a role's table. The slug is stable, has a page of its own under `docs/errors`, and is
@@ -37,6 +37,9 @@ impl ProblemType {
 #[derive(Clone, Debug)]
 pub struct Problem(Box<Occurrence>);
 
+/// RFC 9449 section 8.1.
+pub const DPOP_NONCE: HeaderName = HeaderName::from_static("dpop-nonce");
+
 /// Behind a pointer, so that a `Result` with a [`Problem`] stays small.
 #[derive(Clone, Debug)]
 struct Occurrence {
@@ -45,6 +48,7 @@ struct Occurrence {
     members: Map<String, Value>,
     retry_after: Option<Duration>,
     www_authenticate: Option<HeaderValue>,
+    dpop_nonce: Option<HeaderValue>,
 }
 
 impl Problem {
@@ -56,6 +60,7 @@ impl Problem {
             members: Map::new(),
             retry_after: None,
             www_authenticate: None,
+            dpop_nonce: None,
         }))
     }
 
@@ -84,6 +89,13 @@ impl Problem {
     #[must_use]
     pub fn www_authenticate(mut self, challenge: &str) -> Self {
         self.0.www_authenticate = HeaderValue::from_str(challenge).ok();
+        self
+    }
+
+    /// A nonce for the next proof (RFC 9449 section 8.1). Left out where it is not a valid header value.
+    #[must_use]
+    pub fn dpop_nonce(mut self, nonce: &str) -> Self {
+        self.0.dpop_nonce = HeaderValue::from_str(nonce).ok();
         self
     }
 
@@ -152,6 +164,9 @@ impl Problem {
         }
         if let Some(challenge) = &self.0.www_authenticate {
             headers.insert(header::WWW_AUTHENTICATE, challenge.clone());
+        }
+        if let Some(nonce) = &self.0.dpop_nonce {
+            headers.insert(DPOP_NONCE, nonce.clone());
         }
         response
     }

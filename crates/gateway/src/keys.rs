@@ -9,7 +9,8 @@ use std::{
 use futures_util::{FutureExt as _, future::BoxFuture};
 use lombard_chassis::{CancellationToken, Health};
 use lombard_token::{
-    Claims, DpopRequest, Jwks, KeySource, KeySourceError, RevokedTokens, Verifier, VerifyError,
+    Claims, DpopNonces, DpopRequest, Jwks, KeySource, KeySourceError, RevokedTokens, Verifier,
+    VerifyError,
 };
 use parking_lot::RwLock;
 use tokio::sync::Mutex;
@@ -98,6 +99,11 @@ impl Verifiers {
         let first = Verifier::new(&issuer, issuer.as_str(), Arc::clone(&keys) as _);
         let (by_resource, configured) = (RwLock::default(), RwLock::default());
         Self { issuer, keys, first, by_resource, count_max, configured }
+    }
+
+    /// From now on proofs of possession must have one of these nonces.
+    pub(crate) fn require_nonces(&self, nonces: Arc<DpopNonces>) {
+        self.first.require_nonces(nonces);
     }
 
     /// The verifier of a resource, and whether it is one that is kept.

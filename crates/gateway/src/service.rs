@@ -7,7 +7,7 @@ use std::{
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 use lombard_chassis::{CancellationToken, Health, Metrics, operations};
-use lombard_token::{KeySource, SigningKey};
+use lombard_token::{DpopNonces, KeySource, SigningKey};
 use tokio::sync::{Notify, mpsc, oneshot};
 
 use crate::{
@@ -36,6 +36,8 @@ pub struct Deps {
     pub tokens: Arc<dyn TokenSource>,
     /// The issuer's public keys.
     pub keys: Arc<dyn KeySource>,
+    /// What proofs of possession must have nonces of, where they must have some.
+    pub dpop_nonces: Option<Arc<DpopNonces>>,
     /// Reads the configuration anew, for a reload; else says every mistake in it.
     pub reader: Arc<dyn Fn() -> Result<Config, Vec<String>> + Send + Sync>,
     /// Told when the role is ready, and what is in the way.
@@ -158,11 +160,15 @@ impl Gateway {
         } else {
             (None, None)
         };
+        let verifiers = Verifiers::new(deps.issuer, deps.keys, config.services_max);
+        if let Some(nonces) = deps.dpop_nonces {
+            verifiers.require_nonces(nonces);
+        }
         let shared = Arc::new(Shared {
             access_log: access_log.transpose()?,
             audit,
             endpoints: Endpoints::new(deps.roles, config.zone.as_deref()),
-            verifiers: Verifiers::new(deps.issuer, deps.keys, config.services_max),
+            verifiers,
             metrics,
             tokens: Arc::clone(&deps.tokens),
             limits: Arc::new(Limits::new(config.limit_entries_max)),

@@ -9,6 +9,7 @@ mod backup_commands;
 mod cli;
 mod commands;
 mod data_directory;
+mod dpop;
 mod event_commands;
 mod exit;
 mod explain_commands;

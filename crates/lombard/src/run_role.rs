@@ -19,12 +19,13 @@ use lombard_chassis::{
 use lombard_client::{AccessTokens, Credentials};
 use lombard_log::{LogId, SegmentedConfig, SegmentedLog, SharedLog};
 use lombard_projection::Projections;
-use lombard_token::Verifier;
+use lombard_token::{DpopNonces, Verifier};
 use lombard_transparency::Transparency;
 
 use crate::{
     cli::CommonArguments,
     data_directory::DataDirectory,
+    dpop::DpopConfig,
     operator,
     role::{Addresses, OptionalAddress, Role},
     up::first_start::GATEWAY,
@@ -199,16 +200,28 @@ impl Start {
         })
     }
 
+    /// What this server wants nonces of in proofs of possession, if it wants some.
+    fn dpop_nonces(&self) -> anyhow::Result<Option<Arc<DpopNonces>>> {
+        let config: DpopConfig =
+            config::load("dpop", self.config_file.as_deref(), serde_json::json!({}))?;
+        config.nonces_of(self.role, &self.directory)
+    }
+
     /// Verifies tokens for this role.
-    fn verifier(&self) -> Verifier {
+    fn verifier(&self) -> anyhow::Result<Verifier> {
         self.verifier_for(self.role)
     }
 
     /// Verifies tokens for a role, part of whose interface this one may serve.
-    fn verifier_for(&self, role: Role) -> Verifier {
+    fn verifier_for(&self, role: Role) -> anyhow::Result<Verifier> {
         let audience = format!("{}/v1/{role}", self.issuer);
         let server = self.addresses.url(Role::Auth);
-        keys::verifier(&self.issuer, audience, server, &self.health, self.drain.clone())
+        let verifier =
+            keys::verifier(&self.issuer, audience, server, &self.health, self.drain.clone());
+        if let Some(nonces) = self.dpop_nonces()? {
+            verifier.require_nonces(nonces);
+        }
+        Ok(verifier)
     }
 
     /// Gets tokens for one of the platform's own clients.
@@ -284,6 +297,7 @@ impl Start {
             log,
             snapshot_directory: Some(self.snapshots()),
             issuer: self.issuer.clone(),
+            dpop_nonces: self.dpop_nonces()?,
             signing_keys_directory: self.directory.role(self.role).join("signing-keys"),
             server_secret_file: self.directory.role(self.role).join("server.secret"),
             bootstrap_file: Some(self.directory.bootstrap()).filter(|path| path.exists()),
@@ -306,7 +320,7 @@ impl Start {
 
     async fn ledger(mut self) -> anyhow::Result<()> {
         let (log, log_id, transparency) = self.log(SegmentedConfig::default(), "ledger")?;
-        let verifier = self.verifier();
+        let verifier = self.verifier()?;
         let config = self.query_config()?;
         let query = if config.separate {
             None
@@ -370,7 +384,7 @@ impl Start {
 
     async fn registry(mut self) -> anyhow::Result<()> {
         let (log, _, transparency) = self.log(SegmentedConfig::small(), "registry")?;
-        let verifier = self.verifier();
+        let verifier = self.verifier()?;
         let deps = lombard_registry::Deps {
             log,
             snapshot_directory: Some(self.snapshots()),
@@ -411,7 +425,7 @@ impl Start {
 
     async fn eventstore(mut self) -> anyhow::Result<()> {
         let (log, _, transparency) = self.log(SegmentedConfig::default(), "events")?;
-        let verifier = self.verifier();
+        let verifier = self.verifier()?;
         let deps = lombard_eventstore::Deps {
             log,
             index_directory: self.directory.role(self.role).join("index"),
@@ -459,6 +473,7 @@ impl Start {
                 console: self.addresses.of(Role::Console),
             },
             tokens: Arc::new(tokens),
+            dpop_nonces: self.dpop_nonces()?,
             keys: Arc::new(keys::HttpKeySource::new(self.addresses.url(Role::Auth))),
             reader: crate::gateway_commands::reader(self.config_file.clone()),
             health: self.health.clone(),

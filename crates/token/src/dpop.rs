@@ -75,11 +75,24 @@ pub fn dpop_proof(
     token_id: &str,
     now: Timestamp,
 ) -> Result<String, KeyError> {
+    dpop_proof_with_nonce(key, request, None, token_id, now)
+}
+
+/// The same with the nonce that the server gave in `DPoP-Nonce` (RFC 9449 section 8).
+pub fn dpop_proof_with_nonce(
+    key: &SigningKey,
+    request: DpopRequest<'_>,
+    nonce: Option<&str>,
+    token_id: &str,
+    now: Timestamp,
+) -> Result<String, KeyError> {
     let mut claims = json!({
         "jti": token_id, "htm": request.method, "htu": request.url, "iat": now.unix_seconds(),
     });
-    if let (Some(token), Some(members)) = (request.access_token, claims.as_object_mut()) {
-        members.insert("ath".to_owned(), access_token_hash(token).into());
+    if let Some(members) = claims.as_object_mut() {
+        let hash = request.access_token.map(access_token_hash);
+        members.extend(hash.map(|hash| ("ath".to_owned(), hash.into())));
+        members.extend(nonce.map(|nonce| ("nonce".to_owned(), nonce.into())));
     }
     let public = key.public_jwk();
     let mut jwk = public.required_members();

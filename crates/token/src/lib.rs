@@ -12,6 +12,7 @@ mod assertion;
 mod authorization_details;
 mod claims;
 mod dpop;
+mod dpop_nonces;
 mod id_token;
 mod json;
 mod jwk;
@@ -34,7 +35,10 @@ pub use authorization_details::{
     PaymentId,
 };
 pub use claims::{ACCESS_TOKEN_TYPE, Claims, ClaimsError, UserGrant};
-pub use dpop::{DpopError, DpopProof, DpopRequest, dpop_proof, verify_dpop_proof};
+pub use dpop::{
+    DpopError, DpopProof, DpopRequest, dpop_proof, dpop_proof_with_nonce, verify_dpop_proof,
+};
+pub use dpop_nonces::DpopNonces;
 pub use id_token::{ID_TOKEN_TYPE, verify_own_id_token};
 pub use jwk::{Jwks, ParseJwkError, PublicJwk};
 pub use jws::{JwsError, TOKEN_BYTES_MAX};

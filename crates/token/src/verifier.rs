@@ -4,7 +4,7 @@ use std::{
     collections::HashMap,
     fmt,
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicU64, Ordering},
     },
     time::{Duration, Instant, SystemTime},
@@ -18,7 +18,8 @@ use parking_lot::RwLock;
 use tokio::sync::Mutex;
 
 use crate::{
-    ACCESS_TOKEN_TYPE, Claims, ClaimsError, DpopError, DpopRequest, Jwks, JwsError, RevokedTokens,
+    ACCESS_TOKEN_TYPE, Claims, ClaimsError, DpopError, DpopNonces, DpopRequest, Jwks, JwsError,
+    RevokedTokens,
     jws::{self, HeaderRules, KeyRule, Unverified},
     used_proofs::UsedProofs,
     verification_key::VerificationKey,
@@ -69,6 +70,12 @@ pub enum VerifyError {
     /// It is bound to a key, and nothing proves that whoever sends it has that key.
     #[error("it is bound to a key: send it as DPoP, with a proof")]
     ProofMissing,
+    /// Its proof must have a nonce of this server, and has none, or an old one (RFC 9449 section 9).
+    #[error("its proof has no nonce of this server, or an old one: put in the one of DPoP-Nonce")]
+    NonceNeeded {
+        /// A good one.
+        nonce: Box<str>,
+    },
     /// The proof of the key is bad.
     #[error("its proof is not accepted: {0}")]
     Proof(#[from] DpopError),
@@ -103,6 +110,8 @@ struct Shared {
     revoked: Arc<RevokedTokens>,
     /// Shared like the revocations: a proof is good once, whatever for.
     used_proofs: Arc<UsedProofs>,
+    /// Set where proofs must have nonces.
+    nonces: OnceLock<Arc<DpopNonces>>,
     /// When keys were last asked for. Held while they are fetched, so that one fetch serves all who wait.
     fetched: Mutex<Option<Instant>>,
     /// By SHA-256 of the token: whoever can read this memory must not find tokens.
@@ -150,6 +159,7 @@ impl Verifier {
                 source,
                 revoked,
                 used_proofs,
+                nonces: OnceLock::new(),
                 fetched: Mutex::new(None),
                 seen: RwLock::new(HashMap::new()),
                 generation: AtomicU64::new(0),
@@ -166,7 +176,16 @@ impl Verifier {
         let used_proofs = Arc::clone(used_proofs);
         let other = Self::with_shared(issuer, audience.into(), source, revoked, used_proofs);
         other.shared.keys.store(self.shared.keys.load_full());
+        if let Some(nonces) = self.shared.nonces.get() {
+            other.require_nonces(Arc::clone(nonces));
+        }
         other
+    }
+
+    /// From now on proofs must have one of these nonces. Said once; verifiers that are made of this one for other audiences
+    /// hold to it.
+    pub fn require_nonces(&self, nonces: Arc<DpopNonces>) {
+        self.shared.nonces.get_or_init(|| nonces);
     }
 
     /// What the issuer took back. Whoever hears of it says it here.
@@ -304,6 +323,11 @@ impl Verifier {
         let proof = verify_dpop_proof(proof.ok_or(VerifyError::ProofMissing)?, request, now, SKEW)?;
         if proof.key_thumbprint != *thumbprint {
             return Err(VerifyError::ProofOfOtherKey);
+        }
+        if let Some(nonces) = self.shared.nonces.get()
+            && !proof.nonce.as_deref().is_some_and(|nonce| nonces.is_good(nonce, now))
+        {
+            return Err(VerifyError::NonceNeeded { nonce: nonces.fresh(now).into() });
         }
         self.shared.used_proofs.spend(&proof, now)
     }

@@ -7,7 +7,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use lombard_auth_core::GrantError;
-use lombard_chassis::Json;
+use lombard_chassis::{DPOP_NONCE, Json};
 use serde_json::json;
 
 /// Why no token is issued: the code, and a description for whoever reads logs.
@@ -17,6 +17,8 @@ pub(super) struct OAuthError {
     pub(super) description: Cow<'static, str>,
     /// Whether the client tried HTTP Basic: then a 401 must say so (RFC 6749 section 5.2).
     pub(super) used_basic: bool,
+    /// A nonce for the next proof (RFC 9449 section 8).
+    pub(super) dpop_nonce: Option<String>,
 }
 
 /// The error codes that are answered: a closed set.
@@ -34,6 +36,8 @@ pub(super) enum Code {
     UnsupportedResponseType,
     /// RFC 9449 section 5.
     InvalidDpopProof,
+    /// RFC 9449 section 8.
+    UseDpopNonce,
     /// RFC 9126 section 2.2.
     InvalidRequestUri,
     /// OpenID Connect Core section 3.1.2.6.
@@ -60,6 +64,7 @@ impl Code {
             Self::UnsupportedGrantType => "unsupported_grant_type",
             Self::UnsupportedResponseType => "unsupported_response_type",
             Self::InvalidDpopProof => "invalid_dpop_proof",
+            Self::UseDpopNonce => "use_dpop_nonce",
             Self::InvalidRequestUri => "invalid_request_uri",
             Self::RequestNotSupported => "request_not_supported",
             Self::LoginRequired => "login_required",
@@ -84,7 +89,7 @@ impl Code {
 
 impl OAuthError {
     pub(super) fn new(code: Code, description: impl Into<Cow<'static, str>>) -> Self {
-        Self { code, description: description.into(), used_basic: false }
+        Self { code, description: description.into(), used_basic: false, dpop_nonce: None }
     }
 
     /// RFC 6749 section 5.2: no quotes, backslashes or non-ASCII in a description.
@@ -129,6 +134,9 @@ impl IntoResponse for OAuthError {
             let challenge =
                 HeaderValue::from_static("Basic realm=\"token endpoint\", charset=\"UTF-8\"");
             headers.insert(header::WWW_AUTHENTICATE, challenge);
+        }
+        if let Some(nonce) = self.dpop_nonce.and_then(|nonce| HeaderValue::from_str(&nonce).ok()) {
+            headers.insert(DPOP_NONCE, nonce);
         }
         if self.code == Code::TemporarilyUnavailable {
             headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));

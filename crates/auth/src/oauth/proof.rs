@@ -23,6 +23,13 @@ pub(super) fn proved_key(
     let request = DpopRequest { method: "POST", url: &url, access_token: None };
     let proof = verify_dpop_proof(proof, request, now, api.config.clock_skew())
         .map_err(|error| refused(format!("the proof is not accepted: {error}")))?;
+    if let Some(nonces) = &api.dpop_nonces
+        && !proof.nonce.as_deref().is_some_and(|nonce| nonces.is_good(nonce, now))
+    {
+        let cause = "the proof has no nonce of this server, or an old one";
+        let dpop_nonce = Some(nonces.fresh(now));
+        return Err(OAuthError { dpop_nonce, ..OAuthError::new(Code::UseDpopNonce, cause) });
+    }
     let spent = api.used_assertions.spend(
         // No client has an id with a space in it: assertions and proofs are not confused.
         &format!("dpop {}", proof.key_thumbprint),

@@ -2,7 +2,7 @@
 
 use axum::body::Body;
 use http::{Request, StatusCode, header};
-use lombard_token::{DpopRequest, SigningKey, dpop_proof};
+use lombard_token::{DpopNonces, DpopRequest, SigningKey, dpop_proof, dpop_proof_with_nonce};
 
 use crate::support::{Answer, Browser, ISSUER, REDIRECT_URI, Role, VERIFIER, claims, form};
 
@@ -143,4 +143,66 @@ async fn a_pushed_request_binds_the_code() {
     // A confidential client proves itself: it may refresh with another key, or with none.
     let refresh = tokens["refresh_token"].as_str().unwrap();
     assert_eq!(role.refresh(refresh, &[]).await.json()["token_type"], "Bearer");
+}
+
+/// RFC 9449 sections 8 and 9: at the token endpoint, for pushed requests, and at a resource.
+#[tokio::test]
+async fn a_proof_has_a_nonce_where_the_server_is_told_so() {
+    let nonces = DpopNonces::new(&[1; 32], std::time::Duration::from_secs(300));
+    let role = Role::start().await.restart_with_nonces(nonces).await;
+    let key = SigningKey::generate().unwrap();
+    let now = || lombard_types::Timestamp::from_system_time(std::time::SystemTime::now());
+    let proof = |path: &str, method: &str, token: Option<&str>, nonce: Option<&str>| {
+        let url = format!("{ISSUER}{path}");
+        let request = DpopRequest { method, url: &url, access_token: token };
+        let id = uuid::Uuid::new_v4().to_string();
+        dpop_proof_with_nonce(&key, request, nonce, &id, now()).unwrap()
+    };
+    let parameters = [
+        ("grant_type", "client_credentials"),
+        ("client_id", "admin"),
+        ("client_secret", crate::support::SECRET),
+    ];
+    let foreign = DpopNonces::new(&[2; 32], std::time::Duration::from_secs(300)).fresh(now());
+    let mut given = String::new();
+    for wrong in [None, Some("x"), Some(&*foreign)] {
+        let proofs = [proof("/oauth/token", "POST", None, wrong)];
+        let answer = post(&role, "/oauth/token", &proofs, &parameters).await;
+        assert_eq!(answer.status, StatusCode::BAD_REQUEST);
+        assert_eq!(answer.json()["error"], "use_dpop_nonce");
+        answer.headers["dpop-nonce"].to_str().unwrap().clone_into(&mut given);
+        let answer = post(&role, "/oauth/par", &[proof("/oauth/par", "POST", None, wrong)], &{
+            let request = Role::request(&[]);
+            let secret = role.shop_secret();
+            request
+                .into_iter()
+                .chain([("client_secret", secret)])
+                .map(|(name, value)| (name, &*value.leak()))
+                .collect::<Vec<_>>()
+        })
+        .await;
+        assert_eq!(answer.json()["error"], "use_dpop_nonce");
+    }
+    let proofs = [proof("/oauth/token", "POST", None, Some(&given))];
+    let issued = post(&role, "/oauth/token", &proofs, &parameters).await;
+    assert_eq!(issued.status, StatusCode::OK, "{}", issued.text);
+    assert!(issued.headers.contains_key("dpop-nonce"), "the next one comes with the token");
+    let token = issued.json()["access_token"].as_str().unwrap().to_owned();
+    let ask = async |nonce: Option<&str>| {
+        let proof = proof("/v1/auth/keys", "GET", Some(&token), nonce);
+        let request = Request::get("/v1/auth/keys")
+            .header(header::AUTHORIZATION, format!("DPoP {token}"))
+            .header("dpop", proof);
+        role.send(request.body(Body::empty()).unwrap()).await
+    };
+    for wrong in [None, Some("x"), Some(&*foreign)] {
+        let answer = ask(wrong).await;
+        assert_eq!(answer.status, StatusCode::UNAUTHORIZED);
+        let challenge = answer.headers[header::WWW_AUTHENTICATE].to_str().unwrap();
+        assert_eq!(challenge, "DPoP error=\"use_dpop_nonce\"");
+        assert!(answer.headers.contains_key("dpop-nonce"));
+    }
+    assert_eq!(ask(Some(&given)).await.status, StatusCode::OK);
+    // What is not bound to a key needs neither.
+    assert_eq!(role.post("/oauth/token", &parameters).await.status, StatusCode::OK);
 }

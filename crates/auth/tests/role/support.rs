@@ -12,7 +12,7 @@ use http_body_util::BodyExt as _;
 use lombard_auth::{Auth, Config, Deps};
 use lombard_chassis::{CancellationToken, Health, Metrics};
 use lombard_log::{Log as _, MemoryLog};
-use lombard_token::Verifier;
+use lombard_token::{DpopNonces, Verifier};
 use lombard_types::Position;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -111,11 +111,26 @@ impl Role {
 
     /// On a log and files that may be there already.
     pub(crate) async fn start_on(place: TempDir, log: MemoryLog, config: Config) -> Self {
+        Self::start_with_nonces(place, log, config, None).await
+    }
+
+    /// The same again, where proofs of possession must have nonces.
+    pub(crate) async fn restart_with_nonces(self, nonces: DpopNonces) -> Self {
+        Self::start_with_nonces(self.place, self.log, config(), Some(nonces)).await
+    }
+
+    async fn start_with_nonces(
+        place: TempDir,
+        log: MemoryLog,
+        config: Config,
+        nonces: Option<DpopNonces>,
+    ) -> Self {
         let health = Health::starting();
         let deps = Deps {
             log: Arc::new(log.clone()),
             snapshot_directory: None,
             issuer: ISSUER.to_owned(),
+            dpop_nonces: nonces.map(Arc::new),
             signing_keys_directory: place.path().join("signing-keys"),
             server_secret_file: place.path().join("server.secret"),
             bootstrap_file: Some(place.path().join("clients.json")),

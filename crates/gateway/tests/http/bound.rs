@@ -1,8 +1,10 @@
 //! Tokens that are bound to a key (RFC 9449).
 
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
-use lombard_token::{Claims, DpopRequest, SigningKey, dpop_proof};
+use lombard_token::{
+    Claims, DpopNonces, DpopRequest, SigningKey, dpop_proof, dpop_proof_with_nonce,
+};
 use lombard_types::Timestamp;
 
 use crate::support::{Upstream, World, claims, problem};
@@ -51,4 +53,43 @@ async fn a_bound_token_needs_a_proof_for_each_request() {
     assert_eq!(ask("DPoP", Some(proof(&key, "GET", &url, &token, "6"))).await.status(), 200);
     assert_eq!(ask("Bearer", None).await.status(), 401, "it is no token of the bearer's");
     assert_eq!(upstream.requests(), before + 2);
+}
+
+/// RFC 9449 section 9: a proof that was made in advance is worth nothing.
+#[tokio::test]
+async fn a_proof_has_a_nonce_where_the_gateway_is_told_so() {
+    let upstream = Upstream::start("payments").await;
+    let world = World::with_nonces(DpopNonces::new(&[1; 32], Duration::from_secs(300))).await;
+    world.register("payments", &[upstream.address]).await;
+    let key = SigningKey::generate().unwrap();
+    let thumbprint = key.public_jwk().thumbprint();
+    let bound = claims("http://gateway.test/payments", "payments:read");
+    let token = world.sign(Claims { key_thumbprint: Some(thumbprint.into()), ..bound });
+    let url = world.url("/payments/x");
+    let before = upstream.requests();
+    let ask = async |nonce: Option<&str>, id: &str| {
+        let request = DpopRequest { method: "GET", url: &url, access_token: Some(&token) };
+        let now = Timestamp::from_system_time(SystemTime::now());
+        let proof = dpop_proof_with_nonce(&key, request, nonce, id, now).unwrap();
+        let request = world.client.get(&url).header("authorization", format!("DPoP {token}"));
+        request.header("dpop", proof).send().await.unwrap()
+    };
+    let other = DpopNonces::new(&[2; 32], Duration::from_secs(300));
+    let foreign = other.fresh(Timestamp::from_system_time(SystemTime::now()));
+    let mut nonce = String::new();
+    for (what, wrong) in [("none", None), ("nonsense", Some("x")), ("another's", Some(&*foreign))] {
+        let refused = ask(wrong, what).await;
+        let challenge = refused.headers()["www-authenticate"].to_str().unwrap();
+        assert_eq!(challenge, "DPoP error=\"use_dpop_nonce\"", "{what}");
+        refused.headers()["dpop-nonce"].to_str().unwrap().clone_into(&mut nonce);
+        assert_eq!(problem(refused).await.0, 401, "{what}");
+    }
+    assert_eq!(upstream.requests(), before);
+    assert_eq!(ask(Some(&nonce), "good").await.status(), 200);
+    assert_eq!(
+        ask(Some(&nonce), "good").await.status(),
+        401,
+        "a nonce is for many, a proof for one"
+    );
+    assert_eq!(ask(Some(&nonce), "another").await.status(), 200);
 }

@@ -19,7 +19,7 @@ use futures_util::future::BoxFuture;
 use http::{HeaderMap, StatusCode};
 use lombard_chassis::{CancellationToken, Health, Metrics};
 use lombard_gateway::{Config, Control, Deps, Gateway, Resource, RoleAddresses, TokenSource};
-use lombard_token::{Claims, Jwks, KeySource, KeySourceError, SigningKey};
+use lombard_token::{Claims, DpopNonces, Jwks, KeySource, KeySourceError, SigningKey};
 use lombard_types::Timestamp;
 use serde_json::{Value, json};
 use tokio::sync::watch;
@@ -63,6 +63,20 @@ impl World {
 
     /// With an event store of its own; else it is one with the other roles.
     pub(crate) async fn with_eventstore(config: Config, eventstore: Option<SocketAddr>) -> Self {
+        Self::with_parts(config, eventstore, None).await
+    }
+
+    /// Proofs of possession must have nonces.
+    pub(crate) async fn with_nonces(nonces: DpopNonces) -> Self {
+        let config = Config { workers: 1, ..Config::default() };
+        Self::with_parts(config, None, Some(Arc::new(nonces))).await
+    }
+
+    async fn with_parts(
+        config: Config,
+        eventstore: Option<SocketAddr>,
+        dpop_nonces: Option<Arc<DpopNonces>>,
+    ) -> Self {
         let roles = Upstream::start("roles").await;
         let (catalog, services) = watch::channel((1, json!({})));
         let failed_asks = Arc::new(AtomicUsize::new(0));
@@ -92,6 +106,7 @@ impl World {
             roles: addresses,
             tokens: Arc::new(FixedToken),
             reader: Arc::new(move || read.lock().unwrap().clone()),
+            dpop_nonces,
             keys: Arc::new(FixedKeys(Jwks { keys: vec![key.public_jwk().clone()] })),
             health: health.clone(),
             metrics: Metrics::new("gateway"),

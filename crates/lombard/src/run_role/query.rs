@@ -18,7 +18,7 @@ use crate::{role::Role, up::first_start::QUERY};
 
 impl Start {
     pub(super) async fn query(self) -> anyhow::Result<()> {
-        let verifier = self.verifier_for(Role::Ledger);
+        let verifier = self.verifier_for(Role::Ledger)?;
         let health = self.health.clone();
         let limits = config::load("mirror", self.config_file.as_deref(), serde_json::json!({}))?;
         let tokens = Arc::new(self.tokens_of(QUERY)?);

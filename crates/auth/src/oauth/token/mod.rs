@@ -13,7 +13,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use lombard_auth_core::{Client, GrantType};
-use lombard_chassis::{Json, RawBody, extract::require_media_type};
+use lombard_chassis::{DPOP_NONCE, Json, RawBody, extract::require_media_type};
 use lombard_token::{AuthorizationDetails, PaymentId};
 use lombard_types::Timestamp;
 use uuid::Uuid;
@@ -50,7 +50,13 @@ pub(super) async fn issue(
         Ok(issued) => {
             api.metrics.token_request("issued");
             let no_store = [(header::CACHE_CONTROL, HeaderValue::from_static("no-store"))];
-            (no_store, Json(issued)).into_response()
+            let mut response = (no_store, Json(issued)).into_response();
+            // The next one, before the last one is too old (RFC 9449 section 8.2).
+            let nonce = api.dpop_nonces.as_ref().map(|nonces| nonces.fresh(api.now()));
+            if let Some(nonce) = nonce.and_then(|nonce| HeaderValue::from_str(&nonce).ok()) {
+                response.headers_mut().insert(DPOP_NONCE, nonce);
+            }
+            response
         }
         Err(error) => {
             api.metrics.token_request(error.code.name());
