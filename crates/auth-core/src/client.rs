@@ -78,12 +78,21 @@ pub enum GrantType {
     RefreshToken,
     /// For what the client itself may do.
     ClientCredentials,
+    /// For what a person allows in a browser on another device (RFC 8628).
+    DeviceCode,
+    /// For less than a token that the client was given (RFC 8693).
+    TokenExchange,
 }
 
 impl GrantType {
     /// All of them.
-    pub const ALL: [Self; 3] =
-        [Self::AuthorizationCode, Self::RefreshToken, Self::ClientCredentials];
+    pub const ALL: [Self; 5] = [
+        Self::AuthorizationCode,
+        Self::RefreshToken,
+        Self::ClientCredentials,
+        Self::DeviceCode,
+        Self::TokenExchange,
+    ];
 
     /// The value of `grant_type`.
     pub const fn name(self) -> &'static str {
@@ -91,6 +100,8 @@ impl GrantType {
             Self::AuthorizationCode => "authorization_code",
             Self::RefreshToken => "refresh_token",
             Self::ClientCredentials => "client_credentials",
+            Self::DeviceCode => "urn:ietf:params:oauth:grant-type:device_code",
+            Self::TokenExchange => "urn:ietf:params:oauth:grant-type:token-exchange",
         }
     }
 

@@ -15,6 +15,7 @@
 mod client;
 pub mod clients;
 mod decision;
+mod exchange;
 mod grant;
 pub mod grants;
 mod profile;
@@ -30,6 +31,7 @@ pub mod users;
 pub use client::{Authentication, Client, ClientName, GrantType, InvalidClientName};
 pub use clients::Clients;
 pub use decision::Decision;
+pub use exchange::{ExchangeError, exchange};
 pub use grant::{Authority, GrantError, Granted, Request, grant, resource_of_family};
 pub use grants::Grants;
 pub use profile::{Profile, ProfileError};

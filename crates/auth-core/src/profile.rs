@@ -1,6 +1,6 @@
 //! What a client must do beyond what all must.
 
-use crate::{Authentication, Client};
+use crate::{Authentication, Client, GrantType};
 
 /// What a client is held to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -20,6 +20,9 @@ pub enum ProfileError {
         "a client of fapi-2.0 authenticates with private_key_jwt: send its public key as jwk, or say the profile oauth-2.1"
     )]
     NoKey,
+    /// It may use the device grant, in which nothing ties the person's browser to the device.
+    #[error("a client of fapi-2.0 cannot use the device grant: or say the profile oauth-2.1")]
+    DeviceGrant,
     /// One of its redirect URIs is not https.
     #[error("redirect URIs of a client of fapi-2.0 are https: or say the profile oauth-2.1")]
     NotHttps,
@@ -67,6 +70,7 @@ impl Client {
             Profile::Fapi2 if !matches!(self.authentication, Authentication::Key(_)) => {
                 Err(ProfileError::NoKey)
             }
+            Profile::Fapi2 if self.may_use(GrantType::DeviceCode) => Err(ProfileError::DeviceGrant),
             Profile::Fapi2 => {
                 let is_https = |uri: &crate::RedirectUri| uri.as_str().starts_with("https://");
                 if self.redirect_uris.iter().all(is_https) {

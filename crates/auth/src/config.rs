@@ -68,6 +68,12 @@ pub struct Config {
     pub authorization_request_seconds: u64,
     /// How long an authorization code is good.
     pub authorization_code_seconds: u64,
+    /// Devices that wait for a person; more are refused for a moment.
+    pub device_requests_max: usize,
+    /// How long a device waits.
+    pub device_code_seconds: u64,
+    /// How long it waits between two questions.
+    pub device_poll_seconds: u64,
     /// How long a client may go on while the person is away.
     pub refresh_token_seconds: u64,
     /// How long a refresh token that was used gets the same successor again,
@@ -134,6 +140,9 @@ impl Default for Config {
             pushed_request_seconds: 90,
             authorization_request_seconds: 600,
             authorization_code_seconds: 60,
+            device_requests_max: 10_000,
+            device_code_seconds: 600,
+            device_poll_seconds: 5,
             refresh_token_seconds: 30 * 24 * 3600,
             refresh_grace_seconds: 30,
             refresh_grace_public_seconds: 5,
@@ -187,6 +196,7 @@ impl Config {
             (self.sessions_per_user_max, "sessions_per_user_max is 0"),
             (self.login_failures_max, "login_failures_max is 0"),
             (self.authorization_requests_max, "authorization_requests_max is 0"),
+            (self.device_requests_max, "device_requests_max is 0"),
             (self.grants_max, "grants_max is 0"),
             (self.grants_per_user_max, "grants_per_user_max is 0"),
         ];
@@ -210,6 +220,8 @@ impl Config {
                 "authorization_request_seconds is not 30 to 3600",
             ),
             (self.authorization_code_seconds, 5, 60, "authorization_code_seconds is not 5 to 60"),
+            (self.device_code_seconds, 60, 1800, "device_code_seconds is not 60 to 1800"),
+            (self.device_poll_seconds, 1, 60, "device_poll_seconds is not 1 to 60"),
             (
                 self.refresh_token_seconds,
                 60,
@@ -282,6 +294,14 @@ impl Config {
 
     pub(crate) fn code_life(&self) -> Duration {
         Duration::from_secs(self.authorization_code_seconds)
+    }
+
+    pub(crate) fn device_code_life(&self) -> Duration {
+        Duration::from_secs(self.device_code_seconds)
+    }
+
+    pub(crate) fn device_poll_interval(&self) -> Duration {
+        Duration::from_secs(self.device_poll_seconds)
     }
 
     pub(crate) fn refresh_token_life(&self) -> Duration {

@@ -21,6 +21,7 @@
 mod bootstrap;
 mod codec;
 mod config;
+mod device;
 mod machine;
 mod metrics;
 mod oauth;

@@ -53,7 +53,7 @@ impl PendingRequests {
     pub(crate) fn push(
         &self,
         id: RequestId,
-        request: AuthorizationRequest,
+        request: impl Into<Arc<AuthorizationRequest>>,
         life: Duration,
         now: Timestamp,
     ) -> Result<(), Full> {
@@ -63,7 +63,7 @@ impl PendingRequests {
             return Err(Full);
         }
         let expires_at = now.plus(life);
-        let request = Arc::new(request);
+        let request = request.into();
         let pending = Pending { request, since: now, browser_sha256: None, expires_at };
         inner.by_expiry.insert((expires_at, id.clone()));
         inner.by_id.insert(id, pending);

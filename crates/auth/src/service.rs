@@ -20,6 +20,7 @@ use tokio::sync::Semaphore;
 use crate::{
     AuthMachine, Config, EventCodec,
     bootstrap::{self, BootstrapError},
+    device::DeviceRequests,
     metrics::AuthMetrics,
     oauth,
     password::Passwords,
@@ -76,6 +77,7 @@ pub(crate) struct Api {
     pub(crate) passwords: Arc<Passwords>,
     pub(crate) throttle: Arc<LoginThrottle>,
     pub(crate) pending: Arc<PendingRequests>,
+    pub(crate) devices: Arc<DeviceRequests>,
     /// Keys for what is not signed with a signing key and not stored.
     pub(crate) keys: Arc<ServerKeys>,
     pub(crate) health: Health,
@@ -208,6 +210,7 @@ impl Auth {
             passwords: Arc::new(Passwords::new(&config).map_err(|_| NewError::Passwords)?),
             throttle: Arc::new(LoginThrottle::new(config.throttle_limits())),
             pending: Arc::new(PendingRequests::new(config.authorization_requests_max)),
+            devices: Arc::new(DeviceRequests::new(config.device_requests_max)),
             keys: Arc::new(keys),
             health: health.clone(),
             config: Arc::new(config),

@@ -32,6 +32,8 @@ pub struct Claims {
     pub issued_at: Timestamp,
     /// From when on it is worth nothing.
     pub expires_at: Timestamp,
+    /// Who acts for the subject (`act`, RFC 8693 section 4.1), where it is not the subject itself.
+    pub actor: Option<Box<Actor>>,
     /// The grant that it comes from, where a person made it.
     pub grant: Option<Box<UserGrant>>,
     /// The thumbprint of the key that its holder must prove to have (`cnf.jkt`, RFC 9449 section 6.1).
@@ -52,6 +54,15 @@ pub struct UserGrant {
     pub authenticated_at: Timestamp,
     /// How (`acr`).
     pub acr: Box<str>,
+}
+
+/// Who acts, and for whom in turn: the one who acted before is in it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Actor {
+    /// Who.
+    pub subject: Box<str>,
+    /// Who had acted before.
+    pub actor: Option<Box<Actor>>,
 }
 
 /// Why a token with a good signature is not accepted.
@@ -97,6 +108,9 @@ impl Claims {
                 let details = self.authorization_details.to_value();
                 members.insert("authorization_details".to_owned(), details);
             }
+            if let Some(actor) = &self.actor {
+                members.insert("act".to_owned(), actor.to_value());
+            }
             if let Some(grant) = &self.grant {
                 grant.put(members);
             }
@@ -135,6 +149,7 @@ impl Claims {
             token_id: text(members, "jti")?.into(),
             issued_at: time(members, "iat")?,
             expires_at: time(members, "exp")?,
+            actor: members.get("act").map(Actor::read).transpose()?.map(Box::new),
             grant: UserGrant::read(members)?.map(Box::new),
             key_thumbprint: key_thumbprint(members)?,
             signed_by: signed_by.into(),
@@ -172,6 +187,35 @@ impl Claims {
             return Err(ClaimsError::NotYetValid(self.issued_at));
         }
         Ok(())
+    }
+}
+
+// === impl Actor ===
+
+impl Actor {
+    /// Most that may have acted for each other.
+    pub const DEPTH_MAX: usize = 4;
+
+    /// How many have acted for each other.
+    pub fn depth(&self) -> usize {
+        1 + self.actor.as_ref().map_or(0, |actor| actor.depth())
+    }
+
+    /// The claim `act`.
+    pub fn to_value(&self) -> Value {
+        let mut value = json!({ "sub": &*self.subject });
+        if let (Some(actor), Value::Object(members)) = (&self.actor, &mut value) {
+            members.insert("act".to_owned(), actor.to_value());
+        }
+        value
+    }
+
+    /// Deep nesting was refused with the token.
+    fn read(value: &Value) -> Result<Self, ClaimsError> {
+        let members = value.as_object().ok_or(ClaimsError::Malformed("act"))?;
+        let subject = members.get("sub").and_then(Value::as_str).filter(|text| !text.is_empty());
+        let actor = members.get("act").map(Self::read).transpose()?.map(Box::new);
+        Ok(Self { subject: subject.ok_or(ClaimsError::Malformed("act"))?.into(), actor })
     }
 }
 

@@ -17,7 +17,7 @@ use std::{
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use futures_util::future::BoxFuture;
 use lombard_token::{
-    Algorithm, AuthorizationDetails, Claims, ClaimsError, Jwks, JwsError, KeySource,
+    Actor, Algorithm, AuthorizationDetails, Claims, ClaimsError, Jwks, JwsError, KeySource,
     KeySourceError, ParseJwkError, PaymentId, PublicJwk, Revocation, RevocationKey, SigningKey,
     UserGrant, Verifier, VerifyError,
 };
@@ -497,6 +497,10 @@ async fn tokens_round_trip() {
         issued_at: Timestamp::from_unix_seconds(now().unix_seconds()),
         expires_at: Timestamp::from_unix_seconds(now().unix_seconds() + 300),
         authorization_details: payments(),
+        actor: Some(Box::new(Actor {
+            subject: "till".into(),
+            actor: Some(Box::new(Actor { subject: "app".into(), actor: None })),
+        })),
         grant: Some(Box::new(UserGrant {
             id: "g1".into(),
             session_id: Some("s1".into()),

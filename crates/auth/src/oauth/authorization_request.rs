@@ -11,19 +11,18 @@ use super::{
     form::Form,
     token::requested_details,
 };
+use crate::device::UserCode;
 
 /// A request that was found to be in order.
 #[derive(Debug)]
 pub(crate) struct AuthorizationRequest {
     pub(crate) client: Arc<Client>,
-    pub(crate) redirect_uri: Box<str>,
-    pub(crate) state: Option<Box<str>>,
+    /// How the client hears of the decision.
+    pub(crate) answer_to: AnswerTo,
     /// What is asked for, before it is known who may allow what of it.
     pub(crate) scope: Option<ScopeSet>,
     pub(crate) authorization_details: AuthorizationDetails,
     pub(crate) resource: Option<Box<str>>,
-    /// SHA-256 of the verifier (RFC 7636).
-    pub(crate) challenge: [u8; 32],
     pub(crate) key_thumbprint: Option<Box<str>>,
     pub(crate) nonce: Option<Box<str>>,
     pub(crate) prompt: Prompt,
@@ -31,6 +30,26 @@ pub(crate) struct AuthorizationRequest {
     pub(crate) max_age: Option<Duration>,
     /// Whom the client expects: what the form is filled in with.
     pub(crate) login_hint: Option<Box<str>>,
+}
+
+/// How a client hears of a decision.
+#[derive(Debug)]
+pub(crate) enum AnswerTo {
+    /// The browser is sent there, with a code.
+    Browser {
+        redirect_uri: Box<str>,
+        state: Option<Box<str>>,
+        /// SHA-256 of the verifier (RFC 7636).
+        challenge: [u8; 32],
+    },
+    /// The device asks again and again (RFC 8628).
+    Device {
+        /// SHA-256 of the device code.
+        code_sha256: [u8; 32],
+        /// What is redeemed with it.
+        challenge: [u8; 32],
+        user_code: UserCode,
+    },
 }
 
 /// What the person must, or must not, be asked (OpenID Connect Core section 3.1.2.1).
@@ -103,7 +122,7 @@ impl AuthorizationRequest {
         let max_age = max_age.map_err(|_| OAuthError::invalid_request("max_age is no number"))?;
         check_acr(form)?;
         let request = Self {
-            challenge: challenge(form)?,
+            answer_to: AnswerTo::Browser { redirect_uri, state, challenge: challenge(form)? },
             key_thumbprint: key_thumbprint(form)?,
             nonce: passed_on(form, "nonce")?,
             login_hint: passed_on(form, "login_hint")?,
@@ -111,20 +130,87 @@ impl AuthorizationRequest {
             resource: form.get("resource").map(Into::into),
             max_age: max_age.map(Duration::from_secs),
             client,
-            redirect_uri,
-            state,
             scope,
             prompt,
         };
-        // What nobody could allow is refused before anybody is asked.
-        let anybody: ScopeSet = "admin".parse().unwrap_or_default();
-        lombard_auth_core::grant(
-            &request.client,
-            Authority::User(&anybody),
-            request.asked(),
-            issuer,
-        )?;
+        request.check_anybody_may(issuer)?;
         Ok(request)
+    }
+
+    /// A device's request (RFC 8628 section 3.1).
+    pub(super) fn of_device(
+        client: Arc<Client>,
+        form: &Form<'_>,
+        issuer: &str,
+        answer_to: AnswerTo,
+    ) -> Result<Self, OAuthError> {
+        let scope = form.get("scope").map(str::parse).transpose();
+        let scope: Option<ScopeSet> =
+            scope.map_err(|error| OAuthError::new(Code::InvalidScope, format!("{error}")))?;
+        let request = Self {
+            client,
+            answer_to,
+            scope,
+            authorization_details: requested_details(form)?,
+            resource: form.get("resource").map(Into::into),
+            key_thumbprint: None,
+            nonce: None,
+            prompt: Prompt::default(),
+            max_age: None,
+            login_hint: None,
+        };
+        request.check_anybody_may(issuer)?;
+        Ok(request)
+    }
+
+    /// What nobody could allow is refused before anybody is asked.
+    fn check_anybody_may(&self, issuer: &str) -> Result<(), OAuthError> {
+        let anybody: ScopeSet = "admin".parse().unwrap_or_default();
+        let authority = Authority::User(&anybody);
+        lombard_auth_core::grant(&self.client, authority, self.asked(), issuer)?;
+        Ok(())
+    }
+
+    /// Where the browser is sent in the end; nowhere for a device.
+    pub(crate) fn leads_to(&self) -> Option<&str> {
+        match &self.answer_to {
+            AnswerTo::Browser { redirect_uri, .. } => Some(redirect_uri),
+            AnswerTo::Device { .. } => None,
+        }
+    }
+
+    /// One of the client `shop`, which waits for nothing.
+    #[cfg(test)]
+    pub(crate) fn for_tests() -> Self {
+        let client = Client {
+            id: "shop".parse().unwrap(),
+            name: lombard_auth_core::ClientName::new("Shop").unwrap(),
+            scope: ScopeSet::default(),
+            authorization_details_types: Default::default(),
+            profile: lombard_auth_core::Profile::OAuth21,
+            authentication: lombard_auth_core::Authentication::Nothing,
+            grant_types: Default::default(),
+            redirect_uris: Vec::new(),
+            post_logout_redirect_uris: Vec::new(),
+            registered_at: lombard_types::Timestamp::EPOCH,
+            registered_by: "admin".into(),
+        };
+        Self {
+            client: Arc::new(client),
+            answer_to: AnswerTo::Browser {
+                redirect_uri: "https://shop.example/cb".into(),
+                state: None,
+                challenge: [0; 32],
+            },
+            scope: None,
+            authorization_details: AuthorizationDetails::default(),
+            resource: None,
+            key_thumbprint: None,
+            nonce: None,
+            prompt: Prompt::default(),
+            max_age: None,
+            login_hint: None,
+        }
     }
 
     /// What is asked for.

@@ -6,7 +6,7 @@ use axum::{
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use lombard_auth_core::GrantError;
+use lombard_auth_core::{ExchangeError, GrantError};
 use lombard_chassis::{DPOP_NONCE, Json};
 use serde_json::json;
 
@@ -33,6 +33,10 @@ pub(super) enum Code {
     InvalidAuthorizationDetails,
     InvalidGrant,
     UnsupportedGrantType,
+    /// RFC 8628 section 3.5.
+    AuthorizationPending,
+    SlowDown,
+    ExpiredToken,
     UnsupportedResponseType,
     /// RFC 9449 section 5.
     InvalidDpopProof,
@@ -62,6 +66,9 @@ impl Code {
             Self::InvalidAuthorizationDetails => "invalid_authorization_details",
             Self::InvalidGrant => "invalid_grant",
             Self::UnsupportedGrantType => "unsupported_grant_type",
+            Self::AuthorizationPending => "authorization_pending",
+            Self::SlowDown => "slow_down",
+            Self::ExpiredToken => "expired_token",
             Self::UnsupportedResponseType => "unsupported_response_type",
             Self::InvalidDpopProof => "invalid_dpop_proof",
             Self::UseDpopNonce => "use_dpop_nonce",
@@ -118,6 +125,20 @@ impl From<GrantError> for OAuthError {
             | GrantError::DebtorNotAllowed(_)
             | GrantError::DetailAtWrongResource { .. }
             | GrantError::DetailWithoutResource => Code::InvalidAuthorizationDetails,
+        };
+        Self::new(code, error.to_string())
+    }
+}
+
+impl From<ExchangeError> for OAuthError {
+    fn from(error: ExchangeError) -> Self {
+        let code = match error {
+            ExchangeError::OtherResource { .. } => Code::InvalidTarget,
+            ExchangeError::MoreThanTheToken
+            | ExchangeError::NotAllowed
+            | ExchangeError::Nothing => Code::InvalidScope,
+            ExchangeError::TypeNotAllowed(_) => Code::InvalidAuthorizationDetails,
+            ExchangeError::TooManyActors => Code::InvalidRequest,
         };
         Self::new(code, error.to_string())
     }

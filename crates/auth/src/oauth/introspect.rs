@@ -72,6 +72,9 @@ fn show(claims: &Claims) -> Value {
         if let Some(thumbprint) = &claims.key_thumbprint {
             members.insert("cnf".to_owned(), json!({ "jkt": &**thumbprint }));
         }
+        if let Some(actor) = &claims.actor {
+            members.insert("act".to_owned(), actor.to_value());
+        }
         if !claims.scope.is_empty() {
             members.insert("scope".to_owned(), claims.scope.to_string().into());
         }

@@ -23,6 +23,7 @@ pub(super) async fn get(State(api): State<Api>) -> Response {
         "issuer": issuer,
         "authorization_endpoint": format!("{issuer}/oauth/authorize"),
         "pushed_authorization_request_endpoint": format!("{issuer}/oauth/par"),
+        "device_authorization_endpoint": format!("{issuer}/oauth/device_authorization"),
         "token_endpoint": format!("{issuer}/oauth/token"),
         "userinfo_endpoint": format!("{issuer}/oauth/userinfo"),
         "end_session_endpoint": format!("{issuer}/oauth/logout"),

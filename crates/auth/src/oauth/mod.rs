@@ -4,6 +4,7 @@
 mod authorization_request;
 mod authorize;
 mod client_authentication;
+mod device_authorization;
 mod error;
 mod form;
 mod id_token;
@@ -24,7 +25,7 @@ use axum::{
 };
 use lombard_chassis::extract::BodyLimit;
 
-pub(crate) use authorization_request::AuthorizationRequest;
+pub(crate) use authorization_request::{AnswerTo, AuthorizationRequest};
 
 use crate::service::Api;
 
@@ -33,6 +34,7 @@ pub(crate) fn router(api: Api) -> Router {
     Router::new()
         .route("/oauth/authorize", get(authorize::get).post(authorize::post))
         .route("/oauth/par", post(authorize::push))
+        .route("/oauth/device_authorization", post(device_authorization::begin))
         .merge(interaction::router())
         .route("/oauth/token", post(token::issue))
         .route("/oauth/userinfo", get(userinfo::get).post(userinfo::get))

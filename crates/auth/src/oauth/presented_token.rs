@@ -69,7 +69,7 @@ impl GoodToken {
     }
 }
 
-fn good_claims(api: &Api, token: &str) -> Option<Arc<Claims>> {
+pub(super) fn good_claims(api: &Api, token: &str) -> Option<Arc<Claims>> {
     let verifier = api.verifier.for_audience(claimed_audience(token)?);
     let claims = verifier.inspect(token).ok()?;
     let is_revoked = api.view.read(|view| view.state.revocations.contains(&claims));

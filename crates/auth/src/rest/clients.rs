@@ -214,7 +214,8 @@ impl NewClient {
             registered_at: Timestamp::EPOCH,
             registered_by: registrant.into(),
         };
-        if !client.is_confidential() && client.may_use(GrantType::ClientCredentials) {
+        let own = [GrantType::ClientCredentials, GrantType::TokenExchange];
+        if !client.is_confidential() && own.into_iter().any(|it| client.may_use(it)) {
             let cause = "a public client has no credentials";
             return Err(invalid("grant_types", &cause));
         }
@@ -255,10 +256,13 @@ fn grant_types(
     if grant_types.contains(&GrantType::AuthorizationCode) != has_redirect_uris {
         return Err("authorization_code takes redirect_uris, and they are for nothing else");
     }
+    let asks_persons = has_redirect_uris || grant_types.contains(&GrantType::DeviceCode);
     if grant_types.contains(&GrantType::RefreshToken)
-        && !(has_redirect_uris && scope.contains("offline_access"))
+        && !(asks_persons && scope.contains("offline_access"))
     {
-        return Err("refresh_token takes authorization_code, and offline_access in the scope");
+        return Err(
+            "refresh_token takes authorization_code or device_code, and offline_access in the scope",
+        );
     }
     Ok(grant_types)
 }

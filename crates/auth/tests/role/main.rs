@@ -9,6 +9,8 @@
 
 mod attacks;
 mod bound;
+mod device;
+mod exchange;
 mod fapi;
 mod flow;
 mod keys;

@@ -98,7 +98,7 @@ pub(super) fn settle(
 }
 
 /// A consent is asked for once for as long as what came of it goes on. Each payment is asked for, and so is everything that
-/// a public client wants: whatever runs on the machine could say that it is that client (RFC 8252 section 8.6).
+/// a device or a public client wants: whatever runs on the machine could say that it is that client (RFC 8252 section 8.6).
 fn needs_consent(
     api: &Api,
     request: &AuthorizationRequest,
@@ -111,5 +111,6 @@ fn needs_consent(
     request.prompt.consent
         || !granted.authorization_details.is_empty()
         || !request.client.is_confidential()
+        || request.leads_to().is_none()
         || !api.view.read(|view| view.state.grants.has_consent(who, what, now))
 }

@@ -17,7 +17,7 @@ use zeroize::Zeroizing;
 use super::{no_store, page};
 use crate::{
     oauth::{
-        AuthorizationRequest,
+        AnswerTo, AuthorizationRequest,
         error::{Code as ErrorCode, OAuthError},
         form,
     },
@@ -45,7 +45,15 @@ pub(in crate::oauth) fn redirect_with_error(
 
 /// The same, for a request that was accepted.
 pub(super) fn refuse(api: &Api, request: &AuthorizationRequest, error: &OAuthError) -> Response {
-    redirect_with_error(api, &request.redirect_uri, request.state.as_deref(), error)
+    match &request.answer_to {
+        AnswerTo::Browser { redirect_uri, state, .. } => {
+            redirect_with_error(api, redirect_uri, state.as_deref(), error)
+        }
+        AnswerTo::Device { code_sha256, .. } => {
+            api.devices.decide(code_sha256, false, api.now());
+            page::device_refused(error)
+        }
+    }
 }
 
 fn redirect(redirect_uri: &str, parameters: &[(&str, Option<&str>)]) -> Response {
@@ -82,15 +90,21 @@ pub(super) async fn grant(
     now: Timestamp,
 ) -> Response {
     let Ok(code) = secret::generate("ac_") else { return page::unavailable() };
+    let now_allowed = |code_sha256| api.devices.decide(code_sha256, true, api.now());
     if !api.pending.close(request_id) {
         return page::gone();
     }
     let Allowed { session, granted, page_sha256 } = allowed;
     let grant = new_grant(api, request, (&*session, page_sha256), granted, &code, now);
     let (id, config) = (grant.id, &api.config);
+    let code_life = match request.answer_to {
+        AnswerTo::Browser { .. } => config.code_life(),
+        // It may ask as late as it may ask at all.
+        AnswerTo::Device { .. } => config.device_code_life(),
+    };
     let command = grants::Command::Start {
         grant: Box::new(grant),
-        code_life: config.code_life(),
+        code_life,
         code_memory: config.lives().access_token,
         per_user_max: config.grants_per_user_max,
         grants_max: config.grants_max,
@@ -98,12 +112,21 @@ pub(super) async fn grant(
     match submit(api, Command::Grant(command, config.lives())).await {
         Ok(committed) if matches!(committed.reply, Reply::Grant(GrantReply::Started(_))) => {
             tracing::info!(client_id = %request.client.id, user = %session.user, grant = %id, "a person allowed a client something");
-            let parameters = [
-                ("code", Some(code.as_str())),
-                ("state", request.state.as_deref()),
-                ("iss", Some(&*api.issuer)),
-            ];
-            redirect(&request.redirect_uri, &parameters)
+            match &request.answer_to {
+                AnswerTo::Browser { redirect_uri, state, .. } => {
+                    let parameters = [
+                        ("code", Some(code.as_str())),
+                        ("state", state.as_deref()),
+                        ("iss", Some(&*api.issuer)),
+                    ];
+                    redirect(redirect_uri, &parameters)
+                }
+                AnswerTo::Device { code_sha256, .. } if now_allowed(code_sha256) => {
+                    page::device_allowed()
+                }
+                // The device has given up, or somebody else has decided: nothing can be got for the grant.
+                AnswerTo::Device { .. } => page::gone(),
+            }
         }
         _ => {
             let error = OAuthError::new(ErrorCode::TemporarilyUnavailable, "try again");
@@ -123,6 +146,14 @@ fn new_grant(
     let Granted { audience, scope, authorization_details } = granted;
     let is_offline = scope.contains("offline_access");
     let life = api.config.refresh_token_life();
+    let (code_sha256, redirect_uri, challenge) = match &request.answer_to {
+        AnswerTo::Browser { redirect_uri, challenge, .. } => {
+            (secret::sha256(code.as_bytes()), redirect_uri.clone(), *challenge)
+        }
+        AnswerTo::Device { code_sha256, challenge, .. } => {
+            (*code_sha256, Box::default(), *challenge)
+        }
+    };
     // The decision sets the other times.
     let none = Timestamp::EPOCH;
     UserGrant {
@@ -142,9 +173,9 @@ fn new_grant(
         lasts_until: if is_offline { now.plus(life) } else { session.expires_at },
         key_thumbprint: None,
         code: Some(Box::new(Code {
-            sha256: secret::sha256(code.as_bytes()),
-            redirect_uri: request.redirect_uri.clone(),
-            challenge: request.challenge,
+            sha256: code_sha256,
+            redirect_uri,
+            challenge,
             key_thumbprint: request.key_thumbprint.clone(),
             nonce: request.nonce.clone(),
             expires_at: none,

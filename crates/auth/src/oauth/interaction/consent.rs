@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     oauth::{
-        AuthorizationRequest,
+        AnswerTo, AuthorizationRequest,
         error::{Code, OAuthError},
         form::Form,
     },
@@ -68,7 +68,7 @@ fn show_form(
             }
         }
     };
-    page::page(StatusCode::OK, "Allow access", Some(&request.redirect_uri), &content)
+    page::page(StatusCode::OK, "Allow access", request.leads_to(), &content)
 }
 
 /// All that the decision is about. Its SHA-256 is kept with the grant: who has this text can prove what was allowed.
@@ -88,6 +88,11 @@ fn terms(api: &Api, request: &AuthorizationRequest, user: &User, granted: &Grant
                 }
             }
         }
+        @if let AnswerTo::Device { .. } = &request.answer_to {
+            p id="device-warning" {
+                "A device asks for this. Allow it only if the device is before you and shows the code below: whoever sent you this code would get what you allow."
+            }
+        }
         @if granted.scope.iter().next().is_some() {
             p { (request.client.name.as_str()) " may:" }
             ul id="scopes" { @for scope in granted.scope.iter() { li { (meaning(scope)) } } }
@@ -95,7 +100,14 @@ fn terms(api: &Api, request: &AuthorizationRequest, user: &User, granted: &Grant
         dl {
             dt { "Client" } dd id="client" { (request.client.id.as_str()) }
             dt { "Resource" } dd id="resource" { (audience) }
-            dt { "Then you go to" } dd id="redirect-uri" { (request.redirect_uri) }
+            @match &request.answer_to {
+                AnswerTo::Browser { redirect_uri, .. } => {
+                    dt { "Then you go to" } dd id="redirect-uri" { (redirect_uri) }
+                }
+                AnswerTo::Device { user_code, .. } => {
+                    dt { "Code on the device" } dd id="user-code" { (user_code.shown()) }
+                }
+            }
         }
     }
 }

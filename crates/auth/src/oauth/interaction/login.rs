@@ -82,7 +82,7 @@ fn show_form(
         Some(Again::Refused) => StatusCode::UNAUTHORIZED,
         Some(Again::TooMany(_)) => StatusCode::TOO_MANY_REQUESTS,
     };
-    let mut response = page::page(status, "Log in", Some(&request.redirect_uri), &content);
+    let mut response = page::page(status, "Log in", request.leads_to(), &content);
     match again {
         Some(Again::TooMany(wait)) => {
             let seconds = HeaderValue::from(wait.as_secs().max(1));
@@ -175,7 +175,7 @@ async fn check(
 }
 
 /// Where the request comes from, as the gateway says.
-fn address(headers: &HeaderMap) -> String {
+pub(super) fn address(headers: &HeaderMap) -> String {
     let forwarded = headers.get("x-forwarded-for").and_then(|value| value.to_str().ok());
     // The gateway sets it to one address; what else comes here is no address, and counted as it stands.
     forwarded.unwrap_or_default().chars().take(64).collect()

@@ -7,6 +7,7 @@ mod advance;
 mod answer;
 mod browser;
 mod consent;
+mod device;
 mod login;
 mod logout;
 mod page;
@@ -33,6 +34,7 @@ pub(super) fn router() -> Router<Api> {
         .route("/oauth/resume", get(advance::resume))
         .route("/oauth/login", get(login::show).post(login::log_in))
         .route("/oauth/consent", get(consent::show).post(consent::decide))
+        .route("/oauth/device", get(device::show).post(device::go_on))
         .route("/oauth/logout", get(logout::show).post(logout::log_out))
         .route("/oauth/style.css", get(page::stylesheet))
 }

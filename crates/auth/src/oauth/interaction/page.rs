@@ -85,6 +85,24 @@ pub(super) fn gone() -> Response {
     page(StatusCode::BAD_REQUEST, "Page expired", None, &content)
 }
 
+/// A device got what it asked for.
+pub(super) fn device_allowed() -> Response {
+    let content = html! {
+        h1 id="device-allowed" { "Your device is connected" }
+        p { "Go back to it: it goes on by itself." }
+    };
+    page(StatusCode::OK, "Connected", None, &content)
+}
+
+/// A device gets nothing.
+pub(super) fn device_refused(error: &OAuthError) -> Response {
+    let content = html! {
+        h1 id="device-refused" { "The device gets nothing" }
+        p id="error" { code { (error.code.name()) } ": " (error.description) }
+    };
+    page(StatusCode::OK, "Refused", None, &content)
+}
+
 /// The server cannot do it now.
 pub(super) fn unavailable() -> Response {
     let content = html! {

@@ -18,7 +18,7 @@ use crate::{
 };
 
 pub(super) async fn grant(request: &TokenRequest<'_>) -> Result<Issued, OAuthError> {
-    let TokenRequest { api, client, form, .. } = request;
+    let TokenRequest { client, form, .. } = request;
     let code = form.get("code").ok_or_else(|| OAuthError::invalid_request("code is missing"))?;
     let verifier = form.get("code_verifier");
     let verifier =
@@ -40,7 +40,23 @@ pub(super) async fn grant(request: &TokenRequest<'_>) -> Result<Issued, OAuthErr
         binds_refresh: !client.is_confidential(),
         may_refresh: client.may_use(GrantType::RefreshToken),
     };
-    let grant = match submit(api, grants::Command::Redeem(redemption)).await? {
+    redeem(request, redemption, Code::InvalidGrant).await
+}
+
+/// The tokens for a code, once. `unknown`: what is said of a code that is not known.
+pub(super) async fn redeem(
+    request: &TokenRequest<'_>,
+    redemption: Redemption,
+    unknown: Code,
+) -> Result<Issued, OAuthError> {
+    let TokenRequest { api, client, .. } = request;
+    let redeemed = match submit(api, grants::Command::Redeem(redemption)).await {
+        Err(error) if error.code == Code::InvalidGrant => {
+            return Err(OAuthError { code: unknown, ..error });
+        }
+        redeemed => redeemed?,
+    };
+    let grant = match redeemed {
         GrantReply::Redeemed(grant) => grant,
         GrantReply::CodeReplayed(id) => {
             tracing::warn!(client_id = %client.id, grant = %id, "a code was shown a second time: what it gave is revoked");

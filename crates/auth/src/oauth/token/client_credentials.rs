@@ -2,6 +2,7 @@
 
 use lombard_auth_core::{Authority, Request};
 use lombard_token::ScopeSet;
+use lombard_types::Timestamp;
 
 use super::{
     TokenRequest,
@@ -24,6 +25,12 @@ pub(super) fn grant(request: &TokenRequest<'_>) -> Result<Issued, OAuthError> {
         resource: form.get("resource"),
     };
     let granted = lombard_auth_core::grant(client, Authority::Client, asked, &api.issuer)?;
-    let said = Said { subject: client.id.as_str().into(), granted, grant: None };
+    let said = Said {
+        subject: client.id.as_str().into(),
+        granted,
+        grant: None,
+        actor: None,
+        until: Timestamp::MAX,
+    };
     access_token(request, said, *now)
 }

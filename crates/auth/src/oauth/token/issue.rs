@@ -1,7 +1,7 @@
 //! Access tokens (RFC 9068), and what comes with them.
 
 use lombard_auth_core::{Granted, UserGrant};
-use lombard_token::{AuthorizationDetails, Claims};
+use lombard_token::{Actor, AuthorizationDetails, Claims};
 use lombard_types::Timestamp;
 use serde::Serialize;
 use uuid::Uuid;
@@ -28,32 +28,32 @@ pub(super) struct Issued {
     pub(super) refresh_token: Option<Zeroizing<String>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     id_token: Option<String>,
+    /// Of an exchange (RFC 8693 section 2.2.1).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) issued_token_type: Option<&'static str>,
 }
 
 /// What an access token says beyond what all say.
-pub(super) struct Said<'a> {
+pub(super) struct Said {
     pub(super) subject: Box<str>,
     pub(super) granted: Granted,
     /// The person's grant behind it.
-    pub(super) grant: Option<&'a UserGrant>,
+    pub(super) grant: Option<Box<lombard_token::UserGrant>>,
+    /// Who acts for the subject.
+    pub(super) actor: Option<Box<Actor>>,
+    /// When it expires at the latest.
+    pub(super) until: Timestamp,
 }
 
 pub(super) fn access_token(
     request: &TokenRequest<'_>,
-    said: Said<'_>,
+    said: Said,
     now: Timestamp,
 ) -> Result<Issued, OAuthError> {
     let (api, client) = (request.api, &request.client);
-    let Said { subject, granted, grant } = said;
+    let Said { subject, granted, grant, actor, until } = said;
     let Granted { audience, scope, authorization_details } = granted;
-    let user_grant = grant.map(|grant| {
-        Box::new(lombard_token::UserGrant {
-            id: grant.id.to_string().into(),
-            session_id: grant.ends_with().map(|id| id.to_string().into()),
-            authenticated_at: grant.authenticated_at,
-            acr: grant.acr.name().into(),
-        })
-    });
+    let expires_at = now.plus(api.config.access_token_life()).min(until);
     let claims = Claims {
         issuer: (*api.issuer).into(),
         subject,
@@ -63,8 +63,9 @@ pub(super) fn access_token(
         authorization_details,
         token_id: Uuid::new_v4().simple().to_string().into(),
         issued_at: now,
-        expires_at: now.plus(api.config.access_token_life()),
-        grant: user_grant,
+        expires_at,
+        actor,
+        grant,
         key_thumbprint: request.key_thumbprint.clone(),
         signed_by: Box::default(),
     };
@@ -73,13 +74,14 @@ pub(super) fn access_token(
     Ok(Issued {
         access_token,
         token_type: if request.key_thumbprint.is_some() { "DPoP" } else { "Bearer" },
-        expires_in: api.config.access_token_seconds,
+        expires_in: expires_at.since(now).as_secs(),
         scope: claims.scope.to_string(),
         authorization_details: Some(&claims.authorization_details)
             .filter(|details| !details.is_empty())
             .map(AuthorizationDetails::to_value),
         refresh_token: None,
         id_token: None,
+        issued_token_type: None,
     })
 }
 
@@ -92,7 +94,19 @@ pub(super) fn tokens_of(
 ) -> Result<Issued, OAuthError> {
     let wants_id_token = granted.scope.contains("openid");
     let subject = grant.user.subject().into();
-    let said = Said { subject, granted, grant: Some(grant) };
+    let user_grant = lombard_token::UserGrant {
+        id: grant.id.to_string().into(),
+        session_id: grant.ends_with().map(|id| id.to_string().into()),
+        authenticated_at: grant.authenticated_at,
+        acr: grant.acr.name().into(),
+    };
+    let said = Said {
+        subject,
+        granted,
+        grant: Some(Box::new(user_grant)),
+        actor: None,
+        until: Timestamp::MAX,
+    };
     let mut issued = access_token(request, said, request.now)?;
     if wants_id_token {
         let token = id_token(request.api, grant, &issued.access_token, nonce, request.now);

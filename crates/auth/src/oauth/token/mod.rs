@@ -2,8 +2,10 @@
 
 mod authorization_code;
 mod client_credentials;
+mod device_code;
 mod issue;
 mod refresh_token;
+mod token_exchange;
 
 use std::sync::Arc;
 
@@ -74,7 +76,7 @@ async fn grant(api: &Api, headers: &HeaderMap, body: &[u8]) -> Result<Issued, OA
         .get("grant_type")
         .ok_or_else(|| OAuthError::invalid_request("grant_type is missing"))?;
     let grant_type = GrantType::from_name(name).ok_or_else(|| {
-        let known = "authorization_code, refresh_token and client_credentials are supported";
+        let known = "the grant_type is none of those that the metadata names";
         OAuthError::new(Code::UnsupportedGrantType, known)
     })?;
     let now = api.now();
@@ -93,6 +95,8 @@ async fn grant(api: &Api, headers: &HeaderMap, body: &[u8]) -> Result<Issued, OA
         GrantType::ClientCredentials => client_credentials::grant(&request),
         GrantType::AuthorizationCode => authorization_code::grant(&request).await,
         GrantType::RefreshToken => refresh_token::grant(&request).await,
+        GrantType::DeviceCode => device_code::grant(&request).await,
+        GrantType::TokenExchange => token_exchange::grant(&request),
     }
 }
 
