@@ -6,7 +6,8 @@ use lombard_types::{Position, Scale, Timestamp};
 use crate::{
     books::{Account, Asset, Books, index},
     rows::{
-        EntryRow, NoteRow, RecordRow, ReservationRow, Rows, TransferRow, entry_side, normal_side,
+        EntryRow, NoteRow, RecordRow, ReservationRow, Rows, StatementRow, TransferRow, entry_side,
+        normal_side,
     },
     schema::{self, Cells, FORMAT, Fill, Sink, Table},
 };
@@ -17,6 +18,7 @@ pub(crate) fn put_rows<S: Sink>(books: &Books, rows: &Rows, sink: &mut S) -> Res
     put(sink, &schema::TRANSFERS, &rows.transfers, transfer)?;
     put(sink, &schema::ENTRIES, &rows.entries, entry)?;
     put(sink, &schema::NOTES, &rows.notes, note)?;
+    put(sink, &schema::STATEMENTS, &rows.statements, statement)?;
     let reservations: Vec<&ReservationRow> = rows.reservations.values().collect();
     put(sink, &schema::RESERVATIONS, &reservations, |row, cells| reservation(row, cells))?;
     put_standing(books, rows, sink)
@@ -216,6 +218,21 @@ fn note(row: &NoteRow, cells: &mut dyn Cells) {
     optional(cells, row.metadata.as_deref(), words);
     optional(cells, row.authority, |cells, (id, _)| cells.uuid(id));
     optional(cells, row.authority, |cells, (_, number)| cells.integer(i64::from(number)));
+}
+
+fn statement(row: &StatementRow, cells: &mut dyn Cells) {
+    let of = &row.statement;
+    cells.integer(i64::from(row.account));
+    cells.integer(i64::from(of.number));
+    cells.integer(nanos(of.from));
+    cells.integer(nanos(of.until));
+    cells.integer(position(of.end));
+    cells.decimal(of.opening, row.scale);
+    cells.decimal(of.closing, row.scale);
+    cells.integer(integer(of.line_count));
+    cells.text(&of.lines_sha256.map(|byte| format!("{byte:02x}")).concat());
+    cells.integer(position(row.position));
+    cells.integer(nanos(row.sealed_at));
 }
 
 fn reservation(row: &ReservationRow, cells: &mut dyn Cells) {

@@ -5,7 +5,7 @@ use std::{
     sync::Arc,
 };
 
-use lombard_ledger_core::{Balance, EntrySide, Evidence, NormalSide};
+use lombard_ledger_core::{Balance, EntrySide, Evidence, NormalSide, Statement};
 use lombard_types::{Position, Scale, Timestamp};
 
 /// What a record is, and who asked for it.
@@ -107,7 +107,17 @@ pub(crate) struct EndedReservation {
     pub(crate) at: Timestamp,
 }
 
-/// Everything that is written in one transaction. Rows of the first four tables are only ever added; of the others it is
+/// A sealed statement.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct StatementRow {
+    pub(crate) account: u32,
+    pub(crate) scale: Scale,
+    pub(crate) statement: Statement,
+    pub(crate) position: Position,
+    pub(crate) sealed_at: Timestamp,
+}
+
+/// Everything that is written in one transaction. Rows of the first five tables are only ever added; of the others it is
 /// said which changed, and what they are is read from the books.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Rows {
@@ -115,6 +125,7 @@ pub(crate) struct Rows {
     pub(crate) transfers: Vec<TransferRow>,
     pub(crate) entries: Vec<EntryRow>,
     pub(crate) notes: Vec<NoteRow>,
+    pub(crate) statements: Vec<StatementRow>,
     pub(crate) reservations: BTreeMap<u64, ReservationRow>,
     pub(crate) assets: BTreeSet<u32>,
     /// Opened, closed or reopened.
@@ -147,11 +158,12 @@ impl Rows {
 
     /// Forgets what was written, and keeps the space for it.
     pub(crate) fn clear(&mut self) {
-        let Self { records, transfers, entries, notes, .. } = self;
+        let Self { records, transfers, entries, notes, statements, .. } = self;
         records.clear();
         transfers.clear();
         entries.clear();
         notes.clear();
+        statements.clear();
         self.reservations.clear();
         self.assets.clear();
         self.accounts.clear();

@@ -7,7 +7,7 @@ use lombard_types::Scale;
 use Kind::{Boolean, Decimal, Integer, Text, Uuid};
 
 /// Tables of another format are refused. Raised with every change of what stands in them.
-pub(crate) const FORMAT: i64 = 1;
+pub(crate) const FORMAT: i64 = 2;
 
 /// What a column holds; each database has its type for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -202,6 +202,26 @@ pub(crate) const RESERVATIONS: Table = Table {
     is_updated: true,
 };
 
+pub(crate) const STATEMENTS: Table = Table {
+    name: "statements",
+    columns: &[
+        column("account", Integer),
+        column("number", Integer),
+        column("starts_at", Integer),
+        column("ends_at", Integer),
+        column("end_position", Integer),
+        column("opening", Decimal),
+        column("closing", Decimal),
+        column("lines", Integer),
+        column("lines_sha256", Text),
+        column("position", Integer),
+        column("sealed_at", Integer),
+    ],
+    key: &["account", "number"],
+    indexes: &[],
+    is_updated: false,
+};
+
 /// How far the tables are, in one row.
 pub(crate) const PROJECTION: Table = Table {
     name: "projection",
@@ -218,11 +238,21 @@ pub(crate) const PROJECTION: Table = Table {
 };
 
 /// All of them.
-pub(crate) const TABLES: [Table; 9] =
-    [PROJECTION, ASSETS, ACCOUNTS, BALANCES, RECORDS, TRANSFERS, ENTRIES, NOTES, RESERVATIONS];
+pub(crate) const TABLES: [Table; 10] = [
+    PROJECTION,
+    ASSETS,
+    ACCOUNTS,
+    BALANCES,
+    RECORDS,
+    TRANSFERS,
+    ENTRIES,
+    NOTES,
+    RESERVATIONS,
+    STATEMENTS,
+];
 
 /// Views over them: the name, and what they select. `{}` goes before the name of a table.
-pub(crate) const VIEWS: [(&str, &str); 2] = [
+pub(crate) const VIEWS: [(&str, &str); 3] = [
     (
         "account_balances",
         "SELECT accounts.number, accounts.id, accounts.path, accounts.asset, accounts.normal_side, accounts.is_closed, \
@@ -238,6 +268,23 @@ pub(crate) const VIEWS: [(&str, &str); 2] = [
          FROM {}entries AS entries JOIN {}accounts AS accounts ON accounts.number = entries.account \
          JOIN {}transfers AS transfers ON transfers.number = entries.transfer \
          LEFT JOIN {}notes AS notes ON notes.transfer = transfers.first",
+    ),
+    // What counts in the period and was known, and what counts before it and came too late for the statement before. No
+    // amount is so small or so large that its being more than nothing were lost in a floating-point number.
+    (
+        "statement_entries",
+        "SELECT statements.account, statements.number, entries.version, entries.transfer, entries.recorded_at, \
+         COALESCE(entries.effective_at, entries.recorded_at) AS effective_at, entries.side, entries.kind, entries.amount, \
+         COALESCE(entries.effective_at, entries.recorded_at) < statements.starts_at AS is_late \
+         FROM {}statements AS statements \
+         LEFT JOIN {}statements AS earlier \
+         ON earlier.account = statements.account AND earlier.number = statements.number - 1 \
+         JOIN {}entries AS entries ON entries.account = statements.account \
+         AND entries.position < statements.end_position \
+         AND COALESCE(entries.effective_at, entries.recorded_at) < statements.ends_at \
+         AND (COALESCE(entries.effective_at, entries.recorded_at) >= statements.starts_at \
+         OR entries.position >= earlier.end_position) \
+         WHERE CAST(entries.amount AS DOUBLE PRECISION) > 0",
     ),
 ];
 

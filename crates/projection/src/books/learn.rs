@@ -3,13 +3,14 @@
 use lombard_engine::At;
 use lombard_ledger_core::{
     Balance, Change, Ended, Ending, EntrySide, Event, Outcome, RecordedSet, RecordedTransfer,
-    Transfer, TransferKind, Transfers,
+    Statement, Transfer, TransferKind, Transfers,
 };
 use lombard_types::{AccountId, Amount, Timestamp, TransferId};
 
 use super::{Account, Books, BooksError, OpenSet};
 use crate::rows::{
-    EndedReservation, EntryKind, EntryRow, NoteRow, RecordRow, ReservationRow, Rows, TransferRow,
+    EndedReservation, EntryKind, EntryRow, NoteRow, RecordRow, ReservationRow, Rows, StatementRow,
+    TransferRow,
 };
 
 /// One transfer's doing.
@@ -50,12 +51,12 @@ impl Books {
                     self.end(*ended, at, rows)?;
                 }
             }
+            Event::StatementSealed { statement, .. } => self.seal(**statement, at, rows)?,
             // They say what may be recorded, and nothing of what was.
             Event::ChartRuleSet { .. }
             | Event::ChartRuleRemoved { .. }
             | Event::PeriodLocked { .. }
-            | Event::PeriodUnlocked { .. }
-            | Event::StatementSealed { .. } => {}
+            | Event::PeriodUnlocked { .. } => {}
         }
         Ok(())
     }
@@ -94,6 +95,15 @@ impl Books {
         let (number, account) = self.account_mut(id)?;
         account.is_closed = is_closed;
         rows.accounts.insert(number);
+        Ok(())
+    }
+
+    fn seal(&self, statement: Statement, at: At, rows: &mut Rows) -> Result<(), BooksError> {
+        let unknown = BooksError::UnknownAccount(statement.account);
+        let account = self.account_number(statement.account)?;
+        let scale = self.account(account).ok_or(unknown)?.scale;
+        let (position, sealed_at) = (at.position, at.time);
+        rows.statements.push(StatementRow { account, scale, statement, position, sealed_at });
         Ok(())
     }
 

@@ -125,6 +125,24 @@ impl Database {
         lines
     }
 
+    /// What the view says: account, number, version, and whether it is late.
+    pub(super) fn statement_entries(&self) -> Vec<(i64, i64, i64, bool)> {
+        let statement = self.named(
+            "SELECT CAST(account AS TEXT), CAST(number AS TEXT), CAST(version AS TEXT), \
+             CASE WHEN is_late THEN '1' ELSE '0' END \
+             FROM {}statement_entries AS s ORDER BY s.account, s.number, s.version",
+        );
+        let rows = match &self.opener {
+            Opener::Sqlite(file) => file.open().unwrap().ask(&statement),
+            Opener::Postgres(database) => database.open().unwrap().ask(&statement),
+        };
+        let number = |cell: &Option<String>| cell.as_ref().unwrap().parse::<i64>().unwrap();
+        let of = |row: Vec<Option<String>>| {
+            (number(&row[0]), number(&row[1]), number(&row[2]), number(&row[3]) == 1)
+        };
+        rows.unwrap().into_iter().map(of).collect()
+    }
+
     pub(super) fn end_other_connections(&self) {
         let statement = "SELECT count(pg_terminate_backend(pid, 10000)) FROM pg_stat_activity \
              WHERE pid <> pg_backend_pid() AND backend_type = 'client backend'";

@@ -1,6 +1,6 @@
 //! A log of random events, made by the book itself, with a bit of everything that is rare at its beginning.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use lombard_engine::Codec as _;
 use lombard_ledger::EventCodec;
@@ -21,6 +21,8 @@ pub(super) struct History {
     past: MemoryPast,
     pub(super) log: MemoryLog,
     pub(super) events: Vec<(Event, Timestamp)>,
+    /// Each account's last one.
+    statements: BTreeMap<AccountId, Statement>,
 }
 
 /// A record as the engine frames it; the engine's own tests hold these bytes.
@@ -58,6 +60,7 @@ impl History {
             past: MemoryPast::default(),
             log: MemoryLog::new(),
             events: Vec::new(),
+            statements: BTreeMap::new(),
         }
     }
 
@@ -68,6 +71,10 @@ impl History {
             now += 10 + wait;
             let number = u128::try_from(number).unwrap();
             history.run(command(number, deed, now), Timestamp::from_unix_nanos(now));
+            if number % 3 == 2 {
+                now += 10;
+                history.seal(number, now);
+            }
         }
         history
     }
@@ -89,6 +96,32 @@ impl History {
                 self.run(command, Timestamp::from_unix_nanos(now.unix_nanos() + 1));
             }
             Ok(Decision::Answer(_)) | Err(_) => {}
+        }
+    }
+
+    /// Seals an account's next statement, which says something or other of the balances.
+    fn seal(&mut self, number: u128, now: u64) {
+        let account = account_id(u8::try_from(number / 3 % 2).unwrap());
+        let last = self.statements.get(&account);
+        let ago = u64::try_from(number % 5).unwrap() * 300_000_000;
+        let statement = Statement {
+            account,
+            number: last.map_or(1, |last| last.number + 1),
+            from: last.map_or(Timestamp::from_unix_nanos(1_050), |last| last.until),
+            until: Timestamp::from_unix_nanos(now.saturating_sub(ago)),
+            end: Position::new(u64::try_from(self.events.len()).unwrap()),
+            opening: last.map_or(Balance::ZERO, |last| last.closing),
+            closing: Balance::new(number % 2 == 0, number),
+            line_count: u64::try_from(number).unwrap(),
+            lines_sha256: [u8::try_from(number).unwrap(); 32],
+        };
+        let before = self.events.len();
+        let command =
+            Command::SealStatement { statement: Box::new(statement), evidence: evidence("seal") };
+        self.run(command, Timestamp::from_unix_nanos(now));
+        let sealed = self.events[before..].last();
+        if sealed.is_some_and(|(event, _)| matches!(event, Event::StatementSealed { .. })) {
+            self.statements.insert(account, statement);
         }
     }
 

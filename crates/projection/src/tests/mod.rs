@@ -99,6 +99,7 @@ fn check(database: &Database, (wishes, batch, stops, cut): Case) -> Result<(), T
     drop(follow(database, &whole, batch, stops));
     let live = database.dump();
     same(&live, &naive::dump(&whole))?;
+    prop_assert_eq!(database.statement_entries(), naive::statement_entries(&whole));
     rebuild(database, &whole, batch + 3);
     same(&database.dump(), &live)?;
     // They go on from there.
@@ -164,7 +165,7 @@ fn check_refusals(database: &Database) {
     let FollowError::Target(TargetError::Format { found: 99, .. }) = error else {
         panic!("{error}");
     };
-    database.execute("UPDATE {}projection SET format = 1");
+    database.execute("UPDATE {}projection SET format = 2");
 
     database.execute("UPDATE {}balances SET debits_posted = '-1' WHERE account = 0");
     let error = refused(Follow::live(database.open(), ORIGIN));

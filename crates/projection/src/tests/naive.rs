@@ -40,6 +40,10 @@ struct Naive {
     transfer_count: usize,
     lines: Vec<(String, Vec<String>)>,
     entries: BTreeMap<(usize, u64), Vec<String>>,
+    /// Account, number, and what it says.
+    statements: BTreeMap<(usize, u32), (Statement, Vec<String>)>,
+    /// What moved money: account and version, position, when it counts.
+    moves: Vec<((usize, u64), usize, u64)>,
 }
 
 const NULL: &str = "NULL";
@@ -62,6 +66,37 @@ fn uuid(id: u128) -> String {
 
 /// The lines of every table, in the order of the tables and of their keys.
 pub(super) fn dump(history: &History) -> Vec<String> {
+    learn(history).lines(history)
+}
+
+/// Which entries are in which statements: account, number, version, and whether it is late.
+pub(super) fn statement_entries(history: &History) -> Vec<(i64, i64, i64, bool)> {
+    let naive = learn(history);
+    let number = |number: usize| i64::try_from(number).unwrap();
+    let mut found = Vec::new();
+    for ((account, version), position, counts_at) in &naive.moves {
+        // The first one that knew it, and whose period or one before has it.
+        let takes = |of: &&((usize, u32), &Statement)| {
+            let statement = of.1;
+            of.0.0 == *account
+                && *position < usize::try_from(statement.end.get()).unwrap()
+                && *counts_at < statement.until.unix_nanos()
+        };
+        let all = naive.statements.iter().map(|(key, (statement, _))| (*key, statement));
+        let all: Vec<_> = all.collect();
+        let Some(((_, of), statement)) = all.iter().find(takes) else { continue };
+        let is_late = *counts_at < statement.from.unix_nanos();
+        // What is before the first one is in none.
+        if *of > 1 || !is_late {
+            let version = i64::try_from(*version).unwrap();
+            found.push((number(*account), i64::from(*of), version, is_late));
+        }
+    }
+    found.sort_unstable();
+    found
+}
+
+fn learn(history: &History) -> Naive {
     let mut naive = Naive::default();
     for Asset { code, scale } in built_in() {
         naive.scales.insert(code.to_string(), (scale, NULL.to_owned()));
@@ -69,13 +104,13 @@ pub(super) fn dump(history: &History) -> Vec<String> {
     for (position, (event, time)) in history.events.iter().enumerate() {
         naive.record(position, event, *time);
     }
-    naive.lines(history)
+    naive
 }
 
 impl Naive {
     fn lines(self, history: &History) -> Vec<String> {
         let last = history.events.last().map_or(0, |(_, time)| time.unix_nanos());
-        let progress = ["1", ORIGIN, &history.events.len().to_string(), &last.to_string()];
+        let progress = ["2", ORIGIN, &history.events.len().to_string(), &last.to_string()];
         let progress = progress.map(str::to_owned).into_iter();
         let mut lines = vec![(
             "projection".to_owned(),
@@ -100,6 +135,8 @@ impl Naive {
             let end = held.end.clone().unwrap_or(open);
             lines.push(("reservations".to_owned(), [held.row.clone(), end].concat()));
         }
+        let statements = self.statements.values();
+        lines.extend(statements.map(|(_, cells)| ("statements".to_owned(), cells.clone())));
         lines.into_iter().map(|(table, cells)| format!("{table}: {}", cells.join(" | "))).collect()
     }
 
@@ -148,6 +185,7 @@ impl Naive {
             Event::AccountClosed { id, .. } => self.account(*id).closed = true,
             Event::AccountReopened { id, .. } => self.account(*id).closed = false,
             Event::Transfers(transfers) => self.transfers(position, transfers, time),
+            Event::StatementSealed { statement, .. } => self.seal(position, statement, time),
             Event::PendingsEnded(ended) => {
                 for Ended { id, at, ending } in ended {
                     self.time_ends(position, time, *id, *at, *ending);
@@ -155,6 +193,27 @@ impl Naive {
             }
             _ => {}
         }
+    }
+
+    fn seal(&mut self, position: usize, statement: &Statement, time: Timestamp) {
+        let account = self.account(statement.account);
+        let (number, scale) = (account.number, account.scale);
+        let digest: String =
+            statement.lines_sha256.iter().map(|byte| format!("{byte:02x}")).collect();
+        let cells = vec![
+            number.to_string(),
+            statement.number.to_string(),
+            statement.from.unix_nanos().to_string(),
+            statement.until.unix_nanos().to_string(),
+            statement.end.get().to_string(),
+            statement.opening.display(scale).to_string(),
+            statement.closing.display(scale).to_string(),
+            statement.line_count.to_string(),
+            digest,
+            position.to_string(),
+            time.unix_nanos().to_string(),
+        ];
+        self.statements.insert((number, statement.number), (*statement, cells));
     }
 
     fn transfers(&mut self, position: usize, transfers: &Transfers, time: Timestamp) {
@@ -381,6 +440,9 @@ impl Naive {
         ];
         let key = (account.number, account.version);
         self.entries.insert(key, cells);
+        if moved > 0 {
+            self.moves.push((key, position, effective.unwrap_or(time).unix_nanos()));
+        }
     }
 }
 
