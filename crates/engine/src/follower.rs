@@ -12,6 +12,9 @@ use crate::{At, Codec, StartError, record};
 /// Bytes applied under one write lock, so that readers are never held up for long.
 const CHUNK_BYTES: usize = 64 << 10;
 
+/// After which a view that was not ready is asked again.
+const READY_AGAIN: Duration = Duration::from_millis(1);
+
 /// State derived from a log's events and nothing else. It can be thrown away and built again.
 pub trait View: Send + Sync + 'static {
     /// What the log holds.
@@ -19,6 +22,12 @@ pub trait View: Send + Sync + 'static {
 
     /// Makes an event part of the view.
     fn apply(&mut self, event: &Self::Event, at: At);
+
+    /// Whether it takes more now. While it does not, it is asked again every few moments: for a view that works in the
+    /// background on what it was given, and must not be given more than it has room for.
+    fn is_ready(&self) -> bool {
+        true
+    }
 }
 
 /// A view that follows a log. Cheap to clone; following stops when the last clone is gone.
@@ -176,6 +185,10 @@ where
             for record in &records {
                 record::decode_record(&self.codec, record, |event, at| events.push((event, at)))
                     .map_err(|error| format!("record {}: {error}", record.position))?;
+            }
+            while !self.view.read().is_ready() {
+                // Nobody else waits on this thread.
+                thread::sleep(READY_AGAIN);
             }
             let mut view = self.view.write();
             for (event, at) in &events {

@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     thread::JoinHandle,
 };
@@ -21,6 +21,9 @@ use crate::{
     run::Run,
     sealer::{Freeze, Sealer},
 };
+
+/// Freezes that may wait to be sealed: one more is a table in memory.
+const WAITING_MAX: u64 = 4;
 
 /// An index that is being opened: its maps are named one by one, then it is started.
 pub struct Opening {
@@ -140,6 +143,8 @@ impl Opening {
         let (alive, alive_received) = watch::channel(());
         let shared = Arc::new(Shared {
             sealed: AtomicU64::new(manifest.position.get()),
+            sealed_freezes: AtomicU64::new(0),
+            is_loading: AtomicBool::new(false),
             obstacle: Mutex::new(None),
         });
         let sealer = Sealer {
@@ -176,6 +181,9 @@ fn remove_orphans(directory: &Path, manifest: &Manifest) -> io::Result<()> {
 /// What the index and its sealer share.
 pub(crate) struct Shared {
     pub(crate) sealed: AtomicU64,
+    /// How many freezes are.
+    pub(crate) sealed_freezes: AtomicU64,
+    pub(crate) is_loading: AtomicBool,
     pub(crate) obstacle: Mutex<Option<Arc<str>>>,
 }
 
@@ -207,6 +215,21 @@ impl Index {
             // The sealer ends only with the index, or with the log.
             freezes.send(Freeze { number, position, mark }).unwrap_or_default();
         }
+    }
+
+    /// Says whether much is inserted and hardly anything read, as when the index is made again from the log. What comes is
+    /// then kept as it comes, put in order when it is sealed, and merged at the end. A read sees everything nevertheless: it
+    /// puts in order what there is, and takes as long as that takes.
+    pub fn set_loading(&self, is_loading: bool) {
+        self.shared.is_loading.store(is_loading, Ordering::Relaxed);
+        self.maps.iter().for_each(|map| map.set_loading(is_loading));
+    }
+
+    /// Whether many freezes wait to be sealed, though they can be: loading should wait, or it runs away from the disk.
+    pub fn is_behind(&self) -> bool {
+        let sealed = self.shared.sealed_freezes.load(Ordering::Relaxed);
+        let waiting = self.freeze_count.load(Ordering::Relaxed).saturating_sub(sealed);
+        waiting > WAITING_MAX && self.obstacle().is_none()
     }
 
     /// Everything before this position of the log is sealed.

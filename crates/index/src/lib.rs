@@ -17,6 +17,9 @@
 //! **Memory**: the tables, at most what was inserted between three or so freezes; and for each sealed entry 10 bits of
 //! filter (only where the map has one) and a four-hundredth of the entry.
 //!
+//! **Loading**: while an index is made again from the log, entries are kept as they come and put in order by the sealer
+//! ([`Index::set_loading`]): a table in order, entry by entry, would take most of the time.
+//!
 //! **Disk**: what the entries of a block have in common is stored once (`block.rs`): ids that begin with a time take 14
 //! bytes with their record instead of 22.
 //!
@@ -33,6 +36,7 @@ mod map;
 mod range;
 mod run;
 mod sealer;
+mod tables;
 
 pub use index::{Index, OpenError, Opening};
 pub use map::{FilterOn, Map, MapSpec};

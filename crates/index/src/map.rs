@@ -1,8 +1,8 @@
 //! One map: its tables in memory and its sealed runs.
 
-use std::{collections::BTreeMap, fmt, mem, ops::Bound, path::Path, sync::Arc};
+use std::{cmp::Reverse, collections::BinaryHeap, fmt, mem, ops::Bound, path::Path, sync::Arc};
 
-use parking_lot::{Mutex, RwLock};
+use parking_lot::{Mutex, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use crate::{
     Range, RangeBack, ReadError,
@@ -10,10 +10,13 @@ use crate::{
     manifest::MapEntry,
     range,
     run::{self, Entry, Run, Wanted},
+    tables::{Table, Tables},
 };
 
 /// Runs of one size that are merged into one of the next.
 const MERGED_RUNS: usize = 8;
+/// The same while a map is loaded: every entry is then merged once, at the end, unless there are very many.
+const MERGED_RUNS_LOADING: usize = 64;
 
 /// A map of an index.
 #[derive(Clone, Copy, Debug)]
@@ -69,7 +72,6 @@ impl<const K: usize, const V: usize> fmt::Debug for Map<K, V> {
     }
 }
 
-pub(crate) type Table<const K: usize, const V: usize> = BTreeMap<[u8; K], [u8; V]>;
 pub(crate) type Runs<const K: usize, const V: usize> = Vec<Arc<Run<K, V>>>;
 
 struct Shared<const K: usize, const V: usize> {
@@ -77,14 +79,6 @@ struct Shared<const K: usize, const V: usize> {
     tables: RwLock<Tables<K, V>>,
     /// What the runs will be when the manifest says so.
     staged: Mutex<Option<Staged<K, V>>>,
-}
-
-/// All of them from the oldest to the newest: of equal keys the newest counts.
-pub(crate) struct Tables<const K: usize, const V: usize> {
-    pub(crate) active: Table<K, V>,
-    /// With the number of the freeze.
-    pub(crate) frozen: Vec<(u64, Arc<Table<K, V>>)>,
-    pub(crate) runs: Arc<Runs<K, V>>,
 }
 
 struct Staged<const K: usize, const V: usize> {
@@ -95,23 +89,21 @@ struct Staged<const K: usize, const V: usize> {
 
 impl<const K: usize, const V: usize> Map<K, V> {
     pub(crate) fn new(spec: MapSpec, runs: Runs<K, V>) -> Self {
-        let tables = Tables { active: Table::new(), frozen: Vec::new(), runs: Arc::new(runs) };
-        let shared = Shared { spec, tables: RwLock::new(tables), staged: Mutex::new(None) };
+        let tables = RwLock::new(Tables::new(runs));
+        let shared = Shared { spec, tables, staged: Mutex::new(None) };
         Self { shared: Arc::new(shared) }
     }
 
     /// Adds an entry; of two with one key the later counts.
     pub fn insert(&self, key: [u8; K], value: [u8; V]) {
-        self.shared.tables.write().active.insert(key, value);
+        self.shared.tables.write().insert(key, value);
     }
 
     /// The value of a key.
     pub fn get(&self, key: &[u8; K]) -> Result<Option<[u8; V]>, ReadError> {
         let runs = {
-            let tables = self.shared.tables.read();
-            let frozen = tables.frozen.iter().rev().map(|(_, table)| &**table);
-            let mut all = std::iter::once(&tables.active).chain(frozen);
-            if let Some(value) = all.find_map(|table| value_of(table, key)) {
+            let tables = self.tables();
+            if let Some(value) = tables.newest_first().find_map(|table| value_of(table, key)) {
                 return Ok(Some(value));
             }
             if tables.runs.is_empty() {
@@ -172,9 +164,8 @@ impl<const K: usize, const V: usize> Map<K, V> {
         // From the newest to the oldest: of two with one key the newer counts.
         let mut found = None;
         let runs = {
-            let tables = self.shared.tables.read();
-            let frozen = tables.frozen.iter().rev().map(|(_, table)| &**table);
-            for table in std::iter::once(&tables.active).chain(frozen) {
+            let tables = self.tables();
+            for table in tables.newest_first() {
                 let mut range =
                     table.range::<[u8; K], _>((Bound::Included(from), Bound::Included(to)));
                 let at_end = if end == End::First { range.next() } else { range.next_back() };
@@ -208,7 +199,19 @@ impl<const K: usize, const V: usize> Map<K, V> {
     }
 
     pub(crate) fn read<R>(&self, read: impl FnOnce(&Tables<K, V>) -> R) -> R {
-        read(&self.shared.tables.read())
+        read(&self.tables())
+    }
+
+    /// The tables, in order.
+    fn tables(&self) -> RwLockReadGuard<'_, Tables<K, V>> {
+        let tables = self.shared.tables.read();
+        if tables.is_settled() {
+            return tables;
+        }
+        drop(tables);
+        let mut tables = self.shared.tables.write();
+        tables.settle();
+        RwLockWriteGuard::downgrade(tables)
     }
 }
 
@@ -238,12 +241,15 @@ impl End {
 
 /// What the sealer does with a map, whatever its sizes.
 pub(crate) trait Sealable: Send + Sync {
+    /// Whether what comes is kept as it comes until somebody reads, or it is sealed.
+    fn set_loading(&self, is_loading: bool);
     /// Closes the active table.
     fn freeze(&self, freeze: u64);
     /// Writes the tables frozen up to a freeze as runs, and stages them.
     fn seal(&self, freeze: u64, files: &mut Files<'_>) -> Result<(), ReadError>;
-    /// Merges runs where there are many of one size, and stages the outcome. Answers whether there was anything to do.
-    fn merge(&self, files: &mut Files<'_>) -> Result<bool, ReadError>;
+    /// Merges runs where there are many of one size, more while the index is loaded, and stages the outcome. Answers whether
+    /// there was anything to do.
+    fn merge(&self, files: &mut Files<'_>, is_loading: bool) -> Result<bool, ReadError>;
     /// The map as it is with what is staged.
     fn entry(&self) -> MapEntry;
     /// Makes what is staged take effect; answers the files that are no longer used.
@@ -288,18 +294,19 @@ impl<const K: usize, const V: usize> Map<K, V> {
 }
 
 impl<const K: usize, const V: usize> Sealable for Map<K, V> {
+    fn set_loading(&self, is_loading: bool) {
+        self.shared.tables.write().set_loading(is_loading);
+    }
+
     fn freeze(&self, freeze: u64) {
-        let mut tables = self.shared.tables.write();
-        if !tables.active.is_empty() {
-            let table = Arc::new(mem::take(&mut tables.active));
-            tables.frozen.push((freeze, table));
-        }
+        self.shared.tables.write().freeze(freeze);
     }
 
     fn seal(&self, freeze: u64, files: &mut Files<'_>) -> Result<(), ReadError> {
         let mut runs = self.runs();
-        let frozen = self.shared.tables.read().frozen.clone();
-        for (_, table) in frozen.iter().filter(|(number, _)| *number <= freeze) {
+        let frozen = self.shared.tables.read().frozen_until(freeze);
+        for frozen in frozen {
+            let table = frozen.table();
             let filter = self.shared.spec.filter;
             let distinct = distinct(table.keys(), filter);
             let entries = table.iter().map(|(key, value)| Ok((*key, *value)));
@@ -311,9 +318,10 @@ impl<const K: usize, const V: usize> Sealable for Map<K, V> {
         Ok(())
     }
 
-    fn merge(&self, files: &mut Files<'_>) -> Result<bool, ReadError> {
+    fn merge(&self, files: &mut Files<'_>, is_loading: bool) -> Result<bool, ReadError> {
         let mut runs = self.runs();
-        let Some(count) = merged_count(runs.iter().map(|run| run.entries)) else {
+        let alike = if is_loading { MERGED_RUNS_LOADING } else { MERGED_RUNS };
+        let Some(count) = merged_count(runs.iter().map(|run| run.entries), alike) else {
             return Ok(false);
         };
         let merged = runs.split_off(runs.len() - count);
@@ -343,13 +351,13 @@ impl<const K: usize, const V: usize> Sealable for Map<K, V> {
         let Some(Staged { runs, sealed }) = self.shared.staged.lock().take() else {
             return Vec::new();
         };
-        let mut tables = self.shared.tables.write();
-        let before = mem::replace(&mut tables.runs, Arc::new(runs));
-        if let Some(sealed) = sealed {
-            tables.frozen.retain(|(number, _)| *number > sealed);
-        }
-        let is_gone =
-            |run: &&Arc<Run<K, V>>| !tables.runs.iter().any(|kept| kept.number == run.number);
+        let runs = Arc::new(runs);
+        let (before, _sealed_tables) = {
+            let mut tables = self.shared.tables.write();
+            let before = mem::replace(&mut tables.runs, Arc::clone(&runs));
+            (before, sealed.map(|sealed| tables.take_until(sealed)))
+        };
+        let is_gone = |run: &&Arc<Run<K, V>>| !runs.iter().any(|kept| kept.number == run.number);
         before.iter().filter(is_gone).map(|run| run.path().to_owned()).collect()
     }
 
@@ -387,22 +395,25 @@ pub(crate) fn new_beginnings<'a, const K: usize>(
     })
 }
 
-/// How many of the newest runs to merge: where there are many of one size behind larger ones, these and the smaller
+/// How many of the newest runs to merge: where there are `alike_min` of one size behind larger ones, these and the smaller
 /// ones between.
-fn merged_count(entries: impl DoubleEndedIterator<Item = u64>) -> Option<usize> {
+fn merged_count(entries: impl DoubleEndedIterator<Item = u64>, alike_min: usize) -> Option<usize> {
     let base = u64::try_from(MERGED_RUNS).unwrap_or(u64::MAX);
     let sizes: Vec<u32> = entries.rev().map(|entries| entries.max(1).ilog(base)).collect();
     let largest = sizes.iter().copied().max()?;
     (0..=largest).find_map(|size| {
         let newest = sizes.iter().take_while(|of| **of <= size);
         let alike = newest.clone().filter(|of| **of == size).count();
-        (alike >= MERGED_RUNS).then(|| newest.count())
+        (alike >= alike_min).then(|| newest.count())
     })
 }
 
 /// The entries of several runs in order; of equal keys the newest run's.
 struct Merge<'a, const K: usize, const V: usize> {
+    /// From the oldest run to the newest.
     sources: Vec<Source<'a, K, V>>,
+    /// The least key on top, of equal ones that of the newest source.
+    heads: BinaryHeap<Reverse<([u8; K], Reverse<usize>)>>,
 }
 
 struct Source<'a, const K: usize, const V: usize> {
@@ -439,8 +450,8 @@ fn merge<'a, const K: usize, const V: usize>(
         next: 0,
         head: None,
     };
-    let mut merge = Merge { sources: runs.iter().map(source).collect() };
-    let mut failed = merge.sources.iter_mut().try_for_each(Source::advance).err();
+    let mut merge = Merge { sources: runs.iter().map(source).collect(), heads: BinaryHeap::new() };
+    let mut failed = (0..runs.len()).try_for_each(|number| merge.advance(number)).err();
     std::iter::from_fn(move || match failed.take() {
         Some(error) => Some(Err(error)),
         None => merge.next().transpose(),
@@ -449,18 +460,30 @@ fn merge<'a, const K: usize, const V: usize>(
 
 impl<const K: usize, const V: usize> Merge<'_, K, V> {
     fn next(&mut self) -> Result<Option<Entry<K, V>>, ReadError> {
-        let heads = self.sources.iter().filter_map(|source| source.head);
-        let Some(least) = heads.map(|(key, _)| key).min() else {
+        let Some(Reverse((least, Reverse(newest)))) = self.heads.pop() else {
             return Ok(None);
         };
-        let mut found = None;
-        for source in &mut self.sources {
-            if let Some(entry) = source.head.filter(|(key, _)| *key == least) {
-                found = Some(entry);
-                source.advance()?;
-            }
+        let found = self.sources.get(newest).and_then(|source| source.head);
+        self.advance(newest)?;
+        // What older runs say of the key does not count.
+        while let Some(Reverse((key, Reverse(older)))) = self.heads.peek()
+            && *key == least
+        {
+            let older = *older;
+            self.heads.pop();
+            self.advance(older)?;
         }
         Ok(found)
+    }
+
+    /// Goes to the next entry of a source, whose head is not on the heap.
+    fn advance(&mut self, number: usize) -> Result<(), ReadError> {
+        let Some(source) = self.sources.get_mut(number) else { return Ok(()) };
+        source.advance()?;
+        if let Some((key, _)) = source.head {
+            self.heads.push(Reverse((key, Reverse(number))));
+        }
+        Ok(())
     }
 }
 
@@ -480,7 +503,8 @@ mod tests {
             ([vec![5000; 7], vec![100; 7]].concat(), None),
             ([vec![5000; 8], vec![100; 7]].concat(), Some(15)),
         ] {
-            assert_eq!(merged_count(entries.clone().into_iter()), merged, "{entries:?}");
+            let found = merged_count(entries.clone().into_iter(), MERGED_RUNS);
+            assert_eq!(found, merged, "{entries:?}");
         }
     }
 }

@@ -4,8 +4,9 @@ use std::{collections::VecDeque, ops::Bound};
 
 use crate::{
     Map, ReadError,
-    map::{Runs, Table},
+    map::Runs,
     run::{Entry, Run, Wanted},
+    tables::Table,
 };
 
 /// Entries of the first batch; each next one is four times as large, so that a look at the first entry is cheap and a
@@ -90,14 +91,13 @@ impl<const K: usize, const V: usize> Batches<K, V> {
             }
         };
         let (newer, runs) = self.map.read(|tables| {
-            let frozen = tables.frozen.iter().map(|(_, table)| in_table(table));
-            let newer: Vec<_> = frozen.chain([in_table(&tables.active)]).collect();
+            let newer: Vec<_> = tables.newest_first().map(in_table).collect();
             (newer, std::sync::Arc::clone(&tables.runs))
         });
         let mut merged = Table::new();
         let mut bound: Option<[u8; K]> = None;
         let older = of_runs(&runs, self.map.wanted(&from, &to), from, to, size, is_back);
-        for list in older.chain(newer.into_iter().map(Ok)) {
+        for list in older.chain(newer.into_iter().rev().map(Ok)) {
             let list = list?;
             if list.len() == size
                 && let Some((last, _)) = list.last()

@@ -84,12 +84,14 @@ impl Sealer {
             map.seal(freeze.number, &mut files)?;
         }
         self.commit(freeze.position, freeze.mark)?;
+        self.shared.sealed_freezes.store(freeze.number + 1, Ordering::Relaxed);
         // One merge may lead to the next.
         loop {
             let mut files = Files { directory: &self.directory, next: &mut self.manifest.next };
             let mut is_merged = false;
+            let is_loading = self.shared.is_loading.load(Ordering::Relaxed);
             for map in &self.maps {
-                is_merged |= map.merge(&mut files)?;
+                is_merged |= map.merge(&mut files, is_loading)?;
             }
             if !is_merged {
                 return Ok(());

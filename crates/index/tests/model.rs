@@ -58,6 +58,7 @@ fn check(map: &Map<3, 2>, model: &Model, from: [u8; 3], to: [u8; 3]) -> Result<(
 enum Step {
     Insert(Vec<[u8; 3]>),
     Freeze,
+    Load(bool),
     Reopen,
     Check([u8; 3], [u8; 3]),
 }
@@ -70,6 +71,7 @@ fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         4 => prop::collection::vec(key(), 1..60).prop_map(Step::Insert),
         4 => Just(Step::Freeze),
+        1 => any::<bool>().prop_map(Step::Load),
         1 => Just(Step::Reopen),
         3 => (key(), key()).prop_map(|(from, to)| Step::Check(from, to)),
     ]
@@ -100,6 +102,7 @@ proptest! {
                     let position = Position::new(log.len() as u64);
                     store.index.freeze(position, position.get() * 2);
                 }
+                Step::Load(is_loading) => store.index.set_loading(is_loading),
                 Step::Reopen => {
                     drop(store);
                     store = open(directory.path(), &durable).unwrap();

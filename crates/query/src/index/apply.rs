@@ -8,7 +8,7 @@ use lombard_ledger_core::{
     Asset, Change, Ended, Ending, EntrySide, Event, Outcome, Recorded, RecordedSet,
     RecordedTransfer, Totals, Transfer, TransferKind, Transfers,
 };
-use lombard_types::{AccountId, Timestamp, TransferId};
+use lombard_types::{AccountId, Position, Timestamp, TransferId};
 
 use super::LedgerIndex;
 use crate::{
@@ -57,8 +57,21 @@ impl LedgerIndex {
         }
     }
 
+    /// Everything before this position is there to be applied now, and comes faster than it will be read.
+    pub(super) fn load_until(&mut self, end: Position) {
+        // The last record of it is applied as those that follow it, so that there is one to end with.
+        let last = end.previous().filter(|last| *last > self.record);
+        self.store.set_loading(last.is_some());
+        self.loading_until = last;
+    }
+
     fn begin_record(&mut self, at: At) {
-        if self.unsealed_transfers >= self.freeze_transfers {
+        let is_loaded = self.loading_until.is_some_and(|end| at.position >= end);
+        if is_loaded {
+            self.store.set_loading(false);
+            self.loading_until = None;
+        }
+        if is_loaded || self.unsealed_transfers >= self.freeze_transfers {
             self.store.freeze(at.position, self.last_time);
             self.unsealed_transfers = 0;
         }

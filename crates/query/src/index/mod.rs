@@ -30,6 +30,8 @@ pub struct LedgerIndex {
     /// Transfers since the maps were last handed to be sealed.
     unsealed_transfers: u64,
     freeze_transfers: u64,
+    /// While the log is caught up with: the position from which on it is followed as it grows.
+    loading_until: Option<Position>,
     /// Why the index does not go on: a file of it cannot be read.
     failure: Option<ReadError>,
 }
@@ -39,6 +41,10 @@ impl lombard_engine::View for LedgerIndex {
 
     fn apply(&mut self, event: &Event, at: lombard_engine::At) {
         self.apply_event(event, at);
+    }
+
+    fn is_ready(&self) -> bool {
+        self.loading_until.is_none() || !self.store.is_behind()
     }
 }
 

@@ -75,6 +75,7 @@ impl LedgerIndex {
             last_time: Timestamp::EPOCH,
             unsealed_transfers: 0,
             freeze_transfers,
+            loading_until: None,
             failure: None,
         };
         if let Some(last) = position.previous() {
@@ -85,6 +86,7 @@ impl LedgerIndex {
             index.last_time = record.time;
             index.restore(&history, last).await?;
         }
+        index.load_until(*log.durable().borrow());
         Ok((index, position))
     }
 

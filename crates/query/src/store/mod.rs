@@ -145,6 +145,16 @@ impl Store {
         self.index.freeze(position, time.unix_nanos());
     }
 
+    /// Says whether much of the log is applied and hardly anything read.
+    pub(crate) fn set_loading(&self, is_loading: bool) {
+        self.index.set_loading(is_loading);
+    }
+
+    /// Whether the disk has fallen behind.
+    pub(crate) fn is_behind(&self) -> bool {
+        self.index.is_behind()
+    }
+
     pub(crate) fn sealed(&self) -> Position {
         self.index.sealed()
     }
