@@ -4,7 +4,7 @@ use std::{collections::VecDeque, fmt, sync::Arc};
 
 use futures_util::future::BoxFuture;
 use lombard_engine::{Codec, DecodeError, decode_record};
-use lombard_ledger_core::{Ended, Event, Evidence, Note, RecordedTransfer};
+use lombard_ledger_core::{Ended, Event, Evidence, Note, RecordedSet, RecordedTransfer};
 use lombard_log::{ReadError, SharedLog};
 use lombard_types::{Position, Timestamp, TransferId};
 use parking_lot::Mutex;
@@ -79,6 +79,28 @@ pub struct TransferInRecord<'a> {
     pub evidence: &'a Evidence,
 }
 
+/// A posting set in its record.
+#[derive(Clone, Copy)]
+struct SetInRecord<'a> {
+    first: Place,
+    set: RecordedSet<'a>,
+    evidence: &'a Evidence,
+}
+
+impl<'a> SetInRecord<'a> {
+    fn transfers(&self) -> impl Iterator<Item = TransferInRecord<'a>> + use<'a> {
+        let Self { first, set, evidence } = *self;
+        let RecordedSet { recorded, note } = set;
+        (first.ordinal..).zip(recorded).map(move |(ordinal, recorded)| TransferInRecord {
+            place: Place { ordinal, ..first },
+            set: first,
+            recorded: *recorded,
+            note,
+            evidence,
+        })
+    }
+}
+
 impl<C: Codec<Event = Event>> History<C> {
     /// Reads this log.
     pub fn new(log: SharedLog, codec: C) -> Self {
@@ -136,16 +158,9 @@ impl DecodedRecord {
             let Event::Transfers(transfers) = event else { continue };
             for set in transfers.sets() {
                 let first = Place { position: self.position, ordinal };
-                for recorded in set.recorded {
-                    found.push(TransferInRecord {
-                        place: Place { position: self.position, ordinal },
-                        set: first,
-                        recorded: *recorded,
-                        note: set.note,
-                        evidence: &transfers.evidence,
-                    });
-                    ordinal += 1;
-                }
+                let set = SetInRecord { first, set, evidence: &transfers.evidence };
+                found.extend(set.transfers());
+                ordinal += u32::try_from(set.set.recorded.len()).unwrap_or(0);
             }
         }
         found.into_iter()
@@ -153,13 +168,33 @@ impl DecodedRecord {
 
     /// The transfer at a place.
     pub fn transfer(&self, place: Place) -> Option<TransferInRecord<'_>> {
-        // A record of both kinds of events would count the ended ones too; no command makes one.
-        self.transfers().nth(usize::try_from(place.ordinal).ok()?)
+        let set = self.set_with(place)?;
+        let number = usize::try_from(place.ordinal - set.first.ordinal).ok()?;
+        set.transfers().nth(number)
     }
 
     /// All transfers of the set that begins at a place.
     pub fn set(&self, first: Place) -> Vec<TransferInRecord<'_>> {
-        self.transfers().filter(|transfer| transfer.set == first).collect()
+        let set = self.set_with(first).filter(|set| set.first == first);
+        set.map(|set| set.transfers().collect()).unwrap_or_default()
+    }
+
+    /// The set that the transfer at a place is of. A record may have thousands of others, which are only counted.
+    fn set_with(&self, place: Place) -> Option<SetInRecord<'_>> {
+        // A record of both kinds of events would count the ended ones too; no command makes one.
+        let mut ordinal = 0u32;
+        for event in &self.events {
+            let Event::Transfers(transfers) = event else { continue };
+            for set in transfers.sets() {
+                let next = ordinal.saturating_add(u32::try_from(set.recorded.len()).ok()?);
+                if place.ordinal < next {
+                    let first = Place { position: self.position, ordinal };
+                    return Some(SetInRecord { first, set, evidence: &transfers.evidence });
+                }
+                ordinal = next;
+            }
+        }
+        None
     }
 
     /// The pending sets that time ended in it, in order.
@@ -176,5 +211,78 @@ impl DecodedRecord {
     /// How and when time ended a pending set.
     pub fn ended(&self, id: TransferId) -> Option<Ended> {
         self.endings().into_iter().find(|ended| ended.id == id)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use lombard_ledger_core::{
+        Outcome, Transfer, TransferFlags, TransferKind, Transfers, UserData,
+    };
+    use lombard_types::{AccountId, Amount};
+
+    use super::*;
+
+    /// A transfer of a set with a number; its amount counts the record's transfers.
+    fn recorded(set: u128, amount: u128, is_linked: bool) -> RecordedTransfer {
+        let account = |number| AccountId::from_u128(number).unwrap();
+        let id = TransferId::from_u128(set).unwrap();
+        let flags = if is_linked { TransferFlags::LINKED } else { TransferFlags::default() };
+        let transfer = Transfer {
+            id,
+            debit_account: account(1),
+            credit_account: account(2),
+            amount: Amount::from_minor_units(amount),
+            kind: TransferKind::Single,
+            user_data: UserData::default(),
+            code: 0,
+            effective_at: None,
+            flags,
+        };
+        RecordedTransfer { transfer, outcome: Outcome::Created }
+    }
+
+    #[test]
+    fn a_place_finds_its_transfer_and_its_set() {
+        let evidence = Arc::new(Evidence {
+            command_id: 1,
+            client_id: "c".parse().unwrap(),
+            subject: "s".into(),
+            token_id: "t".into(),
+            request_id: "r".parse().unwrap(),
+            traceparent: None,
+            idempotency_key: None,
+        });
+        // Two events; sets of one, three and two transfers, of which the second and the last have notes.
+        let events = [
+            (vec![(1, 0, false), (2, 1, true), (2, 2, true), (2, 3, false)], vec![1]),
+            (vec![(3, 4, true), (3, 5, false)], vec![0]),
+        ];
+        let event = |(transfers, notes): (Vec<(u128, u128, bool)>, Vec<u32>)| {
+            let recorded = transfers.into_iter().map(|(set, n, linked)| recorded(set, n, linked));
+            let notes = notes.into_iter().map(|set| (set, Note::default())).collect();
+            let evidence = Arc::clone(&evidence);
+            Event::Transfers(Arc::new(Transfers { recorded: recorded.collect(), notes, evidence }))
+        };
+        let position = Position::new(7);
+        let events = events.into_iter().map(event).collect();
+        let record = DecodedRecord { position, time: Timestamp::EPOCH, events };
+        let all: Vec<_> = record.transfers().collect();
+        assert_eq!(all.len(), 6);
+        for (ordinal, (set, has_note)) in
+            (0u32..).zip([(0, false), (1, true), (1, true), (1, true), (4, true), (4, true)])
+        {
+            let place = Place { position, ordinal };
+            let found = record.transfer(place).unwrap();
+            assert_eq!((found.place, found.set.ordinal), (place, set));
+            assert_eq!(found.recorded.transfer.amount.minor_units(), u128::from(ordinal));
+            assert_eq!(found.note.is_some(), has_note);
+            let listed = all[ordinal as usize];
+            assert_eq!((listed.place, listed.set), (found.place, found.set));
+        }
+        let sets =
+            [0, 1, 2, 3, 4, 5, 6].map(|ordinal| record.set(Place { position, ordinal }).len());
+        assert_eq!(sets, [1, 3, 0, 0, 2, 0, 0]);
+        assert!(record.transfer(Place { position, ordinal: 6 }).is_none());
     }
 }
