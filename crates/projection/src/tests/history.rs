@@ -111,7 +111,7 @@ impl History {
             until: Timestamp::from_unix_nanos(now.saturating_sub(ago)),
             end: Position::new(u64::try_from(self.events.len()).unwrap()),
             opening: last.map_or(Balance::ZERO, |last| last.closing),
-            closing: Balance::new(number % 2 == 0, number),
+            closing: Balance::new(number.is_multiple_of(2), number),
             line_count: u64::try_from(number).unwrap(),
             lines_sha256: [u8::try_from(number).unwrap(); 32],
         };
