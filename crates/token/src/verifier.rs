@@ -202,6 +202,10 @@ impl Verifier {
     async fn fetch(&self, fetched: &mut Option<Instant>) -> Result<(), KeySourceError> {
         *fetched = Some(Instant::now());
         let jwks = self.shared.source.fetch().await?;
+        if jwks.keys.is_empty() {
+            // It has just started for the first time. Taking that for its keys would be believing it for a while.
+            return Err(KeySourceError("the authorization server has no keys yet".to_owned()));
+        }
         let mut keys = Keys::default();
         for key in &jwks.keys {
             match VerificationKey::new(key.material()) {

@@ -603,3 +603,17 @@ fn public_keys_are_read_strictly() {
     let twice = json!({ "keys": [text, text] });
     assert_eq!(Jwks::parse(twice.to_string().as_bytes()), Err(ParseJwkError::KeyIdTwice));
 }
+
+/// A platform that started for the first time refused every token for ten seconds: its authorization server was asked
+/// before it had made its first key, and having none was taken for all it has.
+#[tokio::test]
+async fn a_server_that_has_no_keys_yet_is_asked_again() {
+    let key = SigningKey::generate().unwrap();
+    let source = Source::of(&[]);
+    let verifier = Verifier::new(ISSUER, AUDIENCE, Arc::new(source.clone()));
+    verifier.refresh().await.unwrap_err();
+    source.set(&[&key]);
+    verifier.refresh().await.unwrap();
+    let token = key.sign("at+jwt", claims().to_string().as_bytes()).unwrap();
+    verifier.verify(&token).unwrap();
+}
