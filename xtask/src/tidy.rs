@@ -51,7 +51,10 @@ const MAY_DEPEND_ON: &[(&str, &[&str])] = &[
     ),
     ("lombard-projection", &["types", "log", "engine", "token", "chassis", "ledger-core"]),
     ("lombard-auth", &["types", "log", "engine", "token", "master-key", "chassis", "auth-core"]),
-    ("lombard-registry", &["types", "log", "engine", "token", "chassis", "registry-core"]),
+    (
+        "lombard-registry",
+        &["types", "log", "engine", "token", "chassis", "proto", "grpc", "registry-core"],
+    ),
     (
         "lombard-eventstore",
         &[

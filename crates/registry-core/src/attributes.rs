@@ -5,7 +5,9 @@ use std::{
     num::NonZeroU16,
 };
 
-/// Version, zone, weight, tags and metadata of an instance: bounded, opaque to the rules.
+use crate::Check;
+
+/// Version, zone, weight, tags, metadata and check of an instance: bounded, opaque to the rules.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Attributes {
     version: Option<Box<str>>,
@@ -13,6 +15,7 @@ pub struct Attributes {
     weight: Weight,
     tags: BTreeSet<Box<str>>,
     metadata: BTreeMap<Box<str>, Box<str>>,
+    check: Option<Check>,
 }
 
 /// The share of the traffic that an instance is to get, beside the others: 1 to 65535.
@@ -115,6 +118,7 @@ impl Attributes {
                 metadata.into_iter().map(|(key, value)| (key.into(), value.into())),
                 limits.metadata_bytes_max,
             )?,
+            check: None,
         })
     }
 
@@ -131,6 +135,17 @@ impl Attributes {
     #[must_use]
     pub fn with_weight(self, weight: Weight) -> Self {
         Self { weight, ..self }
+    }
+
+    /// The same with a check that the registry makes, or with none.
+    #[must_use]
+    pub fn with_check(self, check: Option<Check>) -> Self {
+        Self { check, ..self }
+    }
+
+    /// The check that the registry makes itself, where there is one.
+    pub const fn check(&self) -> Option<&Check> {
+        self.check.as_ref()
     }
 
     /// Where it runs: what is in one zone is near to each other.

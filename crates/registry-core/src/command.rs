@@ -91,6 +91,17 @@ pub enum Command {
         /// The lease.
         lease_id: LeaseId,
     },
+    /// The registry has asked an instance how it is.
+    Observe {
+        /// Which one.
+        key: InstanceKey,
+        /// The lease it lived under when it was asked.
+        lease_id: LeaseId,
+        /// How it is.
+        health: Health,
+        /// Why, where it cannot serve.
+        note: Note,
+    },
     /// A damped instance has been steady for long enough.
     Release {
         /// Which one.

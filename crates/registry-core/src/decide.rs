@@ -45,7 +45,7 @@ impl Services {
                     Mode::Maintenance => instance.standing.note.clone(),
                     Mode::Serving | Mode::Draining => note,
                 };
-                let damped = is_flapping(instance, health, limits, now)
+                let damped = is_flapping(instance, instance.standing.health, health, limits, now)
                     .then(|| Event::DampingChanged { key: key.clone(), lease_id, is_damped: true });
                 let standing = Standing { health, mode, note };
                 Ok(match stand(key, instance, standing, evidence) {
@@ -99,6 +99,22 @@ impl Services {
             Command::Lapse { key, lease_id } => Ok(self.observe(key, lease_id, |instance| {
                 (instance.liveness != Liveness::Lapsed).then_some(Liveness::Lapsed)
             })),
+            Command::Observe { key, lease_id, health, note } => {
+                let instance = self.under_lease(&key, lease_id);
+                let Some((instance, before)) =
+                    instance.and_then(|instance| Some((instance, instance.observed.as_ref()?)))
+                else {
+                    return Ok(Decision::Answer(Reply::NotUnderThisLease));
+                };
+                if before.health == health {
+                    return Ok(Decision::Answer(Reply::Stands));
+                }
+                let damped = is_flapping(instance, before.health, health, limits, now)
+                    .then(|| Event::DampingChanged { key: key.clone(), lease_id, is_damped: true });
+                let observed = Event::Observed { key, lease_id, health, note };
+                let events = [observed].into_iter().chain(damped).collect();
+                Ok(Decision::Commit(events, Reply::Stands))
+            }
             Command::Release { key, lease_id } => Ok(match self.under_lease(&key, lease_id) {
                 None => Decision::Answer(Reply::NotUnderThisLease),
                 Some(instance) if !instance.is_damped => Decision::Answer(Reply::Stands),
@@ -178,9 +194,15 @@ impl Services {
     }
 }
 
-/// Whether an instance that says it can serve again has taken that back too often lately.
-fn is_flapping(instance: &Instance, health: Health, limits: Limits, now: Timestamp) -> bool {
-    let is_back = !instance.standing.health.can_serve() && health.can_serve();
+/// Whether an instance that can serve again has become unable to too often lately.
+fn is_flapping(
+    instance: &Instance,
+    before: Health,
+    health: Health,
+    limits: Limits,
+    now: Timestamp,
+) -> bool {
+    let is_back = !before.can_serve() && health.can_serve();
     is_back
         && limits.flaps_max > 0
         && instance.falls.within(limits.flap_window, now) >= limits.flaps_max

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use lombard_types::{ClientId, RequestId};
 
-use crate::{Address, Attributes, InstanceKey, Lease, LeaseId, Liveness, Standing};
+use crate::{Address, Attributes, Health, InstanceKey, Lease, LeaseId, Liveness, Note, Standing};
 
 /// A change of what is registered. The only thing that is stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,6 +40,17 @@ pub enum Event {
         /// What is known.
         liveness: Liveness,
     },
+    /// The registry has asked an instance how it is, and that is news.
+    Observed {
+        /// Which one.
+        key: InstanceKey,
+        /// The lease it lives under.
+        lease_id: LeaseId,
+        /// How it is.
+        health: Health,
+        /// Why, where it cannot serve.
+        note: Note,
+    },
     /// An instance that goes up and down too often gets no traffic, or does again. Also where it is damped anew.
     DampingChanged {
         /// Which one.
@@ -71,6 +82,7 @@ impl Event {
             Self::Registered { key, .. }
             | Self::Stood { key, .. }
             | Self::LivenessChanged { key, .. }
+            | Self::Observed { key, .. }
             | Self::DampingChanged { key, .. }
             | Self::Deregistered { key, .. } => key,
         }
@@ -80,7 +92,9 @@ impl Event {
     pub const fn evidence(&self) -> Option<&Arc<Evidence>> {
         match self {
             Self::Registered { evidence, .. } | Self::Stood { evidence, .. } => Some(evidence),
-            Self::LivenessChanged { .. } | Self::DampingChanged { .. } => None,
+            Self::LivenessChanged { .. } | Self::Observed { .. } | Self::DampingChanged { .. } => {
+                None
+            }
             Self::Deregistered { evidence, .. } => evidence.as_ref(),
         }
     }

@@ -3,7 +3,8 @@
 //! A service has instances; each is registered by an OAuth client under a lease and goes away when it is taken back, or
 //! when the lease runs out. [`Services`] is the state: [`Services::decide`] makes events of commands and
 //! [`Services::apply`] makes them part of the state. Renewals are no events: [`Leases`] keeps the deadlines, in memory
-//! only, and judges what runs out: whether the instance is gone, or whether rather the registry did not hear it.
+//! only, and judges what runs out: whether the instance is gone, or whether rather the registry did not hear it. [`Probes`]
+//! does the same for instances that the registry asks itself.
 //!
 //! **Invariants**
 //! - An instance belongs to the client that registered it for as long as its lease lives; nobody else can replace it.
@@ -21,6 +22,7 @@
 
 mod address;
 mod attributes;
+mod check;
 mod command;
 mod decide;
 mod event;
@@ -28,12 +30,14 @@ mod falls;
 mod lease;
 mod leases;
 mod liveness;
+mod probes;
 mod services;
 mod standing;
 mod state;
 
 pub use address::{Address, ParseAddressError};
 pub use attributes::{AttributeLimits, Attributes, AttributesError, Weight};
+pub use check::{Check, GrpcService, ParseCheckError, Question, RequestPath};
 pub use command::{Command, Limits, Rejection, Reply};
 pub use decide::Decision;
 pub use event::{Event, Evidence, Reason};
@@ -41,6 +45,7 @@ pub use falls::Falls;
 pub use lease::{InstanceKey, Lease, LeaseId, ParseLeaseIdError, Ttl, TtlOutOfRange};
 pub use leases::{Due, Ended, LeasePolicy, Leases, Uptime, Verdict};
 pub use liveness::{Doubt, Liveness};
-pub use services::{Instance, Recorded, Service, Services};
+pub use probes::{Failure, Finding, Outcome, Probe, ProbePolicy, Probes};
+pub use services::{Instance, Observation, Recorded, Service, Services};
 pub use standing::{Health, Mode, Note, ParseHealthError, ParseNoteError, Standing};
 pub use state::RestoreError;

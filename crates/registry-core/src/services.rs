@@ -5,8 +5,8 @@ use std::{collections::BTreeMap, sync::Arc};
 use lombard_types::{ClientId, InstanceId, Position, ServiceName, Timestamp};
 
 use crate::{
-    Address, Attributes, Event, Evidence, Falls, InstanceKey, Lease, LeaseId, Liveness, Mode,
-    Standing,
+    Address, Attributes, Event, Evidence, Falls, Health, InstanceKey, Lease, LeaseId, Liveness,
+    Mode, Note, Standing,
 };
 
 /// The state: all services with their instances. A service without instances is not there.
@@ -39,12 +39,23 @@ pub struct Instance {
     pub registered_at: Timestamp,
     /// How it stands.
     pub standing: Standing,
+    /// What the registry has found by asking it, where it asks.
+    pub observed: Option<Observation>,
     /// What is known of its process.
     pub liveness: Liveness,
     /// When it lately became unable to serve.
     pub falls: Falls,
     /// Whether it gets no traffic although it says that it could serve, because it has said otherwise too often.
     pub is_damped: bool,
+}
+
+/// What the registry has found by asking an instance.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Observation {
+    /// How it is.
+    pub health: Health,
+    /// Why, where it cannot serve.
+    pub note: Note,
 }
 
 /// Where and when an event was recorded.
@@ -78,6 +89,7 @@ impl Services {
                     evidence: Arc::clone(evidence),
                     registered_at: recorded.time,
                     standing: Standing::default(),
+                    observed: attributes.check().map(Observation::first),
                     liveness: Liveness::Confirmed,
                     falls: Falls::default(),
                     is_damped: false,
@@ -95,6 +107,14 @@ impl Services {
                     instance.falls.push(recorded.time);
                 }
                 instance.standing = standing.clone();
+            }
+            Event::Observed { key, health, note, .. } => {
+                let Some(instance) = self.changed(key, recorded) else { return };
+                let before = instance.observed.as_ref().map(|before| before.health);
+                if before.is_some_and(Health::can_serve) && !health.can_serve() {
+                    instance.falls.push(recorded.time);
+                }
+                instance.observed = Some(Observation { health: *health, note: note.clone() });
             }
             Event::LivenessChanged { key, liveness, .. } => {
                 let Some(instance) = self.changed(key, recorded) else { return };
@@ -200,7 +220,25 @@ impl Instance {
 
     /// Whether new requests may be sent to it.
     pub fn takes_traffic(&self) -> bool {
-        self.standing.takes_traffic() && !self.is_damped && self.liveness != Liveness::Lapsed
+        self.standing.takes_traffic()
+            && self.health().can_serve()
+            && !self.is_damped
+            && self.liveness != Liveness::Lapsed
+    }
+
+    /// How it is: by its own word, or by what the registry has found, whichever is worse.
+    pub fn health(&self) -> Health {
+        let said = self.standing.health;
+        self.observed.as_ref().map_or(said, |observed| said.worse(observed.health))
+    }
+
+    /// Why it stands so: what was said last by somebody, else what the registry has found.
+    pub fn note(&self) -> &str {
+        let said = self.standing.note.as_str();
+        match &self.observed {
+            Some(observed) if said.is_empty() => observed.note.as_str(),
+            _ => said,
+        }
     }
 
     /// Whether it is served on what was known earlier: its lease is not confirmed.
@@ -216,7 +254,15 @@ impl Instance {
             (Mode::Serving, Liveness::Lapsed) => "critical",
             (Mode::Serving, _) if self.is_damped => "critical",
             (Mode::Serving, Liveness::Unknown(_)) if self.takes_traffic() => "unknown",
-            (Mode::Serving, _) => self.standing.state(),
+            (Mode::Serving, _) => self.health().name(),
         }
+    }
+}
+
+impl Observation {
+    /// Before it was asked for the first time.
+    fn first(check: &crate::Check) -> Self {
+        let health = if check.begins_passing { Health::Passing } else { Health::Starting };
+        Self { health, note: Note::default() }
     }
 }

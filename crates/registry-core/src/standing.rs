@@ -69,6 +69,18 @@ impl Health {
         }
     }
 
+    /// The worse of two words about one instance. What cannot serve is worse than what can.
+    #[must_use]
+    pub fn worse(self, other: Self) -> Self {
+        let rank = |health: Self| match health {
+            Self::Passing => 0,
+            Self::Warning => 1,
+            Self::Starting => 2,
+            Self::Critical => 3,
+        };
+        if rank(other) > rank(self) { other } else { self }
+    }
+
     /// Whether it is able to serve.
     pub const fn can_serve(self) -> bool {
         matches!(self, Self::Passing | Self::Warning)

@@ -155,6 +155,7 @@ impl Real {
             match event {
                 Event::Stood { .. }
                 | Event::LivenessChanged { .. }
+                | Event::Observed { .. }
                 | Event::DampingChanged { .. } => {}
                 Event::Registered { key, lease, .. } => {
                     self.leases.grant(*lease, key.clone(), Duration::from_secs(now));

@@ -4,8 +4,8 @@
 use std::{sync::Arc, time::Duration};
 
 use lombard_registry_core::{
-    Attributes, Command, Decision, Doubt, Event, Evidence, Health, InstanceKey, Lease, LeaseId,
-    Limits, Liveness, Note, Reason, Recorded, Rejection, Reply, Services, Ttl,
+    Attributes, Check, Command, Decision, Doubt, Event, Evidence, Health, InstanceKey, Lease,
+    LeaseId, Limits, Liveness, Note, Question, Reason, Recorded, Rejection, Reply, Services, Ttl,
 };
 use lombard_types::{Position, Timestamp};
 
@@ -204,4 +204,60 @@ fn who_goes_up_and_down_too_often_must_be_steady_first() {
     assert_eq!(services.instance(&key).unwrap().state(), "warning");
     let again = services.decide(release(1), LIMITS, Timestamp::EPOCH);
     assert_eq!(again, Ok(Decision::Answer(Reply::Stands)));
+}
+
+#[test]
+fn what_the_registry_finds_counts_beside_what_is_said() {
+    let mut services = Services::default();
+    let (key, lease_id) = (key("payments", "one"), LeaseId::from_u128(1));
+    let observe = |lease: u128, health, note: &str| {
+        let (key, lease_id) = (key.clone(), LeaseId::from_u128(lease));
+        Command::Observe { key, lease_id, health, note: note.parse().unwrap() }
+    };
+    submit(&mut services, register(key.clone(), "a", 1)).unwrap();
+    let unasked = services.decide(observe(1, Health::Critical, ""), LIMITS, Timestamp::EPOCH);
+    assert_eq!(unasked, Ok(Decision::Answer(Reply::NotUnderThisLease)), "it has no check");
+
+    let check = Check {
+        question: Question::Tcp,
+        at: None,
+        interval_ms: 1000,
+        timeout_ms: 1000,
+        successes_min: 1,
+        failures_min: 1,
+        begins_passing: false,
+    };
+    let mut command = register(key.clone(), "a", 1);
+    if let Command::Register { attributes, .. } = &mut command {
+        *attributes = Attributes::default().with_check(Some(check));
+    }
+    submit(&mut services, command).unwrap();
+    let (note, reporter) = (Note::default(), evidence("a"));
+    let report = |health| {
+        let (key, note, evidence) = (key.clone(), note.clone(), Arc::clone(&reporter));
+        Command::Report { key, lease_id, health, note, evidence }
+    };
+    let expect = |services: &Services, state, takes_traffic, note| {
+        let instance = services.instance(&key).unwrap();
+        let found = (instance.state(), instance.takes_traffic(), instance.note());
+        assert_eq!(found, (state, takes_traffic, note));
+    };
+    expect(&services, "starting", false, "");
+    submit(&mut services, observe(2, Health::Passing, "")).unwrap();
+    expect(&services, "starting", false, "");
+    submit(&mut services, observe(1, Health::Passing, "")).unwrap();
+    expect(&services, "passing", true, "");
+    submit(&mut services, report(Health::Critical)).unwrap();
+    expect(&services, "critical", false, "");
+    submit(&mut services, report(Health::Passing)).unwrap();
+    submit(&mut services, observe(1, Health::Critical, "refused")).unwrap();
+    expect(&services, "critical", false, "refused");
+    let again = services.decide(observe(1, Health::Critical, "broke"), LIMITS, Timestamp::EPOCH);
+    assert_eq!(again, Ok(Decision::Answer(Reply::Stands)));
+    for _ in 0..2 {
+        submit(&mut services, observe(1, Health::Warning, "")).unwrap();
+        submit(&mut services, observe(1, Health::Critical, "")).unwrap();
+    }
+    submit(&mut services, observe(1, Health::Passing, "")).unwrap();
+    assert!(services.instance(&key).unwrap().is_damped, "four falls, one of them said");
 }

@@ -98,7 +98,7 @@ impl Registry {
                 Event::LivenessChanged { key, lease_id, .. } => {
                     self.leases.renew(*lease_id, key, now);
                 }
-                Event::Stood { .. } | Event::DampingChanged { .. } => {}
+                Event::Stood { .. } | Event::Observed { .. } | Event::DampingChanged { .. } => {}
             }
         }
     }

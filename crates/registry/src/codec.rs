@@ -5,11 +5,13 @@
 //!  event           kind u8 | version u8 | fields
 //!  1 registered    v1: instance | lease id u128 | ttl seconds u16 | url text | attributes | evidence
 //!                  v2: instance | lease | url text | attributes | place | evidence
+//!                  v3: instance | lease | url text | attributes | place | check | evidence
 //!  2 deregistered  v1: instance | lease id u128 | reason u8 (0 requested, 1 expired, 2 replaced) |
 //!                      0 u8, or 1 u8 and evidence
 //!  3 stood         v1: instance | standing | evidence
 //!  4 liveness      v1: instance | lease id u128 | liveness u8
 //!  5 damping       v1: instance | lease id u128 | 1 u8 where it is damped, 0 where it is no more
+//!  6 observed      v1: instance | lease id u128 | health u8 | note text
 //!
 //!  text        length (LEB128) | UTF-8
 //!  instance    service text | instance text
@@ -19,12 +21,16 @@
 //!              mode u8 (0 serving, 1 draining, 2 maintenance) | note text
 //!  lease       id u128 | ttl seconds u16 | deregister after seconds u32 | 1 u8 where it is permanent, else 0
 //!  place       zone text, empty where there is none | weight u16
+//!  check       kind u8 (0 there is none, and no more fields; 1 HTTP, 2 TCP, 3 gRPC) | path, nothing, or service text |
+//!              url text, empty for the instance's own | interval ms u32 | timeout ms u32 | successes u8 | failures u8 |
+//!              1 u8 where it begins to pass before it was asked, else 0
 //!  liveness    0 confirmed, 1 unknown since a restart, 2 unknown since many fell silent, 3 unknown since many streams
 //!              broke, 4 lapsed
 //!  evidence    client id, subject, token id, request id, traceparent: text each, the last empty where there is none
 //! ```
 //! Numbers are little endian.
 
+mod check;
 mod snapshot;
 
 use std::{str::FromStr, sync::Arc};
@@ -43,8 +49,10 @@ const DEREGISTERED: u8 = 2;
 const STOOD: u8 = 3;
 const LIVENESS: u8 = 4;
 const DAMPING: u8 = 5;
+const OBSERVED: u8 = 6;
 const VERSION_1: u8 = 1;
 const VERSION_2: u8 = 2;
+const VERSION_3: u8 = 3;
 
 /// Encodes and decodes [`Event`]s.
 #[derive(Clone, Copy, Debug, Default)]
@@ -57,12 +65,16 @@ impl Codec for EventCodec {
         let mut writer = Writer(out);
         match event {
             Event::Registered { key, lease, address, attributes, evidence } => {
-                writer.put(&[REGISTERED, VERSION_2]);
+                let has_check = attributes.check().is_some();
+                writer.put(&[REGISTERED, if has_check { VERSION_3 } else { VERSION_2 }]);
                 put_key(&mut writer, key);
                 put_lease(&mut writer, lease);
                 writer.text(&address.to_string());
                 put_attributes(&mut writer, attributes);
                 put_place(&mut writer, attributes);
+                if has_check {
+                    check::put(&mut writer, attributes.check());
+                }
                 put_evidence(&mut writer, evidence);
             }
             Event::Stood { key, standing, evidence } => {
@@ -76,6 +88,13 @@ impl Codec for EventCodec {
                 put_key(&mut writer, key);
                 writer.put(&lease_id.as_u128().to_le_bytes());
                 writer.put(&[liveness_code(*liveness)]);
+            }
+            Event::Observed { key, lease_id, health, note } => {
+                writer.put(&[OBSERVED, VERSION_1]);
+                put_key(&mut writer, key);
+                writer.put(&lease_id.as_u128().to_le_bytes());
+                writer.put(&[health_code(*health)]);
+                writer.text(note.as_str());
             }
             Event::DampingChanged { key, lease_id, is_damped } => {
                 writer.put(&[DAMPING, VERSION_1]);
@@ -111,6 +130,19 @@ impl Codec for EventCodec {
                 address: parse(reader.text()?)?,
                 attributes: placed_attributes(&mut reader)?,
                 evidence: evidence(&mut reader)?,
+            },
+            [REGISTERED, VERSION_3] => Event::Registered {
+                key: key(&mut reader)?,
+                lease: lease(&mut reader)?,
+                address: parse(reader.text()?)?,
+                attributes: checked_attributes(&mut reader)?,
+                evidence: evidence(&mut reader)?,
+            },
+            [OBSERVED, VERSION_1] => Event::Observed {
+                key: key(&mut reader)?,
+                lease_id: lease_id(&mut reader)?,
+                health: health(reader.byte()?)?,
+                note: parse(reader.text()?)?,
             },
             [LIVENESS, VERSION_1] => Event::LivenessChanged {
                 key: key(&mut reader)?,
@@ -226,6 +258,11 @@ const fn health_code(health: Health) -> u8 {
     }
 }
 
+fn health(code: u8) -> Result<Health, DecodeError> {
+    let found = Health::ALL.iter().find(|each| health_code(**each) == code);
+    found.copied().ok_or(DecodeError("unknown health"))
+}
+
 const fn mode_code(mode: Mode) -> u8 {
     match mode {
         Mode::Serving => 0,
@@ -240,11 +277,10 @@ fn put_standing(writer: &mut Writer<'_>, standing: &Standing) {
 }
 
 fn standing(reader: &mut Reader<'_>) -> Result<Standing, DecodeError> {
-    let [health, mode] = reader.array()?;
-    let health = Health::ALL.iter().find(|each| health_code(**each) == health);
+    let [code, mode] = reader.array()?;
     let mode = Mode::ALL.iter().find(|each| mode_code(**each) == mode);
     Ok(Standing {
-        health: *health.ok_or(DecodeError("unknown health"))?,
+        health: health(code)?,
         mode: *mode.ok_or(DecodeError("unknown mode"))?,
         note: parse(reader.text()?)?,
     })
@@ -294,6 +330,11 @@ fn placed_attributes(reader: &mut Reader<'_>) -> Result<Attributes, DecodeError>
     let weight = Weight::new(u16::from_le_bytes(reader.array()?)).ok_or(DecodeError("weight"))?;
     let placed = attributes.in_zone(zone).map_err(|_| DecodeError("zone"))?;
     Ok(placed.with_weight(weight))
+}
+
+fn checked_attributes(reader: &mut Reader<'_>) -> Result<Attributes, DecodeError> {
+    let attributes = placed_attributes(reader)?;
+    Ok(attributes.with_check(check::read(reader)?))
 }
 
 fn put_evidence(writer: &mut Writer<'_>, evidence: &Evidence) {
@@ -390,6 +431,13 @@ mod tests {
         assert_eq!(encoded(&doubted), expected);
         assert_eq!(EventCodec.decode(&expected), Ok(doubted));
 
+        let note = "n".parse().unwrap();
+        let health = Health::Critical;
+        let observed = Event::Observed { key: instance(), lease_id, health, note };
+        let expected = [b"\x06\x01\x03pay\x011\x02".as_slice(), &[0; 15], b"\x03\x01n"].concat();
+        assert_eq!(encoded(&observed), expected);
+        assert_eq!(EventCodec.decode(&expected), Ok(observed));
+
         let damped = Event::DampingChanged { key: instance(), lease_id, is_damped: true };
         let expected = [b"\x05\x01\x03pay\x011\x02".as_slice(), &[0; 15], b"\x01"].concat();
         assert_eq!(encoded(&damped), expected);
@@ -411,11 +459,12 @@ mod tests {
             prop::collection::btree_map("[!-~]{1,64}", "\\PC{0,200}", 0..4),
             prop::option::of("[!-~]{1,64}"),
             1..=u16::MAX,
+            prop::option::of(check::tests::check()),
         )
-            .prop_map(|(version, tags, metadata, zone, weight)| {
+            .prop_map(|(version, tags, metadata, zone, weight, check)| {
                 let attributes = Attributes::new(version, tags, metadata, AttributeLimits::MAX);
                 let placed = attributes.and_then(|attributes| attributes.in_zone(zone)).unwrap();
-                placed.with_weight(Weight::new(weight).unwrap())
+                placed.with_weight(Weight::new(weight).unwrap()).with_check(check)
             });
         let lease = (any::<u128>(), 1..=3600u64, any::<u32>(), any::<bool>()).prop_map(
             |(id, ttl, deregister_after_seconds, is_permanent)| Lease {
@@ -459,7 +508,12 @@ mod tests {
         let damped = (any::<u128>(), any::<bool>()).prop_map(|(id, is_damped)| {
             Event::DampingChanged { key: instance(), lease_id: LeaseId::from_u128(id), is_damped }
         });
-        prop_oneof![registered, deregistered, stood, lived, damped]
+        let health = prop::sample::select(Health::ALL);
+        let observed = (any::<u128>(), health, "[a-z ä]{0,100}").prop_map(|(id, health, note)| {
+            let (lease_id, note) = (LeaseId::from_u128(id), note.parse().unwrap());
+            Event::Observed { key: instance(), lease_id, health, note }
+        });
+        prop_oneof![registered, deregistered, stood, lived, damped, observed]
     }
 
     proptest! {
@@ -469,7 +523,7 @@ mod tests {
         }
 
         #[test]
-        fn any_bytes_are_read_or_refused(kind in 1..=5u8, version in 1..=2u8, rest: Vec<u8>) {
+        fn any_bytes_are_read_or_refused(kind in 1..=6u8, version in 1..=3u8, rest: Vec<u8>) {
             drop(EventCodec.decode(&[&[kind, version], rest.as_slice()].concat()));
         }
     }

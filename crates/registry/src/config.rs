@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use lombard_engine::{Limits, SnapshotPolicy};
-use lombard_registry_core::{self as core, AttributeLimits, Falls, LeasePolicy, Ttl};
+use lombard_registry_core::{self as core, AttributeLimits, Falls, LeasePolicy, ProbePolicy, Ttl};
 use serde::{Deserialize, Serialize};
 
-use crate::DnsConfig;
+use crate::{ChecksConfig, DnsConfig};
 
 /// How the registry is run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,7 +29,8 @@ pub struct Config {
     /// When at least this share of a service's instances, in percent, and at least two, fall silent at once, they are kept
     /// as `unknown` for a while instead of being taken for dead; the same where streams break. 0 keeps none.
     pub preserve_percent: u8,
-    /// So many times its own time a lease lives at most since it was last renewed, where it is kept like that.
+    /// So many times its own time a lease lives at most since it was last renewed, where it is kept like that; and so many
+    /// times the failures it takes otherwise a checked instance is silent before it is critical.
     pub preserve_ttls: u32,
     /// How long an instance whose stream broke may take to come back.
     pub stream_grace_ms: u64,
@@ -70,6 +71,8 @@ pub struct Config {
     pub compatibility: Compatibility,
     /// How services are answered for by DNS.
     pub dns: DnsConfig,
+    /// The checks that the registry makes itself.
+    pub checks: ChecksConfig,
 }
 
 /// What the ports permit that speak the protocols of other registries: `[registry.compatibility]`.
@@ -117,6 +120,7 @@ impl Default for Config {
             snapshot_bytes: SnapshotPolicy::default().bytes,
             compatibility: Compatibility::default(),
             dns: DnsConfig::default(),
+            checks: ChecksConfig::default(),
         }
     }
 }
@@ -164,7 +168,8 @@ impl Config {
         expect(self.group_commands_max > 0, "group_commands_max is 0");
         expect(self.snapshot_records > 0, "snapshot_records is 0");
         expect(self.snapshot_bytes > 0, "snapshot_bytes is 0");
-        mistakes.extend(self.dns.mistakes().into_iter().map(ToOwned::to_owned));
+        let others = self.dns.mistakes().into_iter().chain(self.checks.mistakes());
+        mistakes.extend(others.map(ToOwned::to_owned));
         mistakes
     }
 
@@ -193,6 +198,10 @@ impl Config {
             stream_grace: Duration::from_millis(self.stream_grace_ms),
             damping: Duration::from_secs(self.damping_seconds),
         }
+    }
+
+    pub(crate) const fn probe_policy(&self) -> ProbePolicy {
+        ProbePolicy { preserve_percent: self.preserve_percent, preserve_times: self.preserve_ttls }
     }
 
     pub(crate) const fn snapshot_policy(&self) -> SnapshotPolicy {

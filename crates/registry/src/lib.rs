@@ -5,6 +5,7 @@
 //! - `view.rs` is the read side: it follows the log on a thread of its own, keeps each answer encoded, and wakes those
 //!   who wait for a change (`watch.rs`).
 //! - `lessor.rs` holds the deadlines of the leases, and `verdicts.rs` does what is due when they run out.
+//! - `prober/` makes the checks that instances ask for.
 //! - `consul/` speaks what Consul's clients speak, on a port of its own; `dns/` answers for names, on another.
 //! - `rest/` is the HTTP interface; [`problem`] its table of problems.
 //!
@@ -17,8 +18,8 @@
 //!   empty registry.
 //! - A body is encoded at most once per change, however many readers it has.
 //!
-//! What it is **not**: it holds no rule of who may register what (that is `lombard-registry-core`) and opens no file or
-//! socket (they are given to it in [`Deps`]).
+//! What it is **not**: it holds no rule of who may register what (that is `lombard-registry-core`), opens no file and listens
+//! on no socket (they are given to it). It connects only to what `[registry.checks]` permits.
 //!
 //! Start reading at [`Registry`], then `rest/instances.rs`.
 #![warn(missing_docs)]
@@ -30,6 +31,7 @@ mod dns;
 mod lessor;
 mod machine;
 mod metrics;
+mod prober;
 pub mod problem;
 mod rest;
 mod service;
@@ -41,4 +43,5 @@ pub use codec::EventCodec;
 pub use config::{Compatibility, Config};
 pub use dns::{Dns, DnsConfig};
 pub use machine::RegistryMachine;
+pub use prober::ChecksConfig;
 pub use service::{Deps, NewError, Registry};

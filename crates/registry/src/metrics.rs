@@ -2,14 +2,16 @@
 
 use lombard_chassis::Metrics;
 use lombard_engine::{Follower, Handle, SnapshotInfo};
-use lombard_registry_core::Verdict;
+use lombard_registry_core::{Outcome, Verdict};
 use prometheus_client::{
     collector::Collector,
     encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric},
     metrics::{counter::Counter, family::Family, gauge::ConstGauge},
 };
 
-use crate::{lessor::Lessor, machine::RegistryMachine, view::RegistryView, watch::Watches};
+use crate::{
+    lessor::Lessor, machine::RegistryMachine, prober::Prober, view::RegistryView, watch::Watches,
+};
 
 /// The registry's counters. Cheap to clone.
 #[derive(Clone, Debug, Default)]
@@ -17,11 +19,17 @@ pub(crate) struct RegistryMetrics {
     requests: Family<Labels, Counter>,
     expiries: Counter,
     verdicts: Family<VerdictLabels, Counter>,
+    checks: Family<OutcomeLabels, Counter>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct VerdictLabels {
     verdict: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OutcomeLabels {
+    outcome: &'static str,
 }
 
 /// Both from closed sets.
@@ -38,6 +46,7 @@ pub(crate) struct Sources {
     pub(crate) writer: Handle<RegistryMachine>,
     pub(crate) view: Follower<RegistryView>,
     pub(crate) lessor: Lessor,
+    pub(crate) prober: Prober,
     pub(crate) watches: Watches,
 }
 
@@ -54,6 +63,8 @@ impl RegistryMetrics {
             registry.register("expiries", help, counters.expiries.clone());
             let help = "Leases that were not renewed in time by what became of the instance, and damped instances released";
             registry.register("verdicts", help, counters.verdicts.clone());
+            let help = "Checks that the registry has made, by how they went";
+            registry.register("checks", help, counters.checks.clone());
             registry.register_collector(Box::new(sources));
         });
         counters
@@ -61,6 +72,16 @@ impl RegistryMetrics {
 
     pub(crate) fn count(&self, operation: &'static str, result: &'static str) {
         self.requests.get_or_create(&Labels { operation, result }).inc();
+    }
+
+    pub(crate) fn probed(&self, outcome: Outcome) {
+        let outcome = match outcome {
+            Outcome::Passing => "passing",
+            Outcome::Warning => "warning",
+            Outcome::Failed(failure) if failure.is_silence() => "silent",
+            Outcome::Failed(_) => "failed",
+        };
+        self.checks.get_or_create(&OutcomeLabels { outcome }).inc();
     }
 
     pub(crate) fn judged(&self, verdict: Verdict) {
@@ -87,6 +108,7 @@ impl Collector for Sources {
             ("services", "Services that are registered", number(services)),
             ("instances", "Instances that are registered", number(instances)),
             ("leases", "Leases that live", number(self.lessor.count())),
+            ("checked", "Instances that are asked by checks", number(self.prober.count())),
             ("waiters", "Requests that wait for a change", number(self.watches.count())),
             (
                 "queue_commands",

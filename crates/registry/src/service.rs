@@ -17,6 +17,7 @@ use crate::{
     lessor::Lessor,
     machine::RegistryMachine,
     metrics::{RegistryMetrics, Sources},
+    prober::{self, Prober},
     rest::{self, Api},
     verdicts,
     view::RegistryView,
@@ -50,6 +51,7 @@ pub struct Registry {
     engine: Engine,
     verifier: Verifier,
     health: Health,
+    prober: Prober,
 }
 
 /// The role did not start.
@@ -89,8 +91,10 @@ impl Registry {
         let start_tail = log.tail();
         let (lessor, watches) =
             (Lessor::new(config.lease_policy()), Watches::new(config.waiters_max));
+        let prober = Prober::new(config.checks.clone(), config.probe_policy());
         let view = RegistryView::new(
             lessor.clone(),
+            prober.clone(),
             watches.clone(),
             config.services_max,
             config.history_max,
@@ -101,12 +105,13 @@ impl Registry {
             writer: writer.clone(),
             view: view.clone(),
             lessor: lessor.clone(),
+            prober: prober.clone(),
             watches: watches.clone(),
         };
         let metrics = RegistryMetrics::register(&metrics, sources);
         let (config, draining) = (Arc::new(config), CancellationToken::new());
         let api = Api { writer, view, lessor, watches, metrics, config, start_tail, draining };
-        Ok(Self { api, engine, verifier, health })
+        Ok(Self { api, engine, verifier, health, prober })
     }
 
     /// The HTTP interface.
@@ -132,9 +137,9 @@ impl Registry {
     ///
     /// An error means that the process must end: the writer stopped, and only a restart recovers.
     pub async fn run(self, drain: CancellationToken) -> Result<(), StoppedError> {
-        let Self { api, engine, health, .. } = self;
+        let Self { api, engine, health, prober, .. } = self;
         let draining = api.draining.clone();
-        let follow = follow(api, health);
+        let follow = follow(api, prober, health);
         let ended = tokio::select! {
             stopped = engine.stopped() => stopped,
             () = follow => Ok(()),
@@ -148,8 +153,8 @@ impl Registry {
 /// Longer than any process runs.
 const FOR_EVER: Duration = Duration::from_secs(1 << 32);
 
-/// Catches up, then ends leases. Never ends by itself.
-async fn follow(api: Api, health: Health) {
+/// Catches up, then ends leases and makes checks. Never ends by itself.
+async fn follow(api: Api, prober: Prober, health: Health) {
     let Api { writer, view, lessor, metrics, start_tail, .. } = api;
     if view.wait_for(start_tail, FOR_EVER).await.is_ok() {
         health.ready();
@@ -161,10 +166,11 @@ async fn follow(api: Api, health: Health) {
             health.obstacle("read side", "stopped following the log; see the log of the role");
         }
     };
-    // Without the read side nobody's renewal is known, so nothing may be ended either.
+    // Without the read side nobody's renewal is known, nor who is to be asked, so nothing may be ended either.
     tokio::select! {
         () = stopped_following => {}
-        () = verdicts::run(writer, lessor, metrics) => {}
+        () = verdicts::run(writer.clone(), lessor, metrics.clone()) => {}
+        () = prober::run(writer, prober, metrics) => {}
     }
     std::future::pending().await
 }

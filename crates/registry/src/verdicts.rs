@@ -72,7 +72,11 @@ fn command(verdict: Verdict, key: &InstanceKey, lease_id: LeaseId) -> Command {
 }
 
 /// Goes on until it is known that a command was done, or is not needed. `false`: the writer has stopped.
-async fn record(writer: &Handle<RegistryMachine>, key: &InstanceKey, command: &Command) -> bool {
+pub(crate) async fn record(
+    writer: &Handle<RegistryMachine>,
+    key: &InstanceKey,
+    command: &Command,
+) -> bool {
     loop {
         match writer.submit(command.clone()).await {
             Ok(_) => return true,

@@ -4,8 +4,9 @@
 //!  items of the state, in this order
 //!  1 item          index u64 | count of services u64
 //!  each service    by name: name text | index u64 | count of instances u64, followed by
-//!  each instance   by id: id text | lease | url text | attributes | place | evidence |
-//!                  registered at u64 | standing | liveness u8 | damped u8 | count of falls u8, u64 each
+//!  each instance   by id: id text | lease | url text | attributes | place | check | evidence |
+//!                  registered at u64 | standing | 0 u8, or 1 u8, health u8 and note text of what was observed |
+//!                  liveness u8 | damped u8 | count of falls u8, u64 each
 //! ```
 //! The fields are those of the events (`codec.rs`).
 
@@ -15,17 +16,17 @@ use lombard_engine::{
     DecodeError, Snapshot, StateReader, StateWriter,
     fields::{Reader, Writer},
 };
-use lombard_registry_core::{Falls, Instance, RestoreError, Services};
+use lombard_registry_core::{Falls, Instance, Observation, RestoreError, Services};
 use lombard_types::{InstanceId, ServiceName, Timestamp};
 
 use super::{
-    evidence, flag, lease, liveness, liveness_code, parse, placed_attributes, put_attributes,
-    put_evidence, put_lease, put_place, put_standing, standing,
+    check, checked_attributes, evidence, flag, health, health_code, lease, liveness, liveness_code,
+    parse, put_attributes, put_evidence, put_lease, put_place, put_standing, standing,
 };
 use crate::machine::RegistryMachine;
 
 impl Snapshot for RegistryMachine {
-    const VERSION: u16 = 3;
+    const VERSION: u16 = 4;
 
     fn write_state(&self, state: &mut StateWriter<'_>) {
         let services = self.services();
@@ -91,6 +92,7 @@ fn put_instance(fields: &mut Writer<'_>, id: &InstanceId, instance: &Instance) {
         evidence,
         registered_at,
         standing,
+        observed,
         liveness,
         falls,
         is_damped,
@@ -100,9 +102,15 @@ fn put_instance(fields: &mut Writer<'_>, id: &InstanceId, instance: &Instance) {
     fields.text(&address.to_string());
     put_attributes(fields, attributes);
     put_place(fields, attributes);
+    check::put(fields, attributes.check());
     put_evidence(fields, evidence);
     put_number(fields, registered_at.unix_nanos());
     put_standing(fields, standing);
+    fields.put(&[u8::from(observed.is_some())]);
+    if let Some(Observation { health, note }) = observed {
+        fields.put(&[health_code(*health)]);
+        fields.text(note.as_str());
+    }
     let fall_count = u8::try_from(falls.iter().len()).unwrap_or(u8::MAX);
     fields.put(&[liveness_code(*liveness), u8::from(*is_damped), fall_count]);
     for fall in falls.iter() {
@@ -115,15 +123,24 @@ fn instance(fields: &mut Reader<'_>) -> Result<(InstanceId, Instance), DecodeErr
     let instance = Instance {
         lease: lease(fields)?,
         address: parse(fields.text()?)?,
-        attributes: placed_attributes(fields)?,
+        attributes: checked_attributes(fields)?,
         evidence: evidence(fields)?,
         registered_at: Timestamp::from_unix_nanos(number(fields)?),
         standing: standing(fields)?,
+        observed: observed(fields)?,
         liveness: liveness(fields.byte()?)?,
         is_damped: flag(fields.byte()?)?,
         falls: falls(fields)?,
     };
     Ok((id, instance))
+}
+
+fn observed(fields: &mut Reader<'_>) -> Result<Option<Observation>, DecodeError> {
+    if !flag(fields.byte()?)? {
+        return Ok(None);
+    }
+    let health = health(fields.byte()?)?;
+    Ok(Some(Observation { health, note: parse(fields.text()?)? }))
 }
 
 fn falls(fields: &mut Reader<'_>) -> Result<Falls, DecodeError> {

@@ -108,15 +108,15 @@ impl Api {
         check: Check,
     ) -> Result<(), Problem> {
         let evidence = writer.evidence_for(&key.service)?;
-        let lease = self.lease_of(check);
         let health = check.health;
+        let lease = self.lease_of(&check);
         self.submit(Command::Register { key, lease, address, attributes, health, evidence })
             .await?;
         Ok(())
     }
 
     /// A new lease for what a check asks for. As in Consul, what lapses stays, unless it is said for how long.
-    pub(super) fn lease_of(&self, check: Check) -> Lease {
+    pub(super) fn lease_of(&self, check: &Check) -> Lease {
         let longest = self.config.deregister_after_seconds_max;
         let after = check.deregister_after.map_or(longest, |after| {
             u32::try_from(whole_seconds(after)).unwrap_or(longest).min(longest)

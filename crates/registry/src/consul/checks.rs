@@ -84,9 +84,10 @@ pub(super) async fn register(
     )
     .and_then(|changed| changed.in_zone(attributes.zone()))
     .map_err(|error| problem::from_attributes_error(&error))?
-    .with_weight(attributes.weight());
+    .with_weight(attributes.weight())
+    .with_check(check.active.clone());
     instance.standing.health = check.health;
-    api.consul_register_again(&writer, key, &instance, api.lease_of(check)).await?;
+    api.consul_register_again(&writer, key, &instance, api.lease_of(&check)).await?;
     Ok(().into_response())
 }
 
@@ -99,6 +100,7 @@ pub(super) async fn deregister(
     api.reach_start().await?;
     let (key, mut instance) = api.instance_with_check(&writer, &path.0)?;
     instance.standing.health = Health::Passing;
+    instance.attributes = instance.attributes.with_check(None);
     let lease = Lease { is_permanent: true, ttl: Ttl::MAX, ..instance.lease };
     api.consul_register_again(&writer, key, &instance, lease).await?;
     Ok(().into_response())
@@ -131,6 +133,9 @@ impl Api {
         if !writer.has_registered(&instance) && !writer.is_admin() {
             return Err(Problem::new(&problem::NOT_REGISTRANT)
                 .detail("only the client that registered an instance may speak for it"));
+        }
+        if instance.attributes.check().is_some() {
+            return Err(invalid("the check has no TTL: the registry makes it itself"));
         }
         let lease_id = instance.lease.id;
         self.renew(&key, lease_id).await?;

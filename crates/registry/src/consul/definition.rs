@@ -5,7 +5,7 @@ use std::{net::IpAddr, time::Duration};
 use lombard_chassis::{Problem, problems};
 use lombard_registry_core::{Address, Attributes, Health, InstanceKey, Ttl, Weight};
 
-use super::fields::Fields;
+use super::{active, fields::Fields};
 use crate::{Config, problem, view::consul::CHECK_ID};
 
 /// A registration that fits.
@@ -18,13 +18,15 @@ pub(crate) struct Definition {
 }
 
 /// How the instance is known to live.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Check {
-    /// Until when it must be heard; `None` where it lives until it is deregistered.
+    /// Until when it must be heard; `None` where it lives until it is deregistered, or a check finds it critical for long.
     pub(crate) ttl: Option<Ttl>,
     pub(crate) deregister_after: Option<Duration>,
     /// How it is from the start.
     pub(crate) health: Health,
+    /// What the registry asks it.
+    pub(crate) active: Option<lombard_registry_core::Check>,
 }
 
 /// Reads the body of a registration. `peer` is the address where it says none.
@@ -43,7 +45,7 @@ pub(crate) fn read(
     Ok(Definition {
         key,
         address: address(fields, peer)?,
-        attributes: attributes(fields, check_id, config)?,
+        attributes: attributes(fields, check_id, config)?.with_check(check.active.clone()),
         check,
     })
 }
@@ -80,7 +82,7 @@ fn attributes(
     Ok(attributes.with_weight(weight))
 }
 
-/// One check at most: of a TTL, since what is asked for actively needs no client.
+/// One check at most.
 fn read_checks<'a>(
     fields: &Fields<'a>,
     config: &Config,
@@ -88,7 +90,10 @@ fn read_checks<'a>(
     let mut checks = fields.objects("checks")?;
     checks.extend(fields.object("check")?);
     match checks.as_slice() {
-        [] => Ok((Check { ttl: None, deregister_after: None, health: Health::Passing }, None)),
+        [] => {
+            let (ttl, deregister_after, active) = (None, None, None);
+            Ok((Check { ttl, deregister_after, health: Health::Passing, active }, None))
+        }
         [check] => read_check(check, config),
         _ => Err(invalid("Checks: one check for each service is served")),
     }
@@ -99,21 +104,26 @@ pub(crate) fn read_check<'a>(
     fields: &Fields<'a>,
     config: &Config,
 ) -> Result<(Check, Option<&'a str>), Problem> {
-    for active in
-        ["http", "tcp", "grpc", "udp", "script", "args", "dockercontainerid", "aliasservice"]
-    {
-        if fields.has(active) {
-            return Err(invalid("Check: only checks with a TTL are served here"));
-        }
-    }
-    let ttl = fields.duration("ttl")?.ok_or_else(|| invalid("Check: TTL: must be there"))?;
-    let health = match fields.text("status")? {
+    let status = match fields.text("status")? {
         // As Consul has it: what was never heard does not pass.
         None => Health::Critical,
         Some(status) => health(status)?,
     };
     let deregister_after = fields.duration("deregistercriticalserviceafter")?;
-    let check = Check { ttl: Some(checked_ttl(ttl, config)?), deregister_after, health };
+    let ttl = fields.duration("ttl")?;
+    let check = match active::read(fields, status.can_serve(), &config.checks)? {
+        Some(active) if ttl.is_none() => {
+            // What the registry finds decides; the instance itself says nothing.
+            let (health, active) = (Health::Passing, Some(active));
+            Check { ttl: None, deregister_after, health, active }
+        }
+        Some(_) => return Err(invalid("Check: has a TTL or is asked for, not both")),
+        None => {
+            let ttl = ttl.ok_or_else(|| invalid("Check: TTL, HTTP, TCP or GRPC: must be there"))?;
+            let ttl = Some(checked_ttl(ttl, config)?);
+            Check { ttl, deregister_after, health: status, active: None }
+        }
+    };
     Ok((check, fields.text("checkid")?.or(fields.text("id")?)))
 }
 
@@ -175,6 +185,7 @@ mod tests {
             ttl: Ttl::from_seconds(2).ok(),
             deregister_after: Some(Duration::from_secs(90)),
             health: Health::Critical,
+            active: None,
         };
         assert_eq!(found.check, check);
         let bare = read_body(&json!({ "Name": "pay", "Port": 1, "Address": "::1" })).unwrap();
@@ -189,7 +200,7 @@ mod tests {
             (json!({ "Name": "Pay", "Port": 1 }), "Name"),
             (json!({ "Name": "pay" }), "port"),
             (json!({ "Name": "pay", "Port": 1, "Check": {} }), "TTL"),
-            (json!({ "Name": "pay", "Port": 1, "Check": { "Script": "rm" } }), "only checks"),
+            (json!({ "Name": "pay", "Port": 1, "Check": { "Script": "rm" } }), "only TTL"),
             (json!({ "Name": "pay", "Port": 1, "Check": { "TTL": "2h" } }), "ttl_seconds"),
             (
                 json!({ "Name": "pay", "Port": 1, "Check": { "TTL": "1s", "Status": "x" } }),

@@ -35,9 +35,15 @@ impl<'a> Fields<'a> {
         Some(value).filter(|value| !value.is_null())
     }
 
-    /// Whether a member is there and says something.
-    pub(crate) fn has(&self, name: &'static str) -> bool {
-        self.get(name).is_some_and(|value| value.as_str() != Some(""))
+    /// Whether a member is there and says something: clients also send what they do not want, as nothing.
+    pub(crate) fn is_asked_for(&self, name: &'static str) -> bool {
+        match self.get(name) {
+            None | Some(Value::Null | Value::Bool(false)) => false,
+            Some(Value::String(text)) => !text.is_empty(),
+            Some(Value::Array(items)) => !items.is_empty(),
+            Some(Value::Object(members)) => !members.is_empty(),
+            Some(Value::Bool(true) | Value::Number(_)) => true,
+        }
     }
 
     fn wrong(name: &str, expected: &str) -> Problem {

@@ -4,6 +4,7 @@
 //! datacenter. A service's id is an instance of ours, so it is unique within the service; a check belongs to an instance
 //! and is its lease. What is not served answers in words.
 
+mod active;
 mod agent;
 pub(crate) mod answer;
 pub(crate) mod authority;

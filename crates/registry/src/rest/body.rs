@@ -11,6 +11,7 @@ use serde::{
     de::{Error, MapAccess, Visitor},
 };
 
+use super::check::CheckBody;
 use crate::{Config, problem};
 
 /// `PUT` of an instance.
@@ -18,7 +19,8 @@ use crate::{Config, problem};
 #[serde(deny_unknown_fields)]
 pub(super) struct Registration {
     url: String,
-    ttl_seconds: u64,
+    /// May be left out where there is a check: the lease is then for as long as nobody takes it back.
+    ttl_seconds: Option<u64>,
     #[serde(default)]
     deregister_after_seconds: u32,
     version: Option<String>,
@@ -29,13 +31,21 @@ pub(super) struct Registration {
     #[serde(default)]
     metadata: Metadata,
     health: Option<String>,
+    check: Option<CheckBody>,
 }
 
 impl Registration {
     /// Checks the members in the order in which they stand above; the first that does not fit is answered.
     pub(super) fn check(self, config: &Config) -> Result<Checked, Problem> {
         let address = self.url.parse().map_err(problem::from_parse_address_error)?;
-        let ttl = checked_ttl(self.ttl_seconds, config)?;
+        let ttl = match (self.ttl_seconds, &self.check) {
+            (Some(seconds), _) => Some(checked_ttl(seconds, config)?),
+            (None, Some(_)) => None,
+            (None, None) => {
+                let expected = "must be there, unless there is a check";
+                return Err(problem::invalid_field("ttl_seconds", expected));
+            }
+        };
         let deregister_after_seconds = self.deregister_after_seconds;
         if deregister_after_seconds > config.deregister_after_seconds_max {
             let expected = format!("must be at most {}", config.deregister_after_seconds_max);
@@ -48,7 +58,8 @@ impl Registration {
         let weight = self.weight.map_or(Some(Weight::default()), Weight::new);
         let weight =
             weight.ok_or_else(|| problem::invalid_field("weight", "must be at least 1"))?;
-        let attributes = attributes.with_weight(weight);
+        let check = self.check.map(|check| check.check(&config.checks)).transpose()?;
+        let attributes = attributes.with_weight(weight).with_check(check);
         let health = self.health.as_deref().map_or(Ok(Health::default()), parse_health)?;
         Ok(Checked { address, ttl, deregister_after_seconds, attributes, health })
     }
@@ -57,7 +68,8 @@ impl Registration {
 /// A registration whose members fit.
 pub(super) struct Checked {
     pub(super) address: Address,
-    pub(super) ttl: Ttl,
+    /// `None` for ever.
+    pub(super) ttl: Option<Ttl>,
     pub(super) deregister_after_seconds: u32,
     pub(super) attributes: Attributes,
     pub(super) health: Health,
@@ -179,8 +191,11 @@ pub(super) struct Registered {
 #[derive(Serialize)]
 pub(super) struct LeaseBody {
     lease_id: String,
-    ttl_seconds: u16,
-    renew_after_seconds: f64,
+    /// Both absent where the lease needs not be renewed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ttl_seconds: Option<u16>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    renew_after_seconds: Option<f64>,
 }
 
 /// The answer to a deregistration.
@@ -206,11 +221,11 @@ impl LeaseBody {
     const RENEWALS_PER_TTL: f64 = 3.0;
 
     pub(super) fn new(lease: Lease) -> Self {
-        let seconds = lease.ttl.seconds();
+        let seconds = (!lease.is_permanent).then(|| lease.ttl.seconds());
         Self {
             lease_id: lease.id.to_string(),
             ttl_seconds: seconds,
-            renew_after_seconds: f64::from(seconds) / Self::RENEWALS_PER_TTL,
+            renew_after_seconds: seconds.map(|ttl| f64::from(ttl) / Self::RENEWALS_PER_TTL),
         }
     }
 }

@@ -6,7 +6,7 @@ use axum::{
 };
 use http::HeaderMap;
 use lombard_chassis::{Json, Problem, event_stream};
-use lombard_registry_core::{Command, InstanceKey, Lease, LeaseId, Liveness, Recorded};
+use lombard_registry_core::{Command, InstanceKey, Lease, LeaseId, Liveness, Recorded, Ttl};
 use lombard_types::{Position, Timestamp};
 use uuid::Uuid;
 
@@ -73,7 +73,9 @@ impl Api {
             body.check(&self.config)?;
         let Registrant { key, evidence, .. } = registrant;
         let id = LeaseId::from_u128(Uuid::new_v4().as_u128());
-        let lease = Lease { id, ttl, deregister_after_seconds, is_permanent: false };
+        let is_permanent = ttl.is_none();
+        let ttl = ttl.unwrap_or(Ttl::MAX);
+        let lease = Lease { id, ttl, deregister_after_seconds, is_permanent };
         let position = self
             .submit(Command::Register {
                 key: key.clone(),

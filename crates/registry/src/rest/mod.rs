@@ -7,6 +7,7 @@ mod answer;
 mod authority;
 mod body;
 mod catalog;
+mod check;
 mod history;
 mod hold;
 mod instances;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use lombard_registry_core::{Instance, Service, Services, Weight};
+use lombard_registry_core::{Check, Instance, Question, Service, Services, Weight};
 use lombard_types::{InstanceId, ServiceName};
 use serde::Serialize;
 
@@ -56,6 +56,45 @@ struct InstanceBody<'a> {
     damped: bool,
     #[serde(skip_serializing_if = "str::is_empty")]
     note: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    check: Option<CheckBody<'a>>,
+}
+
+/// A check that the registry makes itself.
+#[derive(Serialize)]
+struct CheckBody<'a> {
+    r#type: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    path: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    service: Option<&'a str>,
+    /// Where it is made, if not at the instance's own address.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    at: Option<String>,
+    interval_ms: u32,
+    timeout_ms: u32,
+    successes_min: u8,
+    failures_min: u8,
+}
+
+impl<'a> From<&'a Check> for CheckBody<'a> {
+    fn from(check: &'a Check) -> Self {
+        let (path, service) = match &check.question {
+            Question::Http { path } => (Some(path.as_str()), None),
+            Question::Tcp => (None, None),
+            Question::Grpc { service } => (None, Some(service.as_str())),
+        };
+        Self {
+            r#type: check.question.name(),
+            path,
+            service: service.filter(|service| !service.is_empty()),
+            at: check.at.as_ref().map(ToString::to_string),
+            interval_ms: check.interval_ms,
+            timeout_ms: check.timeout_ms,
+            successes_min: check.successes_min,
+            failures_min: check.failures_min,
+        }
+    }
 }
 
 #[derive(Serialize)]
@@ -176,7 +215,8 @@ fn instance_body<'a>(id: &'a InstanceId, instance: &'a Instance) -> InstanceBody
         state: instance.state(),
         stale: instance.is_stale(),
         damped: instance.is_damped,
-        note: instance.standing.note.as_str(),
+        note: instance.note(),
+        check: instance.attributes.check().map(CheckBody::from),
     }
 }
 

@@ -214,7 +214,7 @@ impl<'a> Named<'a> {
     }
 
     fn checks(&self) -> Vec<Check<'a>> {
-        let (note, own) = (self.instance.standing.note.as_str(), self.own_check_id());
+        let (note, own) = (self.instance.note(), self.own_check_id());
         let id = own.map_or_else(|| format!("service:{}", self.id), ToOwned::to_owned);
         let name = format!("Service '{}' check", self.service);
         let mut checks = vec![self.check(id, name, self.status(), note)];
@@ -237,7 +237,11 @@ impl<'a> Named<'a> {
             service_id: self.id.as_str(),
             service_name: self.service.as_str(),
             service_tags: self.instance.attributes.tags().collect(),
-            r#type: if self.instance.lease.is_permanent { "" } else { "ttl" },
+            r#type: match self.instance.attributes.check() {
+                Some(check) => check.question.name(),
+                None if self.instance.lease.is_permanent => "",
+                None => "ttl",
+            },
             definition: BTreeMap::new(),
             create_index: 1,
             modify_index: 1,

@@ -34,6 +34,7 @@ impl History {
         let (what, note) = match event {
             Event::Registered { .. } => ("registered", ""),
             Event::Stood { standing, .. } => (standing.state(), standing.note.as_str()),
+            Event::Observed { health, note, .. } => (health.name(), note.as_str()),
             Event::LivenessChanged { liveness: Liveness::Confirmed, .. } => ("confirmed", ""),
             Event::LivenessChanged { liveness: Liveness::Unknown(doubt), .. } => {
                 ("unknown", doubt.reason())

@@ -20,6 +20,7 @@ use self::{
 };
 use crate::{
     lessor::Lessor,
+    prober::Prober,
     watch::{Topic, Watches},
 };
 
@@ -34,6 +35,7 @@ pub(crate) struct RegistryView {
     names_index: u64,
     bodies: Bodies,
     lessor: Lessor,
+    prober: Prober,
     watches: Watches,
     /// Everything before was in the log when this process started.
     start_tail: Position,
@@ -62,6 +64,7 @@ struct ServiceBodies {
 impl RegistryView {
     pub(crate) fn new(
         lessor: Lessor,
+        prober: Prober,
         watches: Watches,
         services_max: usize,
         history_max: usize,
@@ -75,6 +78,7 @@ impl RegistryView {
             names_index: 0,
             bodies: Bodies::default(),
             lessor,
+            prober,
             watches,
             start_tail,
         }
@@ -217,10 +221,19 @@ impl RegistryView {
         }
     }
 
+    /// Leases and checks follow the log.
     fn move_lease(&self, event: &Event, is_replayed: bool) {
         match event {
-            Event::Registered { key, lease, .. } => self.lessor.grant(*lease, key.clone()),
+            Event::Registered { key, lease, .. } => {
+                self.lessor.grant(*lease, key.clone());
+                self.prober.registered(&self.services, key);
+            }
             Event::Stood { .. } => {}
+            // What happens now was concluded by the prober.
+            Event::Observed { lease_id, health, .. } if is_replayed => {
+                self.prober.recall(*lease_id, *health);
+            }
+            Event::Observed { .. } => {}
             // What happens now was seen by the lessor first, and by now it may have seen more.
             Event::LivenessChanged { lease_id, liveness: Liveness::Lapsed, .. } if is_replayed => {
                 self.lessor.lapse(*lease_id);
@@ -232,7 +245,10 @@ impl RegistryView {
             Event::DampingChanged { lease_id, is_damped, .. } => {
                 self.lessor.damp(*lease_id, *is_damped);
             }
-            Event::Deregistered { lease_id, .. } => self.lessor.remove(*lease_id),
+            Event::Deregistered { lease_id, .. } => {
+                self.lessor.remove(*lease_id);
+                self.prober.gone(*lease_id);
+            }
         }
     }
 

@@ -7,7 +7,9 @@ use super::*;
 
 fn view() -> RegistryView {
     let lessor = Lessor::new(crate::Config::default().lease_policy());
-    RegistryView::new(lessor, Watches::new(10), 10, 10, Position::START)
+    let config = crate::Config::default();
+    let prober = Prober::new(config.checks.clone(), config.probe_policy());
+    RegistryView::new(lessor, prober, Watches::new(10), 10, 10, Position::START)
 }
 
 fn key(service: &str) -> InstanceKey {

@@ -1,5 +1,6 @@
 // npm `consul`, unmodified, against the real program.
 import assert from "node:assert/strict";
+import { createServer } from "node:http";
 import { after, before, test } from "node:test";
 import Consul from "consul";
 import { Platform, until } from "../../../../sdks/typescript/test/platform.mjs";
@@ -70,6 +71,24 @@ test("a watch sees every change of its service, and wakes for no other", async (
   await until("it has gone", () => seen.length === 3);
   watch.end();
   assert.deepEqual(seen, [[], ["w1"], []]);
+});
+
+test("a service without a heartbeat is asked whether it lives", async () => {
+  const [consul, anonymous] = [open({ token }), open()];
+  let status = 200;
+  const service = createServer((request, answer) => answer.writeHead(request.url === "/health" ? status : 404).end());
+  await new Promise((done) => service.listen(0, "127.0.0.1", done));
+  const at = `127.0.0.1:${service.address().port}`;
+  const check = { http: `http://${at}/health`, interval: "1s", timeout: "5s", deregistercriticalserviceafter: "1s" };
+  await consul.agent.service.register({ name: "asked", id: "asked-1", address: "127.0.0.1", port: service.address().port, check });
+  const passing = async () => (await anonymous.health.service({ service: "asked", passing: true })).length;
+  await until("it passes", async () => (await passing()) === 1);
+  assert.equal((await anonymous.health.service("asked"))[0].Checks[0].Type, "http");
+  await assert.rejects(consul.agent.check.pass("service:asked-1"), (error) => error.statusCode === 400, "it is not its own word that counts");
+  status = 500;
+  await until("it is critical", async () => (await passing()) === 0);
+  await until("it is gone", async () => (await anonymous.health.service("asked")).length === 0);
+  service.close();
 });
 
 test("indexes never fall, also when the registry dies", async () => {

@@ -4,8 +4,8 @@ use std::{sync::Arc, time::Duration};
 
 use lombard_engine::{At, Decision, Machine as _, state_from_bytes, state_to_bytes};
 use lombard_registry_core::{
-    AttributeLimits, Attributes, Command, Doubt, Evidence, Health, InstanceKey, Lease, LeaseId,
-    Limits, Note, Ttl,
+    AttributeLimits, Attributes, Check, Command, Doubt, Evidence, Health, InstanceKey, Lease,
+    LeaseId, Limits, Note, Question, Ttl,
 };
 use lombard_types::Position;
 use proptest::prelude::*;
@@ -45,6 +45,23 @@ fn register(key: InstanceKey, lease: u8, client: u8) -> Command {
     }
 }
 
+/// The same with a check that the registry makes.
+fn register_checked(key: InstanceKey, lease: u8, client: u8) -> Command {
+    let mut command = register(key, lease, client);
+    if let Command::Register { attributes, .. } = &mut command {
+        *attributes = attributes.clone().with_check(Some(Check {
+            question: Question::Tcp,
+            at: None,
+            interval_ms: 1000,
+            timeout_ms: 1000,
+            successes_min: 1,
+            failures_min: 1,
+            begins_passing: false,
+        }));
+    }
+    command
+}
+
 fn report(key: InstanceKey, lease: u8, health: Health) -> Command {
     let (lease_id, note) = (LeaseId::from_u128(lease.into()), Note::default());
     Command::Report { key, lease_id, health, note, evidence: evidence(3) }
@@ -74,7 +91,7 @@ fn submit(machine: &mut RegistryMachine, position: u64, command: Command) -> Str
 
 /// These bytes are in people's snapshots. A failing test means that a new version is needed.
 #[test]
-fn golden_bytes_of_version_3() {
+fn golden_bytes_of_version_4() {
     let mut machine = empty();
     submit(&mut machine, 6, register(key(1, 2), 2, 3));
     submit(&mut machine, 7, report(key(1, 2), 2, Health::Passing));
@@ -84,12 +101,12 @@ fn golden_bytes_of_version_3() {
     submit(&mut machine, 10, Command::Lapse { key: key(1, 2), lease_id });
     let mut expected = b"\x10\0\0\0\x0b\0\0\0\0\0\0\0\x01\0\0\0\0\0\0\0".to_vec();
     expected.extend(b"\x15\0\0\0\x04pay1\x0b\0\0\0\0\0\0\0\x01\0\0\0\0\0\0\0");
-    expected.extend(b"\x57\0\0\0\x012\x02");
+    expected.extend(b"\x59\0\0\0\x012\x02");
     expected.extend([0; 15]);
     expected.extend(
-        b"\x02\x01\x05\0\0\0\0\x0ahttp://h:1\x01v\x01\0\0\0\x01a\x01\0\0\0\x01k\x01w\0\x01\0",
+        b"\x02\x01\x05\0\0\0\0\x0ahttp://h:1\x01v\x01\0\0\0\x01a\x01\0\0\0\x01k\x01w\0\x01\0\0",
     );
-    expected.extend(b"\x02c3\x01s\x01t\x01r\0\xee\x03\0\0\0\0\0\0\x01\0\0");
+    expected.extend(b"\x02c3\x01s\x01t\x01r\0\xee\x03\0\0\0\0\0\0\x01\0\0\0");
     expected.extend(b"\x04\x01\x01\xf0\x03\0\0\0\0\0\0");
     assert_eq!(state_to_bytes(&machine), expected);
 }
@@ -99,6 +116,12 @@ fn command() -> impl Strategy<Value = Command> {
     prop_oneof![
         3 => (key(), 0u8..8, 0u8..2)
             .prop_map(|(key, lease, client)| register(key, lease, client)),
+        2 => (key(), 0u8..8, 0u8..2)
+            .prop_map(|(key, lease, client)| register_checked(key, lease, client)),
+        2 => (key(), 0u8..8, prop::sample::select(Health::ALL)).prop_map(|(key, lease, health)| {
+            let lease_id = LeaseId::from_u128(lease.into());
+            Command::Observe { key, lease_id, health, note: "n".parse().unwrap() }
+        }),
         1 => (key(), any::<bool>(), 0u8..2).prop_map(|(key, is_admin, client)| {
             Command::Deregister { key, is_admin, evidence: evidence(client) }
         }),
