@@ -6,7 +6,7 @@
 //!   who wait for a change (`watch.rs`).
 //! - `lessor.rs` holds the deadlines of the leases, and `verdicts.rs` does what is due when they run out.
 //! - `prober/` makes the checks that instances ask for.
-//! - `consul/` speaks what Consul's clients speak, on a port of its own; `dns/` answers for names, on another.
+//! - `consul/` speaks what Consul's clients speak, and `eureka/` what Eureka's do, on a port of their own; `dns/` answers for names, on another.
 //! - `rest/` is the HTTP interface; [`problem`] its table of problems.
 //!
 //! **Invariants**
@@ -28,6 +28,7 @@ mod codec;
 mod config;
 mod consul;
 mod dns;
+mod eureka;
 mod lessor;
 mod machine;
 mod metrics;

@@ -32,6 +32,8 @@ pub const INSTANCE_NOT_FOUND: ProblemType =
     ProblemType::new(404, "instance-not-found", "Instance not found");
 /// Of another registry's interface, this part is not served.
 pub const NOT_SERVED: ProblemType = ProblemType::new(404, "not-served", "Not served");
+/// Of another registry's interface, this media type is not served.
+pub const NOT_ACCEPTABLE: ProblemType = ProblemType::new(406, "not-acceptable", "Not acceptable");
 /// An id that names no service is one of several services' instances.
 pub const AMBIGUOUS_INSTANCE: ProblemType =
     ProblemType::new(409, "ambiguous-instance", "Ambiguous instance");
@@ -63,6 +65,7 @@ pub const ALL: &[ProblemType] = &[
     LEASE_UNKNOWN,
     INSTANCE_NOT_FOUND,
     NOT_SERVED,
+    NOT_ACCEPTABLE,
     AMBIGUOUS_INSTANCE,
     INSTANCE_TAKEN,
     NOT_REGISTRANT,

@@ -14,6 +14,7 @@ use crate::{
     codec::EventCodec,
     consul,
     dns::Dns,
+    eureka,
     lessor::Lessor,
     machine::RegistryMachine,
     metrics::{RegistryMetrics, Sources},
@@ -123,6 +124,7 @@ impl Registry {
     pub fn compatible_router(&self) -> Router {
         let body_limit = BodyLimit(self.api.config.body_bytes_max);
         consul::router(self.api.clone())
+            .merge(eureka::router(self.api.clone()))
             .layer(Extension(body_limit))
             .layer(Extension(self.verifier.clone()))
     }

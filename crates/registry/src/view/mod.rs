@@ -4,6 +4,7 @@ mod bodies;
 pub(crate) mod consul;
 mod departed;
 mod encoded;
+pub(crate) mod eureka;
 mod history;
 mod lookup;
 mod prometheus;
@@ -48,6 +49,7 @@ struct Bodies {
     catalog: OnceLock<Encoded>,
     /// All services with their tags.
     names: OnceLock<Bytes>,
+    applications: OnceLock<Bytes>,
     /// Those of each service that exists.
     by_service: BTreeMap<ServiceName, ServiceBodies>,
 }
@@ -179,6 +181,23 @@ impl RegistryView {
         consul::agent_checks(&self.services)
     }
 
+    /// All services in Eureka's form.
+    pub(crate) fn eureka_applications(&self) -> Bytes {
+        self.bodies.applications.get_or_init(|| eureka::applications(&self.services)).clone()
+    }
+
+    pub(crate) fn eureka_application(&self, name: &ServiceName) -> Option<Bytes> {
+        eureka::application(name, self.services.get(name))
+    }
+
+    pub(crate) fn eureka_instance(&self, key: &InstanceKey) -> Option<Bytes> {
+        eureka::instance(&self.services, key)
+    }
+
+    pub(crate) fn eureka_with_vip(&self, vip: eureka::Vip<'_>) -> Option<Bytes> {
+        eureka::with_vip(&self.services, vip)
+    }
+
     /// The targets of one service or of all, that have all these tags.
     pub(crate) fn prometheus_targets(&self, service: Option<&str>, tags: &[String]) -> Bytes {
         prometheus::targets(&self.services, service, tags)
@@ -255,6 +274,7 @@ impl RegistryView {
     fn forget_bodies(&mut self, name: &ServiceName, index: u64) {
         self.bodies.services.take();
         self.bodies.catalog.take();
+        self.bodies.applications.take();
         if self.services.get(name).is_some() {
             self.bodies.by_service.insert(name.clone(), ServiceBodies::default());
             self.departed.came_back(name);
