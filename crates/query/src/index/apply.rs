@@ -10,7 +10,7 @@ use lombard_ledger_core::{
 };
 use lombard_types::{AccountId, Position, Timestamp, TransferId};
 
-use super::LedgerIndex;
+use super::{LedgerIndex, Loading};
 use crate::{
     books::AccountRow,
     place::{AccountNumber, AssetNumber, Place},
@@ -62,16 +62,21 @@ impl LedgerIndex {
         // The last record of it is applied as those that follow it, so that there is one to end with.
         let last = end.previous().filter(|last| *last > self.record);
         self.store.set_loading(last.is_some());
-        self.loading_until = last;
+        self.loading = last.map(|until| Loading { until, has_frozen: false });
     }
 
     fn begin_record(&mut self, at: At) {
-        let is_loaded = self.loading_until.is_some_and(|end| at.position >= end);
-        if is_loaded {
-            self.store.set_loading(false);
-            self.loading_until = None;
+        let mut is_due = self.unsealed_transfers >= self.freeze_transfers;
+        if let Some(loading) = &mut self.loading {
+            loading.has_frozen |= is_due;
+            if at.position >= loading.until {
+                // Runs are merged behind the next that is sealed.
+                is_due |= loading.has_frozen;
+                self.store.set_loading(false);
+                self.loading = None;
+            }
         }
-        if is_loaded || self.unsealed_transfers >= self.freeze_transfers {
+        if is_due {
             self.store.freeze(at.position, self.last_time);
             self.unsealed_transfers = 0;
         }

@@ -30,10 +30,19 @@ pub struct LedgerIndex {
     /// Transfers since the maps were last handed to be sealed.
     unsealed_transfers: u64,
     freeze_transfers: u64,
-    /// While the log is caught up with: the position from which on it is followed as it grows.
-    loading_until: Option<Position>,
+    /// While the log is caught up with.
+    loading: Option<Loading>,
     /// Why the index does not go on: a file of it cannot be read.
     failure: Option<ReadError>,
+}
+
+/// How the log is caught up with.
+#[derive(Clone, Copy, Debug)]
+struct Loading {
+    /// From this position on it is followed as it grows.
+    until: Position,
+    /// Whether what is on disk is of this, and waits to be merged.
+    has_frozen: bool,
 }
 
 impl lombard_engine::View for LedgerIndex {
@@ -44,7 +53,7 @@ impl lombard_engine::View for LedgerIndex {
     }
 
     fn is_ready(&self) -> bool {
-        self.loading_until.is_none() || !self.store.is_behind()
+        self.loading.is_none() || !self.store.is_behind()
     }
 }
 

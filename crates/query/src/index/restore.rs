@@ -75,7 +75,7 @@ impl LedgerIndex {
             last_time: Timestamp::EPOCH,
             unsealed_transfers: 0,
             freeze_transfers,
-            loading_until: None,
+            loading: None,
             failure: None,
         };
         if let Some(last) = position.previous() {
