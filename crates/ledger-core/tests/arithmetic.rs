@@ -120,6 +120,55 @@ fn balances_are_ordered_and_written_as_integers() {
     }
 }
 
+/// The same at both ends of the numbers, where no integer has enough bits.
+#[test]
+fn balances_are_ordered_and_are_differences_at_both_ends() {
+    use lombard_ledger_core::Balance;
+
+    let all = || [false, true].into_iter().flat_map(|sign| NUMBERS.map(|size| (sign, size)));
+    // Below zero from the smallest up, then zero and what is above it.
+    let order = |(is_negative, size): Signed| match is_negative && size > 0 {
+        true => (false, MAX - size),
+        false => (true, size),
+    };
+    for (a, b) in all().flat_map(|a| all().map(move |b| (a, b))) {
+        let (left, right) = (Balance::new(a.0, a.1), Balance::new(b.0, b.1));
+        assert_eq!(left.cmp(&right), order(a).cmp(&order(b)), "{a:?} and {b:?}");
+        assert_eq!(left == right, order(a) == order(b), "{a:?} and {b:?}");
+    }
+    for (plus, minus) in pairs(&NUMBERS) {
+        let found = Balance::difference(plus, minus);
+        let sides = if found.is_negative() { [plus, minus] } else { [minus, plus] };
+        assert_eq!(wide(&[sides[0], found.magnitude()]), wide(&[sides[1]]), "{plus} - {minus}");
+        assert!(!found.is_negative() || found.magnitude() > 0, "minus zero");
+    }
+}
+
+/// A reservation ends to the nanosecond, or with the last nanosecond that there is.
+#[test]
+fn reservations_end_without_a_wrap() {
+    use lombard_ledger_core::Ending;
+
+    let last = Timestamp::MAX.unix_nanos();
+    let times = [0, 1, 2, last - 4_294_967_295_000_000_000, last - 1, last];
+    for (recorded, timeout_seconds) in
+        times.iter().flat_map(|time| [0, 1, 2, u32::MAX - 1, u32::MAX].map(|wait| (*time, wait)))
+    {
+        let recorded_at = Timestamp::from_unix_nanos(recorded);
+        let wait = Reservation { timeout_seconds, ..Reservation::default() };
+        let end = u128::from(recorded) + u128::from(timeout_seconds) * 1_000_000_000;
+        let end = u64::try_from(end.min(last.into())).unwrap();
+        let expected =
+            (timeout_seconds > 0).then(|| (Timestamp::from_unix_nanos(end), Ending::Expired));
+        for effective in [None, Some(recorded_at), Some(Timestamp::MAX)] {
+            assert_eq!(wait.ends(effective, recorded_at), expected, "{recorded} {timeout_seconds}");
+            let scheduled = Reservation { is_scheduled: true, ..wait };
+            let expected = effective.map(|time| (time, Ending::Posted));
+            assert_eq!(scheduled.ends(effective, recorded_at), expected);
+        }
+    }
+}
+
 fn amount(units: u128) -> Amount {
     Amount::from_minor_units(units)
 }
@@ -216,9 +265,11 @@ fn every_transfer_between_totals_at_both_ends_of_the_numbers() {
 
 #[test]
 fn every_post_of_every_reservation_and_every_reversal_of_it() {
+    let limits = [(None, None), (Some((true, 3)), None), (Some((true, MAX)), Some((false, MAX)))];
     let all = pairs(&FEW).flat_map(|a| pairs(&FEW).map(move |b| (a, b)));
-    for ((before, reserved), (allowance, posted)) in all {
-        let mut beside = with_totals(CREDIT, (None, None), (0, before), (0, 0));
+    let all = all.flat_map(|numbers| limits.map(|limits| (numbers, limits)));
+    for (((before, reserved), (allowance, posted)), limits) in all {
+        let mut beside = with_totals(CREDIT, limits, (0, before), (0, 0));
         let mut submit = |one: NewTransfer| -> Answer { beside.submit(vec![one], false).unwrap() };
         let one = NewTransfer::single(id(10), account(1), account(5), amount(reserved));
         submit(pending(one, allowance));
