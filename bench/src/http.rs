@@ -27,13 +27,14 @@ impl HttpConnection {
         })
     }
 
-    /// Posts JSON and answers the status.
-    pub async fn post(&mut self, path: &str, json: &str) -> anyhow::Result<u16> {
+    /// Posts JSON with an `Idempotency-Key`, and answers the status.
+    pub async fn post(&mut self, path: &str, key: &str, json: &str) -> anyhow::Result<u16> {
         let Self { host, token, .. } = self;
         let length = json.len();
         let request = format!(
             "POST {path} HTTP/1.1\r\nhost: {host}\r\nauthorization: Bearer {token}\r\n\
-             content-type: application/json\r\ncontent-length: {length}\r\n\r\n{json}"
+             idempotency-key: {key}\r\ncontent-type: application/json\r\n\
+             content-length: {length}\r\n\r\n{json}"
         );
         self.stream.write_all(request.as_bytes()).await?;
         self.buffer.clear();

@@ -59,7 +59,9 @@ impl Postgres {
         );
         let mut server = command("postgres", user);
         server.arg("-D").arg(&data).current_dir(place.path());
-        settings.iter().for_each(|setting| drop(server.args(["-c", setting])));
+        for setting in &settings {
+            server.args(["-c", setting]);
+        }
         let child = server.stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
         Ok(Self { child, place })
     }
@@ -67,6 +69,11 @@ impl Postgres {
     /// The CPU time of all its processes.
     pub fn cpu(&self) -> Cpu {
         Cpu::Tree(self.child.id())
+    }
+
+    /// Its address, as clients of PostgreSQL write it.
+    pub fn address(&self) -> String {
+        format!("host={} user=bench dbname=postgres", self.place.path().display())
     }
 
     /// A connection, as soon as it can be had.
@@ -89,7 +96,9 @@ impl Drop for Postgres {
         // Its children end with it when it is asked; killed at once, they would be left.
         let id = i32::try_from(self.child.id()).ok().and_then(rustix::process::Pid::from_raw);
         if let Some(id) = id {
-            drop(rustix::process::kill_process(id, rustix::process::Signal::QUIT));
+            // Where it has ended already, there is nobody to tell.
+            let _: Result<(), _> =
+                rustix::process::kill_process(id, rustix::process::Signal::QUIT);
         }
         drop(self.child.wait());
     }

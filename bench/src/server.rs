@@ -81,6 +81,14 @@ impl Server {
         Cpu::Tree(self.child.id())
     }
 
+    /// Its memory, in MiB.
+    pub fn resident_mib(&self) -> anyhow::Result<f64> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let kib = line.and_then(|line| line.trim().strip_suffix(" kB")).context("no VmRSS")?;
+        Ok(kib.trim().parse::<f64>()? / 1024.0)
+    }
+
     fn wait_until_it_listens(&self) -> anyhow::Result<()> {
         for _ in 0..1000 {
             if std::net::TcpStream::connect(&self.address).is_ok() {

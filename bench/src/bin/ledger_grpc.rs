@@ -1,13 +1,13 @@
 //! The ledger over gRPC and HTTP beside PostgreSQL 15 with functions that move money: durable transfers. Servers in processes of their own,
 //! load from this process on what is left of the machine.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Instant};
 
 use anyhow::{Context as _, ensure};
 use clap::Parser;
 use lombard_bench::{
     ClosedLoop, Cpu, HttpConnection, Options, Payment, Payments, Postgres, Rounds, Sample, Server,
-    Spread, Worker, fdatasync, serve_if_asked,
+    Spread, Worker, check, fdatasync, serve_if_asked,
 };
 use lombard_client::grpc::ledger::{
     GrpcLedger, LedgerSession, PackedSets, PackedTransfer, SessionOptions, TransferKind, id_bytes,
@@ -44,6 +44,8 @@ enum Workload {
     Single,
     /// One caller, one transfer.
     One,
+    /// Nobody; two accounts.
+    Empty,
 }
 
 const UNIFORM: &str = "lombard, uniform";
@@ -115,6 +117,9 @@ fn main() -> anyhow::Result<()> {
     }
     if is_wanted(Workload::One) {
         bench.one()?;
+    }
+    if is_wanted(Workload::Empty) {
+        bench.empty()?;
     }
     Ok(())
 }
@@ -195,6 +200,21 @@ impl Bench<'_> {
         let above = p50(SESSION) - p50(DISK);
         outcome.at_most("session's p50 above the disk's, in ms", above, 0.35);
         print_ratio(outcome.ratio(SESSION, PEER));
+        Ok(())
+    }
+
+    /// The writer with its servers, without the read side.
+    fn empty(&self) -> anyhow::Result<()> {
+        println!("an empty ledger");
+        let (mut ready, mut memory) = (f64::INFINITY, 0.0_f64);
+        for _ in 0..self.options.rounds {
+            let started = Instant::now();
+            let server = Server::start_ledger(&self.options.directory, 2)?;
+            ready = ready.min(started.elapsed().as_secs_f64() * 1000.0);
+            memory = memory.max(server.resident_mib()?);
+        }
+        check::at_most("ms until it answers, at best", ready, 100.0);
+        check::at_most("MiB of memory, at worst", memory, 30.0);
         Ok(())
     }
 
@@ -390,12 +410,12 @@ impl Worker for Http {
     async fn ask(&mut self) -> anyhow::Result<()> {
         let payment = self.payments.next();
         let Payment { debit, credit, amount, .. } = payment;
-        let (id, amount) = (Uuid::from_u128(payment.id), decimal(amount));
+        let (key, amount) = (Uuid::from_u128(payment.id).to_string(), decimal(amount));
         let body = format!(
-            r#"{{"id":"{id}","debit_account":"a/{debit}","credit_account":"a/{credit}","asset":"EUR","amount":"{amount}"}}"#
+            r#"{{"debit_account":"a/{debit}","credit_account":"a/{credit}","asset":"EUR","amount":"{amount}"}}"#
         );
         let mut connection = self.connection.lock().await;
-        let status = connection.post("/v1/ledger/transfers", &body).await?;
+        let status = connection.post("/v1/ledger/transfers", &key, &body).await?;
         ensure!(status == 201, "the answer is {status}");
         Ok(())
     }

@@ -2,9 +2,7 @@
 //! place (as when a projection is new), and when the tables are built anew beside the ones that are read.
 
 use std::{
-    os::unix::{fs::chown, process::CommandExt as _},
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -12,10 +10,10 @@ use std::{
 use anyhow::{Context as _, ensure};
 use clap::Parser;
 use futures_util::future::BoxFuture;
-use lombard_bench::{Book, Cpu, Options, Payer, Spread, Worker as _, check};
+use lombard_bench::{Book, Cpu, Options, Payer, Postgres, Spread, Worker as _, check};
 use lombard_chassis::Metrics;
 use lombard_ledger::EventCodec;
-use lombard_log::{Log as _, SegmentedConfig, SegmentedLog, SharedLog};
+use lombard_log::{SegmentedConfig, SegmentedLog, SharedLog};
 use lombard_projection::{Config, Deps, Progress, Projections, Secret, Settings};
 use lombard_token::{Jwks, KeySource, KeySourceError, Verifier};
 use tokio::sync::watch;
@@ -50,7 +48,7 @@ fn main() -> anyhow::Result<()> {
         "SQL projections of the ledger: each transfer is one row of transfers and two of entries";
     let arguments = Options::start_with(WHAT, |it: &Arguments| &it.options);
     let directory = tempfile::tempdir_in(&arguments.options.directory)?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let transfers = arguments.thousands * 1000;
     runtime.block_on(fill(directory.path(), &arguments))?;
     let log: SharedLog =
@@ -67,11 +65,15 @@ fn main() -> anyhow::Result<()> {
     if is_wanted("postgres") {
         let server = match &arguments.url {
             Some(_) => None,
-            None => Some(PostgresServer::start(&arguments.options.directory)?),
+            None => Some(Postgres::start(&arguments.options.directory)?),
         };
-        let url = arguments.url.clone().or(server.as_ref().map(PostgresServer::url));
+        if let Some(server) = &server {
+            // It answers when it is ready.
+            drop(runtime.block_on(server.connect())?);
+        }
+        let url = arguments.url.clone().or(server.as_ref().map(Postgres::address));
         let settings = Settings { url: url.map(Secret::new), ..Settings::default() };
-        let cpu = server.as_ref().map(|server| Cpu::Tree(server.server.id()));
+        let cpu = server.as_ref().map(Postgres::cpu);
         let rate = runtime.block_on(measure("PostgreSQL", cpu, &log, settings, &arguments))?;
         check::at_least("PostgreSQL: transfers/s of rebuilding", rate, POSTGRES);
     }
@@ -171,68 +173,5 @@ impl Started {
             server.map_or_else(String::new, |micros| format!(", {micros:.1} of the server"));
         println!("  {what}: {rate:.0} transfers/s; CPU us each: {here:.1} here{server}");
         rate
-    }
-}
-
-/// A server of its own, as it is installed, on a socket in a directory that goes with it.
-struct PostgresServer {
-    server: Child,
-    place: tempfile::TempDir,
-}
-
-impl PostgresServer {
-    fn start(directory: &Path) -> anyhow::Result<Self> {
-        /// Debian's `nobody`: the server does not run as root.
-        const NOBODY: u32 = 65534;
-        let debian = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
-        let mut places = debian.map(|version| version.path().join("bin"));
-        let programs = places.find(|place| place.join("initdb").is_file());
-        let programs = programs.context("no PostgreSQL on this machine: say --url")?;
-        let place = tempfile::tempdir_in(directory)?;
-        let is_root = rustix::process::geteuid().is_root();
-        if is_root {
-            chown(place.path(), Some(NOBODY), Some(NOBODY))?;
-        }
-        let command = |program: &str| {
-            let mut command = Command::new(programs.join(program));
-            if is_root {
-                command.uid(NOBODY).gid(NOBODY);
-            }
-            command.current_dir(place.path()).stdin(Stdio::null());
-            command.stdout(Stdio::null()).stderr(Stdio::null());
-            command
-        };
-        let data = place.path().join("data");
-        let made =
-            command("initdb").args(["--auth=trust", "--username=bench", "-D"]).arg(&data).status();
-        ensure!(made?.success(), "initdb failed");
-        let server = command("postgres")
-            .args(["-c", "listen_addresses=", "-c", "max_wal_size=4GB", "-k"])
-            .arg(place.path())
-            .arg("-D")
-            .arg(&data)
-            .spawn()?;
-        let socket = place.path().join(".s.PGSQL.5432");
-        for _ in 0..1000 {
-            if socket.exists() {
-                break;
-            }
-            std::thread::sleep(Duration::from_millis(10));
-        }
-        Ok(Self { server, place })
-    }
-
-    fn url(&self) -> String {
-        format!("host={} user=bench dbname=postgres", self.place.path().display())
-    }
-}
-
-impl Drop for PostgresServer {
-    fn drop(&mut self) {
-        let pid = i32::try_from(self.server.id()).ok().and_then(rustix::process::Pid::from_raw);
-        if let Some(pid) = pid {
-            drop(rustix::process::kill_process(pid, rustix::process::Signal::INT));
-        }
-        drop(self.server.wait());
     }
 }
