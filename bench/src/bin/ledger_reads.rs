@@ -98,15 +98,21 @@ async fn rebuild(
     let sample = Sample::new(count, started.elapsed(), Cpu::This.used().saturating_sub(cpu));
     println!("\nrebuild: {:.0} transfers/s, {:.2} CPU us each", sample.rate(), sample.cpu_us());
     check::at_least("transfers made again a second", sample.rate(), 1_000_000.0);
-    // What was handed over last is sealed and merged behind it.
-    let mut sealed = follower.read(LedgerIndex::sealed);
+    // What was handed over last is sealed and merged behind it: until nothing is written any more.
+    let look = || {
+        Ok::<_, anyhow::Error>((
+            follower.read(LedgerIndex::sealed),
+            bytes_of(&directory.join("query"))?,
+        ))
+    };
+    let mut before = look()?;
     loop {
         tokio::time::sleep(Duration::from_secs(2)).await;
-        let now = follower.read(LedgerIndex::sealed);
-        if now == sealed {
+        let now = look()?;
+        if now == before {
             break;
         }
-        sealed = now;
+        before = now;
     }
     is_over.store(true, Ordering::Relaxed);
     let Ok(longest) = reader.join() else { anyhow::bail!("the reader panicked") };
@@ -138,13 +144,14 @@ fn bytes_of(directory: &Path) -> anyhow::Result<u64> {
     let mut bytes = 0;
     for entry in fs::read_dir(directory)? {
         let entry = entry?;
+        let Ok(metadata) = entry.metadata() else { continue };
         bytes += match entry.path().extension().and_then(|extension| extension.to_str()) {
             // Segments are made ahead, full of zeros.
             Some("seg") => {
                 let content = fs::read(entry.path())?;
                 content.iter().rposition(|byte| *byte != 0).map_or(0, |at| at as u64 + 1)
             }
-            _ => entry.metadata()?.len(),
+            _ => metadata.len(),
         };
     }
     Ok(bytes)

@@ -4,7 +4,7 @@ use std::{fmt, sync::Arc, thread, time::Duration};
 
 use lombard_log::SharedLog;
 use lombard_types::Position;
-use parking_lot::RwLock;
+use parking_lot::{RwLock, RwLockWriteGuard};
 use tokio::sync::watch;
 
 use crate::{At, Codec, StartError, record};
@@ -195,7 +195,8 @@ where
                 view.apply(event, *at);
             }
             self.applied.send_replace(reached);
-            drop(view);
+            // Whoever waits to read has its turn before the next records, which otherwise often come first again.
+            RwLockWriteGuard::unlock_fair(view);
             position = reached;
         }
     }
