@@ -1,11 +1,16 @@
 //! Whose call it is. A connection sends the same token with each call; what was verified once is remembered for the
 //! connection, and asked again whether it is still good.
 
-use std::{collections::VecDeque, sync::Arc};
+use std::{
+    collections::VecDeque,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use http::{HeaderMap, HeaderValue, header};
 use lombard_chassis::{Problem, authenticate};
 use lombard_token::{Claims, Generation, Verifier};
+use lombard_types::Timestamp;
 use parking_lot::Mutex;
 
 /// Tokens that a connection remembers: a gateway in front sends those of its clients on one.
@@ -15,8 +20,13 @@ const TOKENS_MAX: usize = 8;
 #[derive(Debug)]
 pub(crate) struct Authentication {
     verifier: Verifier,
+    /// Whom a call without a token is from, where that is permitted.
+    anonymous: Option<Claims>,
     seen: Mutex<VecDeque<Seen>>,
 }
+
+/// How long a call without a token may last before it must be made again: as long as a token might.
+const ANONYMOUS_FOR: Duration = Duration::from_secs(24 * 60 * 60);
 
 struct Seen {
     /// The whole header: equal bytes are the same token.
@@ -32,8 +42,8 @@ impl std::fmt::Debug for Seen {
 }
 
 impl Authentication {
-    pub(crate) const fn new(verifier: Verifier) -> Self {
-        Self { verifier, seen: Mutex::new(VecDeque::new()) }
+    pub(crate) const fn new(verifier: Verifier, anonymous: Option<Claims>) -> Self {
+        Self { verifier, anonymous, seen: Mutex::new(VecDeque::new()) }
     }
 
     pub(crate) const fn verifier(&self) -> &Verifier {
@@ -46,6 +56,12 @@ impl Authentication {
         headers: &HeaderMap,
     ) -> Result<(Arc<Claims>, Generation), Problem> {
         let authorization = headers.get(header::AUTHORIZATION);
+        if let (None, Some(anonymous)) = (authorization, &self.anonymous) {
+            let now = Timestamp::from_system_time(SystemTime::now());
+            let expires_at = now.plus(ANONYMOUS_FOR);
+            let claims = Claims { issued_at: now, expires_at, ..anonymous.clone() };
+            return Ok((Arc::new(claims), self.verifier.generation()));
+        }
         if let Some(authorization) = authorization
             && let Some(remembered) = self.remembered(authorization)
         {

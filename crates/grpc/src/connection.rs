@@ -54,6 +54,7 @@ pub(crate) enum ConnectionError {
 /// Serves a connection until the client closes it, or everything under way has ended after the drain began.
 pub(crate) async fn serve(stream: TcpStream, shared: Arc<Shared>) -> Result<(), ConnectionError> {
     let limits = &shared.limits;
+    let is_local = stream.peer_addr().is_ok_and(|peer| peer.ip().to_canonical().is_loopback());
     let mut builder = h2::server::Builder::new();
     builder
         .max_concurrent_streams(limits.connection_calls_max)
@@ -68,8 +69,9 @@ pub(crate) async fn serve(stream: TcpStream, shared: Arc<Shared>) -> Result<(), 
     let handshake = tokio::time::timeout(limits.handshake(), builder.handshake(stream)).await;
     let mut connection = handshake.map_err(|_| ConnectionError::Handshake)??;
     let ping_pong = connection.ping_pong();
+    let local_caller = shared.local_caller.clone().filter(|_| is_local);
     let peer = Arc::new(Peer {
-        authentication: Authentication::new(shared.verifier.clone()),
+        authentication: Authentication::new(shared.verifier.clone(), local_caller),
         id: Uuid::now_v7(),
         shared: Arc::clone(&shared),
     });

@@ -3,7 +3,7 @@
 use std::{fmt, sync::Arc, time::Duration};
 
 use lombard_chassis::{CancellationToken, Health, Metrics};
-use lombard_token::Verifier;
+use lombard_token::{Claims, Verifier};
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::{OwnedSemaphorePermit, Semaphore},
@@ -40,6 +40,8 @@ impl fmt::Debug for Server {
 /// What connections share.
 pub(crate) struct Shared {
     pub(crate) routes: RouteTable,
+    /// Whom a program on this machine is taken for that has no token.
+    pub(crate) local_caller: Option<Claims>,
     pub(crate) verifier: Verifier,
     pub(crate) health: HealthService,
     pub(crate) metrics: GrpcMetrics,
@@ -57,9 +59,11 @@ pub async fn serve(
     let listener = TcpListener::from_std(listener)?;
     let Server { routes, verifier, health, metrics, limits } = server;
     let metrics = GrpcMetrics::register(&metrics);
+    let local_caller = routes.local_caller().cloned();
     let routes = routes.finish(&metrics);
     let health = HealthService::new(health, routes.keys().copied());
-    let shared = Arc::new(Shared { routes, verifier, health, metrics, limits, drain });
+    let shared =
+        Arc::new(Shared { routes, local_caller, verifier, health, metrics, limits, drain });
     let permits = Arc::new(Semaphore::new(shared.limits.connections_max));
     let mut connections = JoinSet::new();
     loop {

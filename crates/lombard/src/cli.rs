@@ -38,7 +38,7 @@ pub(crate) struct CommonArguments {
     /// Where a role listens, such as gateway=127.0.0.1:9080; may be said for several roles
     #[arg(long, global = true, value_name = "ROLE=ADDRESS:PORT")]
     pub(crate) listen: Vec<RoleAddress>,
-    /// Where a role listens for gRPC, such as eventstore=127.0.0.1:9183 [default: 127.0.0.1:9083; the ledger 127.0.0.1:9084]
+    /// Where a role listens for gRPC, such as eventstore=127.0.0.1:9183 [default: 127.0.0.1:9083; the ledger 127.0.0.1:9084; the registry, for xDS, 127.0.0.1:9081]
     #[arg(long, global = true, value_name = "ROLE=ADDRESS:PORT")]
     pub(crate) grpc_listen: Vec<GrpcAddress>,
     /// Where the registry listens for Consul's clients, or off [default: 127.0.0.1:8500 in `lombard up`, else off]

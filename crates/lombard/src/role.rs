@@ -63,11 +63,10 @@ impl Role {
     /// Where a role listens for gRPC, where it speaks it, unless it is told otherwise: loopback only.
     pub(crate) const fn default_grpc_address(self) -> Option<SocketAddr> {
         let port = match self {
+            Self::Registry => 9081,
             Self::Eventstore => 9083,
             Self::Ledger => 9084,
-            Self::Gateway | Self::Registry | Self::Auth | Self::Query | Self::Console => {
-                return None;
-            }
+            Self::Gateway | Self::Auth | Self::Query | Self::Console => return None,
         };
         Some(SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), port))
     }

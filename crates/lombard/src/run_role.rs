@@ -393,7 +393,8 @@ impl Start {
             metrics: self.metrics.clone(),
         };
         let registry = lombard_registry::Registry::new(self.config()?, deps)?;
-        let router = self.with_proofs(registry.router(), transparency, verifier);
+        let router = self.with_proofs(registry.router(), transparency, verifier.clone());
+        let grpc = self.spawn_grpc(registry.grpc_routes(), registry.grpc_limits(), verifier);
         let compatible = self.others.consul.take().map(|listener| {
             tokio::spawn(serve(
                 listener,
@@ -417,7 +418,7 @@ impl Start {
             registry.run(drain),
         )
         .await?;
-        for serving in [compatible, dns].into_iter().flatten() {
+        for serving in [compatible, dns, grpc].into_iter().flatten() {
             serving.await??;
         }
         Ok(())

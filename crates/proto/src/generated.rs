@@ -31,3 +31,65 @@ pub mod grpc {
         }
     }
 }
+
+/// The part of xDS that is used here.
+pub mod envoy {
+    pub mod config {
+        pub mod core {
+            pub mod v3 {
+                include!(concat!(env!("OUT_DIR"), "/envoy.config.core.v3.rs"));
+            }
+        }
+        pub mod cluster {
+            pub mod v3 {
+                include!(concat!(env!("OUT_DIR"), "/envoy.config.cluster.v3.rs"));
+            }
+        }
+        pub mod endpoint {
+            pub mod v3 {
+                include!(concat!(env!("OUT_DIR"), "/envoy.config.endpoint.v3.rs"));
+            }
+        }
+        pub mod listener {
+            pub mod v3 {
+                include!(concat!(env!("OUT_DIR"), "/envoy.config.listener.v3.rs"));
+            }
+        }
+        pub mod route {
+            pub mod v3 {
+                include!(concat!(env!("OUT_DIR"), "/envoy.config.route.v3.rs"));
+            }
+        }
+    }
+    pub mod extensions {
+        pub mod filters {
+            pub mod http {
+                pub mod router {
+                    pub mod v3 {
+                        include!(concat!(
+                            env!("OUT_DIR"),
+                            "/envoy.extensions.filters.http.router.v3.rs"
+                        ));
+                    }
+                }
+            }
+            pub mod network {
+                pub mod http_connection_manager {
+                    pub mod v3 {
+                        include!(concat!(
+                            env!("OUT_DIR"),
+                            "/envoy.extensions.filters.network.http_connection_manager.v3.rs"
+                        ));
+                    }
+                }
+            }
+        }
+    }
+    pub mod service {
+        pub mod discovery {
+            pub mod v3 {
+                include!(concat!(env!("OUT_DIR"), "/envoy.service.discovery.v3.rs"));
+            }
+        }
+    }
+}

@@ -24,3 +24,20 @@ pub use generated::{
 
 /// All contracts as a serialized `google.protobuf.FileDescriptorSet`, for tools.
 pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));
+
+/// Envoy's discovery protocol, version 3, as far as it is used here.
+pub mod xds {
+    pub use prost_types::{Any, Duration};
+
+    pub use crate::generated::envoy::{
+        config::{
+            cluster::v3 as cluster, core::v3 as core, endpoint::v3 as endpoint,
+            listener::v3 as listener, route::v3 as route,
+        },
+        extensions::filters::{
+            http::router::v3 as router,
+            network::http_connection_manager::v3 as http_connection_manager,
+        },
+        service::discovery::v3 as discovery,
+    };
+}

@@ -6,7 +6,7 @@ use lombard_engine::{Limits, SnapshotPolicy};
 use lombard_registry_core::{self as core, AttributeLimits, Falls, LeasePolicy, ProbePolicy, Ttl};
 use serde::{Deserialize, Serialize};
 
-use crate::{ChecksConfig, DnsConfig};
+use crate::{ChecksConfig, DnsConfig, XdsConfig};
 
 /// How the registry is run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -73,6 +73,8 @@ pub struct Config {
     pub dns: DnsConfig,
     /// The checks that the registry makes itself.
     pub checks: ChecksConfig,
+    /// What is pushed to clients of gRPC and to Envoy.
+    pub xds: XdsConfig,
 }
 
 /// What the ports permit that speak the protocols of other registries: `[registry.compatibility]`.
@@ -121,6 +123,7 @@ impl Default for Config {
             compatibility: Compatibility::default(),
             dns: DnsConfig::default(),
             checks: ChecksConfig::default(),
+            xds: XdsConfig::default(),
         }
     }
 }
@@ -170,6 +173,7 @@ impl Config {
         expect(self.snapshot_bytes > 0, "snapshot_bytes is 0");
         let others = self.dns.mistakes().into_iter().chain(self.checks.mistakes());
         mistakes.extend(others.map(ToOwned::to_owned));
+        mistakes.extend(self.xds.mistakes());
         mistakes
     }
 

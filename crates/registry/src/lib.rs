@@ -6,7 +6,8 @@
 //!   who wait for a change (`watch.rs`).
 //! - `lessor.rs` holds the deadlines of the leases, and `verdicts.rs` does what is due when they run out.
 //! - `prober/` makes the checks that instances ask for.
-//! - `consul/` speaks what Consul's clients speak, and `eureka/` what Eureka's do, on a port of their own; `dns/` answers for names, on another.
+//! - `consul/` speaks what Consul's clients speak, and `eureka/` what Eureka's do, on a port of their own; `dns/` answers for names, on another;
+//!   `xds/` pushes endpoints to clients of gRPC and to Envoy.
 //! - `rest/` is the HTTP interface; [`problem`] its table of problems.
 //!
 //! **Invariants**
@@ -29,6 +30,9 @@ mod config;
 mod consul;
 mod dns;
 mod eureka;
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod fuzzing;
 mod lessor;
 mod machine;
 mod metrics;
@@ -39,6 +43,7 @@ mod service;
 mod verdicts;
 mod view;
 mod watch;
+mod xds;
 
 pub use codec::EventCodec;
 pub use config::{Compatibility, Config};
@@ -46,3 +51,4 @@ pub use dns::{Dns, DnsConfig};
 pub use machine::RegistryMachine;
 pub use prober::ChecksConfig;
 pub use service::{Deps, NewError, Registry};
+pub use xds::XdsConfig;

@@ -23,6 +23,7 @@ use crate::{
     verdicts,
     view::RegistryView,
     watch::Watches,
+    xds,
 };
 
 /// What the role is given.
@@ -127,6 +128,16 @@ impl Registry {
             .merge(eureka::router(self.api.clone()))
             .layer(Extension(body_limit))
             .layer(Extension(self.verifier.clone()))
+    }
+
+    /// The methods of gRPC: xDS.
+    pub fn grpc_routes(&self) -> lombard_grpc::Routes {
+        xds::routes(self.api.clone())
+    }
+
+    /// Their limits.
+    pub fn grpc_limits(&self) -> lombard_grpc::Limits {
+        self.api.config.xds.grpc.clone()
     }
 
     /// What answers for services by DNS.

@@ -23,6 +23,7 @@ use crate::{
     lessor::Lessor,
     prober::Prober,
     watch::{Topic, Watches},
+    xds,
 };
 
 /// The view. Applying an event also moves the leases and wakes those who wait.
@@ -61,6 +62,7 @@ struct ServiceBodies {
     health: OnceLock<Bytes>,
     healthy: OnceLock<Bytes>,
     catalog: OnceLock<Bytes>,
+    endpoints: OnceLock<Bytes>,
 }
 
 impl RegistryView {
@@ -179,6 +181,13 @@ impl RegistryView {
 
     pub(crate) fn consul_agent_checks(&self) -> Bytes {
         consul::agent_checks(&self.services)
+    }
+
+    /// The endpoints of a service in the form of xDS; none where it does not exist.
+    pub(crate) fn xds_endpoints(&self, name: &ServiceName) -> Bytes {
+        let encode = || xds::resources::endpoints(name, self.services.get(name));
+        let bodies = self.bodies.by_service.get(name);
+        bodies.map_or_else(encode, |bodies| bodies.endpoints.get_or_init(encode).clone())
     }
 
     /// All services in Eureka's form.
