@@ -10,9 +10,9 @@ pub(crate) mod answer;
 pub(crate) mod authority;
 mod catalog;
 mod checks;
-mod definition;
-mod duration;
-mod fields;
+pub(crate) mod definition;
+pub(crate) mod duration;
+pub(crate) mod fields;
 mod find;
 mod query;
 

@@ -9,6 +9,8 @@
 
 mod answer;
 mod config;
+#[cfg(fuzzing)]
+pub(crate) mod fuzzing;
 mod order;
 mod question;
 mod records;

@@ -5,7 +5,7 @@
 //! encoded once a change.
 
 mod applications;
-mod definition;
+pub(crate) mod definition;
 mod instances;
 pub(crate) mod profile;
 
