@@ -20,7 +20,7 @@ cargo xtask fmt             format check only
 cargo xtask lint            lints only
 cargo xtask tidy            the rules that no compiler checks: dependency direction, documentation of errors
 cargo xtask unit            the tests of all crates
-cargo xtask clients         the TypeScript SDK, and clients of Consul, Eureka, DNS, OAuth and OpenID Connect, against the binary: node, python3, dig
+cargo xtask clients         the TypeScript SDK, and clients of Consul, Eureka, DNS, xDS, OAuth and OpenID Connect, against the binary: node, python3, dig
 cargo xtask fuzz [SECONDS [TARGET]]
                             every fuzz target, or one, for so long (5 s)
 cargo xtask fuzz-input TARGET FILE

@@ -101,6 +101,9 @@ pub(crate) enum Command {
     /// See services and their instances, and keep traffic away from one
     #[command(subcommand)]
     Service(crate::service_commands::ServiceCommand),
+    /// Configure clients of gRPC and Envoy to find services at the registry
+    #[command(subcommand)]
+    Xds(crate::xds_commands::XdsCommand),
     /// Share events between consumers: make and watch consumer groups, look after their dead letters
     #[command(subcommand)]
     Group(crate::group_commands::GroupCommand),

@@ -37,6 +37,7 @@ mod table;
 mod tour;
 mod up;
 mod verify;
+mod xds_commands;
 
 use std::{io::Write as _, process::ExitCode};
 
@@ -67,6 +68,7 @@ fn run(command: Command, common: cli::CommonArguments) -> anyhow::Result<()> {
         Command::Status(output) => block_on(status::run(&common, output)),
         Command::Tour(arguments) => block_on(tour::run(&common, &arguments)),
         Command::Service(command) => block_on(service_commands::run(&common, command)),
+        Command::Xds(command) => xds_commands::run(&common, &command),
         Command::Transfer(command) => block_on(ledger_commands::transfer(&common, command)),
         Command::Account(command) => block_on(ledger_commands::account(&common, command)),
         Command::Statement(command) => block_on(statement_commands::run(&common, command)),

@@ -9,10 +9,19 @@ let platform;
 before(async () => (platform = await Platform.start()));
 after(() => platform?.stop());
 
-test("py-consul", async () => {
-  const { consul_address: address } = await platform.role("registry");
-  const env = { ...process.env, CONSUL_ADDRESS: address, CONSUL_TOKEN: await platform.token() };
-  const program = new URL("consul_test.py", import.meta.url).pathname;
+const run = async (name, variables) => {
+  const program = new URL(name, import.meta.url).pathname;
+  const env = { ...process.env, ...variables };
   const { stderr } = await promisify(execFile)(process.env.PYTHON ?? "python3", [program], { env });
   assert.match(stderr, /\nOK\n$/);
+};
+
+test("py-consul", async () => {
+  const { consul_address: address } = await platform.role("registry");
+  await run("consul_test.py", { CONSUL_ADDRESS: address, CONSUL_TOKEN: await platform.token() });
+});
+
+test("grpcio, by xds:///name", async () => {
+  const bootstrap = await platform.run("xds", "bootstrap");
+  await run("xds_test.py", { REGISTRY_URL: platform.url, REGISTRY_TOKEN: await platform.token(), GRPC_XDS_BOOTSTRAP_CONFIG: bootstrap });
 });

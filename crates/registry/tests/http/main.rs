@@ -11,3 +11,4 @@ mod standing;
 mod support;
 mod waiting;
 mod watching;
+mod xds;

@@ -1,6 +1,6 @@
 //! A registry in process: its router over a log in memory, and its task.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use axum::{
     Router,
@@ -33,6 +33,7 @@ pub(crate) struct Harness {
     /// What other registries' clients are served.
     pub(crate) compatible: Router,
     pub(crate) dns: Dns,
+    grpc: Mutex<Option<lombard_grpc::Server>>,
 }
 
 #[derive(Debug)]
@@ -96,10 +97,18 @@ impl Harness {
             .method_not_allowed_fallback(extract::method_not_allowed)
             .layer(middleware::from_fn(context::layer));
         let (compatible, dns) = (registry.compatible_router(), registry.dns());
+        let grpc = lombard_grpc::Server {
+            routes: registry.grpc_routes(),
+            verifier: Tokens.verifier().await,
+            health: health.clone(),
+            metrics: metrics.clone(),
+            limits: registry.grpc_limits(),
+        };
+        let grpc = Mutex::new(Some(grpc));
         let drain = CancellationToken::new();
         let run = registry.run(drain.clone());
         let running = tokio::spawn(async move { run.await.unwrap() });
-        Self { metrics, health, log, drain, running, router, compatible, dns }
+        Self { metrics, health, log, drain, running, router, compatible, dns, grpc }
     }
 
     /// The same log under a new registry, as after a restart.
@@ -110,8 +119,13 @@ impl Harness {
     pub(crate) async fn restart_with(self, config: Config) -> Self {
         self.drain.cancel();
         self.running.await.unwrap();
-        drop((self.router, self.compatible, self.dns));
+        drop((self.router, self.compatible, self.dns, self.grpc));
         Self::with(config, self.log.after_crash()).await
+    }
+
+    /// What serves gRPC, for the one who asks first.
+    pub(crate) fn grpc(&self) -> lombard_grpc::Server {
+        self.grpc.lock().unwrap().take().unwrap()
     }
 
     pub(crate) fn log_tail(&self) -> Position {
