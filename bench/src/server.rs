@@ -168,7 +168,7 @@ fn verifier(role: &str, scope: &str) -> anyhow::Result<(Verifier, String)> {
 fn event_store(directory: &Path, listener: TcpListener, http: TcpListener) -> anyhow::Result<()> {
     let (verifier, token) = verifier("eventstore", "events:append events:read")?;
     println!("token {token}");
-    let store = Store::open(directory)?;
+    let store = Store::open_for(directory, verifier.clone())?;
     let (routes, limits) = (store.role().grpc_routes(), store.role().grpc_limits());
     let server = grpc_server(routes, limits, verifier);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;

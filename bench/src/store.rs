@@ -34,11 +34,12 @@ impl KeySource for NoKeys {
 impl Store {
     /// Opens the store in a directory, which may be empty.
     pub fn open(directory: &Path) -> anyhow::Result<Self> {
-        Self::open_with(directory, Config::default())
+        let nobody = Verifier::new("http://bench", "http://bench", Arc::new(NoKeys));
+        Self::open_for(directory, nobody)
     }
 
-    /// [`Store::open`] with other limits.
-    pub fn open_with(directory: &Path, config: Config) -> anyhow::Result<Self> {
+    /// [`Store::open`] for callers whose tokens `verifier` knows.
+    pub fn open_for(directory: &Path, verifier: Verifier) -> anyhow::Result<Self> {
         let log_directory = directory.join("log");
         let log: SharedLog =
             Arc::new(SegmentedLog::open(&log_directory, SegmentedConfig::default())?);
@@ -49,11 +50,11 @@ impl Store {
             subjects_directory: directory.join("subjects"),
             disk: Arc::new(Real),
             groups: GroupsLog::in_memory(),
-            verifier: Verifier::new("http://bench", "http://bench", Arc::new(NoKeys)),
+            verifier,
             health: Health::starting(),
             metrics: Metrics::new("eventstore"),
         };
-        let role = EventStore::new(config, deps)?;
+        let role = EventStore::new(Config::default(), deps)?;
         let handle = role.handle();
         Ok(Self { handle, role, tree, log, directory: directory.to_owned() })
     }
