@@ -14,7 +14,8 @@ after(() => platform?.stop());
 test("PyPI Authlib", async () => {
   await platform.make("users", { name: "ada", display_name: "Ada Lovelace", scope: "ledger:read", password: PASSWORD });
   const { client_id, client_secret } = await platform.make("clients", {
-    name: "till", scope: "openid profile offline_access ledger:read", redirect_uris: ["https://till.example/done?tenant=7"],
+    name: "till", profile: "oauth-2.1", scope: "openid profile offline_access ledger:read",
+    redirect_uris: ["https://till.example/done?tenant=7"],
   });
   const env = {
     ...process.env, LOMBARD_URL: platform.url, PASSWORD, LOMBARD_CLIENT_ID: client_id, LOMBARD_CLIENT_SECRET: client_secret,
