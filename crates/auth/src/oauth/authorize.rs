@@ -6,7 +6,7 @@ use axum::{
     http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use lombard_chassis::{Json, Problem, RawBody, extract::require_media_type};
+use lombard_chassis::{Json, Problem, RawBody};
 use lombard_types::Timestamp;
 use serde_json::json;
 use uuid::Uuid;
@@ -48,10 +48,7 @@ pub(super) async fn push(
 }
 
 fn pushed(api: &Api, headers: &HeaderMap, body: &[u8]) -> Result<Box<str>, OAuthError> {
-    require_media_type(headers, "application/x-www-form-urlencoded").map_err(|_| {
-        OAuthError::invalid_request("the body must be application/x-www-form-urlencoded")
-    })?;
-    let form = Form::parse(body)?;
+    let form = Form::posted(headers, body)?;
     let now = api.now();
     let client = authenticate(api, headers, &form, now)?;
     if form.get("request_uri").is_some() {

@@ -7,7 +7,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use lombard_auth_core::GrantType;
-use lombard_chassis::{Json, Problem, RawBody, extract::require_media_type};
+use lombard_chassis::{Json, Problem, RawBody};
 use serde_json::{Value, json};
 
 use super::{
@@ -43,10 +43,7 @@ pub(super) async fn begin(
 }
 
 fn begun(api: &Api, headers: &HeaderMap, body: &[u8]) -> Result<Value, OAuthError> {
-    require_media_type(headers, "application/x-www-form-urlencoded").map_err(|_| {
-        OAuthError::invalid_request("the body must be application/x-www-form-urlencoded")
-    })?;
-    let form = Form::parse(body)?;
+    let form = Form::posted(headers, body)?;
     let now = api.now();
     let client = authenticate(api, headers, &form, now)?;
     if !client.may_use(GrantType::DeviceCode) {

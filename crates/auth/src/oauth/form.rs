@@ -2,6 +2,9 @@
 
 use std::borrow::Cow;
 
+use axum::http::HeaderMap;
+use lombard_chassis::extract::require_media_type;
+
 use super::error::OAuthError;
 
 /// The parameters of a request, each at most once. Values are secrets: there is no `Debug`.
@@ -15,6 +18,14 @@ const JSON_PARAMETER: &str = "authorization_details";
 const PARAMETERS_MAX: usize = 32;
 
 impl<'a> Form<'a> {
+    /// The form that a request posts.
+    pub(super) fn posted(headers: &HeaderMap, body: &'a [u8]) -> Result<Self, OAuthError> {
+        require_media_type(headers, "application/x-www-form-urlencoded").map_err(|_| {
+            OAuthError::invalid_request("the body must be application/x-www-form-urlencoded")
+        })?;
+        Self::parse(body)
+    }
+
     pub(super) fn parse(body: &'a [u8]) -> Result<Self, OAuthError> {
         let mut parameters: Vec<(Cow<'a, str>, Cow<'a, str>)> = Vec::new();
         for pair in body.split(|&byte| byte == b'&').filter(|pair| !pair.is_empty()) {

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use axum::http::HeaderMap;
 use lombard_auth_core::{Client, UserGrant};
-use lombard_chassis::extract::require_media_type;
 use lombard_token::{Claims, claimed_audience};
 use lombard_types::Timestamp;
 
@@ -32,10 +31,7 @@ impl Presented {
         body: &[u8],
         now: Timestamp,
     ) -> Result<Self, OAuthError> {
-        require_media_type(headers, "application/x-www-form-urlencoded").map_err(|_| {
-            OAuthError::invalid_request("the body must be application/x-www-form-urlencoded")
-        })?;
-        let form = Form::parse(body)?;
+        let form = Form::posted(headers, body)?;
         let client = authenticate(api, headers, &form, now)?;
         let token =
             form.get("token").ok_or_else(|| OAuthError::invalid_request("token is missing"))?;

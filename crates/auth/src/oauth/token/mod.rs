@@ -15,7 +15,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use lombard_auth_core::{Client, GrantType};
-use lombard_chassis::{DPOP_NONCE, Json, RawBody, extract::require_media_type};
+use lombard_chassis::{DPOP_NONCE, Json, RawBody};
 use lombard_token::{AuthorizationDetails, PaymentId};
 use lombard_types::Timestamp;
 use uuid::Uuid;
@@ -68,10 +68,7 @@ pub(super) async fn issue(
 }
 
 async fn grant(api: &Api, headers: &HeaderMap, body: &[u8]) -> Result<Issued, OAuthError> {
-    require_media_type(headers, "application/x-www-form-urlencoded").map_err(|_| {
-        OAuthError::invalid_request("the body must be application/x-www-form-urlencoded")
-    })?;
-    let form = Form::parse(body)?;
+    let form = Form::posted(headers, body)?;
     let name = form
         .get("grant_type")
         .ok_or_else(|| OAuthError::invalid_request("grant_type is missing"))?;
