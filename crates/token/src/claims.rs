@@ -272,6 +272,19 @@ pub(crate) fn text<'a>(
         .ok_or(ClaimsError::Malformed(name))
 }
 
+/// RFC 7519 section 4.1.5. Our own tokens never say it. It is not kept: what is valid once stays so until it expires.
+pub(crate) fn check_not_before(
+    members: &Map<String, Value>,
+    now: Timestamp,
+    skew: Duration,
+) -> Result<(), ClaimsError> {
+    if !members.contains_key("nbf") {
+        return Ok(());
+    }
+    let from = time(members, "nbf")?;
+    if from > now.plus(skew) { Err(ClaimsError::NotYetValid(from)) } else { Ok(()) }
+}
+
 pub(crate) fn time(
     members: &Map<String, Value>,
     name: &'static str,

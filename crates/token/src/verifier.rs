@@ -19,7 +19,7 @@ use tokio::sync::Mutex;
 
 use crate::{
     ACCESS_TOKEN_TYPE, Claims, ClaimsError, DpopError, DpopNonces, DpopRequest, Jwks, JwsError,
-    RevokedTokens,
+    RevokedTokens, claims,
     jws::{self, HeaderRules, KeyRule, Unverified},
     used_proofs::UsedProofs,
     verification_key::VerificationKey,
@@ -247,7 +247,9 @@ impl Verifier {
         let kid = unverified.header.kid.as_deref().ok_or(JwsError::KeyId)?;
         let key = keys.by_id.get(kid).ok_or(VerifyError::UnknownKey)?;
         let signed_by: Box<str> = kid.into();
-        let claims = Claims::read(&unverified.verify(key)?, &signed_by)?;
+        let members = unverified.verify(key)?;
+        let claims = Claims::read(&members, &signed_by)?;
+        claims::check_not_before(&members, now, SKEW)?;
         claims.check(&self.shared.issuer, &self.shared.audience, now, SKEW)?;
         self.check_revoked(&claims)?;
         let claims = Arc::new(claims);
