@@ -32,6 +32,12 @@ struct Entry {
     profile: Option<String>,
     secret_sha256: Option<String>,
     jwk: Option<serde_json::Value>,
+    /// `none` for a public client, which has neither of them.
+    token_endpoint_auth_method: Option<String>,
+    /// Without it: `client_credentials`.
+    grant_types: Option<Vec<String>>,
+    #[serde(default)]
+    redirect_uris: Vec<String>,
 }
 
 /// The file cannot be used.
@@ -73,24 +79,40 @@ pub(crate) fn read(path: &Path) -> Result<Vec<Client>, BootstrapError> {
 
 impl Entry {
     fn read(self) -> Result<Client, String> {
-        let authentication = match (self.secret_sha256, self.jwk) {
-            (Some(digest), None) => {
+        let method = self.token_endpoint_auth_method.as_deref();
+        let authentication = match (self.secret_sha256, self.jwk, method) {
+            (None, None, Some("none")) => Authentication::Nothing,
+            (Some(digest), None, None) => {
                 let bytes = URL_SAFE_NO_PAD.decode(digest).map_err(|error| error.to_string())?;
                 let sha256 =
                     bytes.try_into().map_err(|_| "secret_sha256 is not 32 bytes".to_owned())?;
                 Authentication::Secret { sha256 }
             }
-            (None, Some(jwk)) => {
+            (None, Some(jwk), None) => {
                 let key = PublicJwk::parse(jwk.to_string().as_bytes())
                     .map_err(|error| error.to_string())?;
                 Authentication::Key(Box::new(key))
             }
-            _ => return Err("a client has either secret_sha256 or jwk".to_owned()),
+            _ => return Err("a client has secret_sha256, or jwk, or is public".to_owned()),
         };
         let profile = match &self.profile {
             Some(name) => Profile::from_name(name).ok_or_else(|| format!("profile: {name}"))?,
             None => Profile::OAuth21,
         };
+        let grant_types = match &self.grant_types {
+            None => [GrantType::ClientCredentials].into(),
+            Some(names) => names
+                .iter()
+                .map(|name| {
+                    GrantType::from_name(name).ok_or_else(|| format!("grant_types: {name}"))
+                })
+                .collect::<Result<_, _>>()?,
+        };
+        let redirect_uris = self
+            .redirect_uris
+            .iter()
+            .map(|uri| uri.parse().map_err(|error| format!("redirect_uris: {uri}: {error}")))
+            .collect::<Result<_, _>>()?;
         let client = Client {
             id: self.client_id.parse().map_err(|error| format!("client_id: {error}"))?,
             name: ClientName::new(&self.name).map_err(|error| error.to_string())?,
@@ -102,8 +124,8 @@ impl Entry {
                 .collect::<Result<_, _>>()?,
             profile,
             authentication,
-            grant_types: [GrantType::ClientCredentials].into(),
-            redirect_uris: Vec::new(),
+            grant_types,
+            redirect_uris,
             post_logout_redirect_uris: Vec::new(),
             registered_at: Timestamp::EPOCH,
             registered_by: REGISTRANT.into(),

@@ -131,7 +131,11 @@ pub(crate) enum Command {
     },
     /// Recompute the Merkle trees of the logs and compare them with a checkpoint, while the platform runs or not
     Verify(VerifyArguments),
-    /// Print an access token, for scripts
+    /// Log in as a person, in a browser here or on another device
+    Login(crate::login::LoginArguments),
+    /// Take back what came of a login, and forget it
+    Logout(crate::login::LogoutArguments),
+    /// Print an access token, for scripts: the operator's, or with --login that of whoever has logged in
     Token(TokenArguments),
     /// Explain an error by the last part of its type, such as insufficient-funds
     ExplainError {
@@ -545,6 +549,11 @@ pub(crate) struct TokenArguments {
     /// What the token is for, as the gateway serves it, such as /v1/ledger
     #[arg(default_value = "/v1/ledger")]
     pub(crate) resource: String,
+    /// As the person who has logged in for it, and not as the operator
+    #[arg(long)]
+    pub(crate) login: bool,
+    #[command(flatten)]
+    pub(crate) place: crate::login::LoginPlace,
 }
 
 #[derive(Debug, Subcommand)]

@@ -9,7 +9,7 @@ use crate::{
     auth_commands,
     cli::{ClientCommand, CommonArguments, OutputArguments, TokenArguments},
     data_directory::DataDirectory,
-    key, operator, table,
+    key, login, operator, table,
     up::run_state::RunState,
 };
 
@@ -69,6 +69,10 @@ pub(crate) async fn token(
     common: &CommonArguments,
     arguments: &TokenArguments,
 ) -> anyhow::Result<()> {
+    if arguments.login {
+        println!("{}", login::token(common, &arguments.resource, &arguments.place).await?);
+        return Ok(());
+    }
     let platform = connect(common).await?;
     println!("{}", platform.access_token(&arguments.resource).await?.secret());
     Ok(())

@@ -22,6 +22,7 @@ mod import;
 mod key;
 mod ledger_commands;
 mod log_commands;
+mod login;
 mod operator;
 mod progress;
 mod projection_commands;
@@ -84,6 +85,8 @@ fn run(command: Command, common: cli::CommonArguments) -> anyhow::Result<()> {
         Command::Backup(arguments) => backup_commands::backup(&common, &arguments),
         Command::Restore { backup } => backup_commands::restore(&common, &backup),
         Command::Verify(arguments) => verify::run(&common, &arguments),
+        Command::Login(arguments) => block_on(login::login(&common, &arguments)),
+        Command::Logout(arguments) => block_on(login::logout(&common, &arguments)),
         Command::Token(arguments) => block_on(commands::token(&common, &arguments)),
         Command::ExplainError { error } => explain_error::run(error.as_deref()),
         Command::Completions { shell } => {

@@ -55,6 +55,18 @@ pub(super) fn prepare(directory: &DataDirectory) -> anyhow::Result<Option<Admini
         "profile": PROFILE,
         "secret_sha256": URL_SAFE_NO_PAD.encode(digest),
     }));
+    // What persons log in with at the command line. It may ask for everything: they allow what they may do.
+    clients.push(json!({
+        "client_id": crate::login::CLIENT_ID,
+        "name": "The command line",
+        "scope": "admin openid profile email offline_access",
+        "profile": PROFILE,
+        "token_endpoint_auth_method": "none",
+        "grant_types": [
+            "authorization_code", "refresh_token", "urn:ietf:params:oauth:grant-type:device_code",
+        ],
+        "redirect_uris": ["http://127.0.0.1/callback"],
+    }));
     let text = serde_json::to_vec_pretty(&json!({ "clients": clients }))?;
     write_private(&directory.bootstrap(), &text).context("failed to write the first clients")?;
     Ok(Some(Administrator { client_id: ADMINISTRATOR, secret }))
