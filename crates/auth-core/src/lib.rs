@@ -12,6 +12,7 @@
 //! - What is over is forgotten with the next event: expired codes, sessions and grants are in no snapshot.
 #![warn(missing_docs)]
 
+mod audit;
 mod client;
 pub mod clients;
 mod decision;
@@ -28,6 +29,7 @@ mod user;
 mod user_grant;
 pub mod users;
 
+pub use audit::AuditEntry;
 pub use client::{Authentication, Client, ClientName, GrantType, InvalidClientName};
 pub use clients::Clients;
 pub use decision::Decision;

@@ -6,8 +6,8 @@ use lombard_token::Revocation;
 use lombard_types::Timestamp;
 
 use crate::{
-    Client, Clients, Decision, Grants, Revocations, Sessions, SigningKeys, Target, Users, clients,
-    grants, sessions, signing_keys, users,
+    AuditEntry, Client, Clients, Decision, Grants, Revocations, Sessions, SigningKeys, Target,
+    Users, clients, grants, sessions, signing_keys, users,
 };
 
 /// All that the authorization server knows.
@@ -48,6 +48,8 @@ pub enum Command {
     Grant(grants::Command, Lives),
     /// About the keys that tokens are signed with.
     SigningKey(signing_keys::Command, Lives),
+    /// Records what was decided.
+    Audit(Vec<AuditEntry>),
     /// Takes tokens back.
     Revoke {
         /// Which.
@@ -79,6 +81,8 @@ pub enum Event {
     Grant(grants::Event),
     /// To a key that tokens are signed with.
     SigningKey(signing_keys::Event),
+    /// Something was decided.
+    Audited(Vec<AuditEntry>),
     /// Tokens were taken back.
     Revoked {
         /// Which.
@@ -105,6 +109,8 @@ pub enum Reply {
     Grant(grants::Reply),
     /// About the keys that tokens are signed with.
     SigningKey(signing_keys::Reply),
+    /// What was decided is recorded.
+    Audited,
     /// The tokens are good no more, from now on or from before.
     Revoked,
 }
@@ -148,6 +154,9 @@ impl State {
             Command::Bootstrap { clients } => return Ok(bootstrap(clients, now)),
             Command::Revoke { target, until, revocations_max } => {
                 return self.revoke(target, until, revocations_max, now);
+            }
+            Command::Audit(entries) => {
+                return Ok(Decision::Commit(vec![Event::Audited(entries)], Reply::Audited));
             }
             Command::Client(command, lives) => {
                 let decision = self.clients.decide(command, now).map_err(Rejection::Client)?;
@@ -220,8 +229,10 @@ impl State {
 
     /// Makes an event part of the state, and forgets what is over at its time.
     pub fn apply(&mut self, event: &Event, at: Timestamp) {
-        self.has_history = true;
+        // Who was refused before the first clients are there does not keep them from coming.
+        self.has_history |= !matches!(event, Event::Audited(_));
         match event {
+            Event::Audited(_) => {}
             Event::Client(event) => {
                 self.clients.apply(event);
                 if let clients::Event::Removed { id } = event {

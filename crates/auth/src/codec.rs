@@ -11,8 +11,10 @@
 //!  12, 13              sessions (`session.rs`)
 //!  14 to 17            grants of persons (`grant.rs`)
 //!  18 to 21            signing keys (`signing_key.rs`)
+//!  22                  what was decided (`audit.rs`)
 //! ```
 
+mod audit;
 mod client;
 mod grant;
 mod session;
@@ -51,6 +53,7 @@ impl Codec for EventCodec {
             Event::Session(event) => session::put_event(&mut writer, event),
             Event::Grant(event) => grant::put_event(&mut writer, event),
             Event::SigningKey(event) => signing_key::put_event(&mut writer, event),
+            Event::Audited(entries) => audit::put_event(&mut writer, entries),
             Event::Revoked { target, at, until } => {
                 let (kind, id) = match target {
                     Target::Token(id) => (1, id),
@@ -109,6 +112,7 @@ impl Codec for EventCodec {
             [kind, VERSION_1] if signing_key::KINDS.contains(&kind) => {
                 Event::SigningKey(signing_key::event(kind, &mut reader)?)
             }
+            [audit::AUDITED, VERSION_1] => Event::Audited(audit::entries(&mut reader)?),
             _ => return Err(DecodeError("unknown kind or version of event")),
         };
         reader.end()?;
@@ -223,6 +227,7 @@ mod tests {
             revoked(Target::Subject("u1".into())),
             revoked(Target::Key("k1".into())),
         ];
+        events.push(Event::Audited(audit::samples()));
         events.extend(user::samples().into_iter().map(Event::User));
         events.extend(session::samples().into_iter().map(Event::Session));
         events.extend(grant::samples().into_iter().map(Event::Grant));

@@ -86,6 +86,12 @@ pub struct Config {
     pub grants_per_user_max: usize,
     /// How far a client's clock may differ from ours.
     pub clock_skew_seconds: u64,
+    /// Whether each token that is issued is in the audit; everything else always is, and so is what was refused.
+    pub audit_issued_tokens: bool,
+    /// Refusals that have an entry each; of more in a second the audit says how many.
+    pub audit_refusals_per_second_max: u32,
+    /// Records of the log that are looked at for one page of the audit.
+    pub audit_examined_max: usize,
     /// How long a signing key is published before it is used, so that every verifier knows it by then. Key sets may be
     /// cached for half of that, but no longer than 5 minutes.
     pub signing_key_prepublish_seconds: u64,
@@ -149,6 +155,9 @@ impl Default for Config {
             grants_max: 2_000_000,
             grants_per_user_max: 1000,
             clock_skew_seconds: 10,
+            audit_issued_tokens: true,
+            audit_refusals_per_second_max: 200,
+            audit_examined_max: 20_000,
             signing_key_prepublish_seconds: 600,
             signing_key_active_seconds: 30 * 24 * 3600,
             signing_master_key_file: None,
@@ -196,6 +205,7 @@ impl Config {
             (self.sessions_per_user_max, "sessions_per_user_max is 0"),
             (self.login_failures_max, "login_failures_max is 0"),
             (self.authorization_requests_max, "authorization_requests_max is 0"),
+            (self.audit_examined_max, "audit_examined_max is 0"),
             (self.device_requests_max, "device_requests_max is 0"),
             (self.grants_max, "grants_max is 0"),
             (self.grants_per_user_max, "grants_per_user_max is 0"),
@@ -247,6 +257,7 @@ impl Config {
         for (seconds, min, max, mistake) in times {
             expect((min..=max).contains(&seconds), mistake);
         }
+        expect(self.audit_refusals_per_second_max > 0, "audit_refusals_per_second_max is 0");
         expect(
             self.signing_master_key().are_unambiguous(),
             "more than one of signing_master_key_file, signing_master_key_variable and signing_master_key_command is said",

@@ -13,11 +13,13 @@
 //!   answer. Registering a client is answered when it is durable and the token endpoint knows it.
 //! - No code, refresh token, session or password is stored: digests, an Argon2id hash, and numbers that tokens follow from.
 //! - An assertion is accepted once. A private signing key is on disk only sealed with the master key.
+//! - Every decision about security is in the audit (`audit/`), which is part of the log.
 //! - A revocation is answered when it is durable; verifiers hear of it from `oauth/revocations.rs`.
 //!
 //! Start reading at [`Auth`], then `oauth/token.rs`.
 #![warn(missing_docs)]
 
+mod audit;
 mod bootstrap;
 mod codec;
 mod config;

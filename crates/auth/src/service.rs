@@ -19,6 +19,7 @@ use tokio::sync::Semaphore;
 
 use crate::{
     AuthMachine, Config, EventCodec,
+    audit::{self, Audit, Scribe},
     bootstrap::{self, BootstrapError},
     device::DeviceRequests,
     metrics::AuthMetrics,
@@ -76,6 +77,9 @@ pub(crate) struct Api {
     pub(crate) used_assertions: Arc<UsedAssertions>,
     pub(crate) passwords: Arc<Passwords>,
     pub(crate) throttle: Arc<LoginThrottle>,
+    /// The role's log, in which the audit is.
+    pub(crate) log: SharedLog,
+    pub(crate) audit: Audit,
     pub(crate) pending: Arc<PendingRequests>,
     pub(crate) devices: Arc<DeviceRequests>,
     /// Keys for what is not signed with a signing key and not stored.
@@ -103,6 +107,7 @@ pub struct Auth {
     verifier: Verifier,
     health: Health,
     first_clients: Vec<Client>,
+    scribe: Scribe,
 }
 
 /// The role did not start.
@@ -194,12 +199,13 @@ impl Auth {
             EventCodec,
             config.engine_limits(),
         )?;
-        let view = Follower::start("auth", log, EventCodec, AuthMachine::default())?;
+        let view = Follower::start("auth", Arc::clone(&log), EventCodec, AuthMachine::default())?;
         let own_keys = OwnKeys(view.clone());
         let verifier = Verifier::new(&issuer, format!("{issuer}/v1/auth"), Arc::new(own_keys));
         if let Some(nonces) = &dpop_nonces {
             verifier.require_nonces(Arc::clone(nonces));
         }
+        let (audit, scribe) = Audit::new(config.audit_refusals_per_second_max);
         let metrics = AuthMetrics::register(&metrics, writer.clone());
         let api = Api {
             writer,
@@ -210,6 +216,8 @@ impl Auth {
             passwords: Arc::new(Passwords::new(&config).map_err(|_| NewError::Passwords)?),
             throttle: Arc::new(LoginThrottle::new(config.throttle_limits())),
             pending: Arc::new(PendingRequests::new(config.authorization_requests_max)),
+            log,
+            audit,
             devices: Arc::new(DeviceRequests::new(config.device_requests_max)),
             keys: Arc::new(keys),
             health: health.clone(),
@@ -219,13 +227,14 @@ impl Auth {
             keyring: Arc::new(keyring),
             metrics,
         };
-        Ok(Self { api, engine, verifier, health, first_clients })
+        Ok(Self { api, engine, verifier, health, first_clients, scribe })
     }
 
     /// The HTTP interface.
     pub fn router(&self) -> Router {
         oauth::router(self.api.clone())
             .merge(rest::router(self.api.clone()).layer(Extension(self.verifier.clone())))
+            .layer(axum::middleware::from_fn_with_state(self.api.clone(), audit::layer))
     }
 
     /// Verifies the tokens that the role issues for itself.
@@ -237,7 +246,9 @@ impl Auth {
     ///
     /// An error means that the process must end.
     pub async fn run(self, drain: CancellationToken) -> Result<(), RunError> {
-        let Self { api, engine, health, first_clients, .. } = self;
+        let Self { api, engine, health, first_clients, scribe, .. } = self;
+        // It goes on with what is served while the role drains.
+        tokio::spawn(scribe.run(api.writer.clone(), health.clone()));
         bootstrap::register(first_clients, &api.writer).await?;
         let tail = api.writer.log().tail();
         // The token endpoint reads the copy, so it must have seen everything first.
@@ -250,7 +261,10 @@ impl Auth {
             stopped = engine.stopped() => Ok(stopped?),
             () = api.keyring.run(&api) => Ok(()),
             () = tell_own_verifier(&api) => Ok(()),
-            () = drain.cancelled() => Ok(()),
+            () = drain.cancelled() => {
+                api.audit.flush().await;
+                Ok(())
+            }
         }
     }
 }

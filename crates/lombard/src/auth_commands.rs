@@ -22,6 +22,8 @@ pub(crate) enum AuthCommand {
     /// Share rights between persons
     #[command(subcommand)]
     Group(UserGroupCommand),
+    /// See who was allowed or refused what, when, from where, and with which client
+    Audit(crate::auth_audit_command::AuditArguments),
     /// See and change the keys that tokens are signed with
     #[command(subcommand)]
     Keys(crate::auth_key_commands::KeyCommand),
@@ -122,6 +124,7 @@ pub(crate) async fn run(common: &CommonArguments, command: AuthCommand) -> anyho
     match command {
         AuthCommand::User(command) => user(&platform, command).await,
         AuthCommand::Group(command) => group(&platform, command).await,
+        AuthCommand::Audit(arguments) => crate::auth_audit_command::run(&platform, arguments).await,
         AuthCommand::Keys(command) => crate::auth_key_commands::run(&platform, command).await,
     }
 }

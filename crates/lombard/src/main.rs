@@ -3,6 +3,7 @@
 #![expect(clippy::print_stdout, reason = "the command line answers on standard output")]
 
 mod agree;
+mod auth_audit_command;
 mod auth_commands;
 mod auth_key_commands;
 mod backup_commands;

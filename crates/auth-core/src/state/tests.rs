@@ -94,6 +94,27 @@ fn with_grants() -> State {
 }
 
 #[test]
+fn an_audit_changes_nothing_not_even_a_first_start() {
+    let entry = AuditEntry {
+        at: at(1),
+        action: "token".into(),
+        refused: Some("invalid_client".into()),
+        client: "".into(),
+        subject: "".into(),
+        address: "".into(),
+        request_id: "".into(),
+        detail: "".into(),
+    };
+    let mut state = State::default();
+    let (events, reply) = submit(&mut state, 1, Command::Audit(vec![entry.clone()])).unwrap();
+    assert_eq!((events, reply), (vec![Event::Audited(vec![entry])], Reply::Audited));
+    assert_eq!(state, State::default());
+    submit(&mut state, 2, Command::Bootstrap { clients: vec![Client::of_secret([0; 32])] })
+        .unwrap();
+    assert_eq!(state.clients.count(), 1);
+}
+
+#[test]
 fn what_was_removed_does_not_come_back_with_the_next_start() {
     let mut state = populated();
     let remove = clients::Command::Remove { id: "shop".parse().unwrap() };

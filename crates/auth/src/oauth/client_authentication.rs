@@ -32,6 +32,16 @@ enum Presented {
     },
 }
 
+impl Presented {
+    fn client_id(&self) -> &str {
+        match self {
+            Self::Secret { client_id, .. }
+            | Self::Assertion { client_id, .. }
+            | Self::Nothing { client_id } => client_id,
+        }
+    }
+}
+
 /// The client that proved who it is.
 pub(super) fn authenticate(
     api: &Api,
@@ -39,11 +49,17 @@ pub(super) fn authenticate(
     form: &Form<'_>,
     now: Timestamp,
 ) -> Result<Arc<Client>, OAuthError> {
+    let presented = presented(headers, form)?;
+    let claimed = presented.client_id().to_owned();
+    proved(api, presented, now).map_err(|error| error.of(&claimed))
+}
+
+fn proved(api: &Api, presented: Presented, now: Timestamp) -> Result<Arc<Client>, OAuthError> {
     // Before the clients of the first start are there, nobody can be told whether it is one.
     if !api.health.is_ready() {
         return Err(OAuthError::new(Code::TemporarilyUnavailable, "the server is starting"));
     }
-    match presented(headers, form)? {
+    match presented {
         Presented::Secret { client_id, secret, used_basic } => {
             // The digest is computed whether or not the client exists.
             let client = find(api, &client_id);

@@ -10,6 +10,8 @@ use lombard_auth_core::{ExchangeError, GrantError};
 use lombard_chassis::{DPOP_NONCE, Json};
 use serde_json::json;
 
+use crate::audit::Facts;
+
 /// Why no token is issued: the code, and a description for whoever reads logs.
 #[derive(Debug)]
 pub(super) struct OAuthError {
@@ -17,6 +19,8 @@ pub(super) struct OAuthError {
     pub(super) description: Cow<'static, str>,
     /// Whether the client tried HTTP Basic: then a 401 must say so (RFC 6749 section 5.2).
     pub(super) used_basic: bool,
+    /// The client that is refused, where it is known who it says it is.
+    pub(super) client: Option<Box<str>>,
     /// A nonce for the next proof (RFC 9449 section 8).
     pub(super) dpop_nonce: Option<String>,
 }
@@ -96,7 +100,13 @@ impl Code {
 
 impl OAuthError {
     pub(super) fn new(code: Code, description: impl Into<Cow<'static, str>>) -> Self {
-        Self { code, description: description.into(), used_basic: false, dpop_nonce: None }
+        let description = description.into();
+        Self { code, description, used_basic: false, client: None, dpop_nonce: None }
+    }
+
+    /// The same of a client.
+    pub(super) fn of(self, client: &str) -> Self {
+        Self { client: Some(client.into()), ..self }
     }
 
     /// RFC 6749 section 5.2: no quotes, backslashes or non-ASCII in a description.
@@ -162,6 +172,8 @@ impl IntoResponse for OAuthError {
         if self.code == Code::TemporarilyUnavailable {
             headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
         }
-        response
+        let client = self.client.map(String::from).unwrap_or_default();
+        let detail = self.description.into_owned();
+        Facts { client, detail, refused: Some(self.code.name()), ..Facts::default() }.with(response)
     }
 }

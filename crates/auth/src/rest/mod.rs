@@ -1,6 +1,7 @@
 //! The administration, `/v1/auth/...`: for whoever has the scope `admin`, or `auth:read` and `auth:write`.
 
 mod answer;
+mod audit;
 mod clients;
 mod groups;
 mod idempotency;
@@ -30,6 +31,7 @@ pub(crate) fn router(api: Api) -> Router {
         .route("/users/{id}/enable", post(users::enable))
         .route("/groups", get(groups::list))
         .route("/groups/{name}", put(groups::put).delete(groups::remove))
+        .route("/audit", get(audit::list))
         .route("/keys", get(signing_keys::list))
         .route("/keys/rotate", post(signing_keys::rotate))
         .route("/keys/{kid}/compromise", post(signing_keys::compromise))

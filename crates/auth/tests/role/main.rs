@@ -8,6 +8,7 @@
 )]
 
 mod attacks;
+mod audit;
 mod bound;
 mod device;
 mod exchange;

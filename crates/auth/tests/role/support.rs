@@ -28,6 +28,8 @@ pub(crate) const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
 pub(crate) struct Role {
     router: Router,
     verifier: Verifier,
+    drain: CancellationToken,
+    running: tokio::task::JoinHandle<()>,
     pub(crate) log: MemoryLog,
     pub(crate) place: TempDir,
 }
@@ -116,7 +118,8 @@ impl Role {
 
     /// The same again, where proofs of possession must have nonces.
     pub(crate) async fn restart_with_nonces(self, nonces: DpopNonces) -> Self {
-        Self::start_with_nonces(self.place, self.log, config(), Some(nonces)).await
+        let (place, log) = self.stop().await;
+        Self::start_with_nonces(place, log, config(), Some(nonces)).await
     }
 
     async fn start_with_nonces(
@@ -139,9 +142,11 @@ impl Role {
         };
         let auth = Auth::new(config, deps).unwrap();
         let (router, verifier) = (auth.router(), auth.verifier());
-        tokio::spawn(auth.run(CancellationToken::new()));
+        let drain = CancellationToken::new();
+        let run = auth.run(drain.clone());
+        let running = tokio::spawn(async move { run.await.unwrap() });
         health.wait_until_ready().await;
-        Self { router, verifier, log, place }
+        Self { router, verifier, drain, running, log, place }
     }
 
     /// What the role verifies its own tokens with.
@@ -149,9 +154,17 @@ impl Role {
         &self.verifier
     }
 
+    /// Ends this life: two at once would write to one log.
+    async fn stop(self) -> (TempDir, MemoryLog) {
+        self.drain.cancel();
+        self.running.await.unwrap();
+        (self.place, self.log)
+    }
+
     /// The same again, as after a restart.
     pub(crate) async fn restart(self) -> Self {
-        Self::start_on(self.place, self.log, config()).await
+        let (place, log) = self.stop().await;
+        Self::start_on(place, log, config()).await
     }
 
     pub(crate) fn shop_secret(&self) -> String {

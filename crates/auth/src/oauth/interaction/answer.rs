@@ -16,6 +16,7 @@ use zeroize::Zeroizing;
 
 use super::{no_store, page};
 use crate::{
+    audit::Facts,
     oauth::{
         AnswerTo, AuthorizationRequest,
         error::{Code as ErrorCode, OAuthError},
@@ -97,6 +98,8 @@ pub(super) async fn grant(
     let Allowed { session, granted, page_sha256 } = allowed;
     let grant = new_grant(api, request, (&*session, page_sha256), granted, &code, now);
     let (id, config) = (grant.id, &api.config);
+    let client = request.client.id.to_string();
+    let detail = format!("gid={id} aud={} scope={}", grant.audience, grant.scope);
     let code_life = match request.answer_to {
         AnswerTo::Browser { .. } => config.code_life(),
         // It may ask as late as it may ask at all.
@@ -112,7 +115,7 @@ pub(super) async fn grant(
     match submit(api, Command::Grant(command, config.lives())).await {
         Ok(committed) if matches!(committed.reply, Reply::Grant(GrantReply::Started(_))) => {
             tracing::info!(client_id = %request.client.id, user = %session.user, grant = %id, "a person allowed a client something");
-            match &request.answer_to {
+            let response = match &request.answer_to {
                 AnswerTo::Browser { redirect_uri, state, .. } => {
                     let parameters = [
                         ("code", Some(code.as_str())),
@@ -126,7 +129,8 @@ pub(super) async fn grant(
                 }
                 // The device has given up, or somebody else has decided: nothing can be got for the grant.
                 AnswerTo::Device { .. } => page::gone(),
-            }
+            };
+            Facts { client, subject: session.user.subject(), detail, refused: None }.with(response)
         }
         _ => {
             let error = OAuthError::new(ErrorCode::TemporarilyUnavailable, "try again");

@@ -17,6 +17,7 @@ use super::{
     page, posted, request_id, see,
 };
 use crate::{
+    audit::Facts,
     oauth::{
         AnswerTo, AuthorizationRequest,
         error::{Code, OAuthError},
@@ -162,7 +163,13 @@ pub(super) async fn decide(
         api.pending.close(id);
         tracing::info!(client_id = %request.client.id, user = %user.id, "a person denied a client what it asked for");
         let error = OAuthError::new(Code::AccessDenied, "the person said no");
-        return refuse(&api, request, &error);
+        let facts = Facts {
+            client: request.client.id.to_string(),
+            subject: user.id.subject(),
+            refused: Some("access_denied"),
+            ..Facts::default()
+        };
+        return facts.with(refuse(&api, request, &error));
     }
     let granted = match settle(&api, request, &user) {
         Ok(granted) => granted,

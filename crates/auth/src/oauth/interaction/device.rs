@@ -12,7 +12,7 @@ use maud::html;
 use uuid::Uuid;
 
 use super::{Browser, advance, login::address, page, posted};
-use crate::{device::UserCode, oauth::form::Form, service::Api, throttle::Bucket};
+use crate::{audit::Facts, device::UserCode, oauth::form::Form, service::Api, throttle::Bucket};
 
 /// What a form's token is about.
 const DEVICE: &str = "device";
@@ -83,11 +83,13 @@ pub(super) async fn go_on(
     let tries = [Bucket::Address(format!("device {}", address(&headers)))];
     if let Err(wait) = api.throttle.try_login(&tries, now) {
         tracing::warn!("refused a user code: too many were tried");
-        return show_form(&api, &browser, "", Some(Again::TooMany(wait)));
+        let form = show_form(&api, &browser, "", Some(Again::TooMany(wait)));
+        return Facts { refused: Some("too_many_failures"), ..Facts::default() }.with(form);
     }
     let typed = UserCode::read(form.get("user_code").unwrap_or_default());
     let Some(request) = typed.and_then(|code| api.devices.find(&code, now)) else {
-        return show_form(&api, &browser, "", Some(Again::Unknown));
+        let form = show_form(&api, &browser, "", Some(Again::Unknown));
+        return Facts { refused: Some("unknown_code"), ..Facts::default() }.with(form);
     };
     api.throttle.succeeded(&tries);
     let (id, client_id) = (Uuid::new_v4().simple().to_string(), request.client.id.clone());
@@ -96,5 +98,6 @@ pub(super) async fn go_on(
         return page::unavailable();
     }
     api.pending.open(&id, client_id.as_str(), browser.sha256(), life, now);
-    advance(&api, &id, &browser, now).await
+    let response = advance(&api, &id, &browser, now).await;
+    Facts { client: client_id.to_string(), ..Facts::default() }.with(response)
 }

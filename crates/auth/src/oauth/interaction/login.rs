@@ -19,6 +19,7 @@ use zeroize::Zeroizing;
 
 use super::{Browser, page, posted, request_id, see};
 use crate::{
+    audit::Facts,
     oauth::{AuthorizationRequest, form::Form},
     password::PasswordError,
     secret,
@@ -115,18 +116,28 @@ pub(super) async fn log_in(
     };
     let name = form.get("username").unwrap_or_default().trim().to_lowercase();
     let password = Zeroizing::new(form.get("password").unwrap_or_default().to_owned());
+    let client = pending.request.client.id.to_string();
+    // Who is meant, where there is such a person: what else was typed in may be anything, even a password.
+    let meant = api.view.read(|view| view.state.users.named(&name).map(|user| user.id.subject()));
+    let facts = Facts { client, subject: meant.unwrap_or_default(), ..Facts::default() };
+    let refused = |cause| Facts { refused: Some(cause), ..facts.clone() };
     match check(&api, &headers, &browser, &name, password, now).await {
         Ok(Some(user)) => match start(&api, &browser, &user, now).await {
             Some(secret) => {
                 tracing::info!(user = %user.id, client_id = %pending.request.client.id, "a person logged in");
                 let response = Browser::set_session(&api, see("resume", id), &secret);
-                browser.set_known(&api, response, user.id)
+                facts.with(browser.set_known(&api, response, user.id))
             }
             None => page::unavailable(),
         },
-        Ok(None) => show_form(&api, &browser, id, &pending.request, Some(Again::Refused)),
+        Ok(None) => {
+            let form = show_form(&api, &browser, id, &pending.request, Some(Again::Refused));
+            refused("access_denied").with(form)
+        }
         Err(Refusal::TooMany(wait)) => {
-            show_form(&api, &browser, id, &pending.request, Some(Again::TooMany(wait)))
+            let again = Some(Again::TooMany(wait));
+            let form = show_form(&api, &browser, id, &pending.request, again);
+            refused("too_many_failures").with(form)
         }
         Err(Refusal::Busy) => page::unavailable(),
     }

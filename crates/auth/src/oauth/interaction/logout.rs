@@ -5,13 +5,14 @@ use axum::{
     http::{HeaderMap, HeaderValue, StatusCode, Uri},
     response::{IntoResponse, Response},
 };
-use lombard_auth_core::{Command, RedirectUri, SessionId, sessions};
+use lombard_auth_core::{Command, RedirectUri, Session, SessionId, sessions};
 use lombard_chassis::{Problem, RawBody};
 use maud::html;
 use zeroize::Zeroizing;
 
 use super::{Browser, no_store, page, posted};
 use crate::{
+    audit::Facts,
     oauth::{
         client_authentication::find,
         error::OAuthError,
@@ -89,7 +90,7 @@ async fn begin(api: &Api, headers: &HeaderMap, parameters: &[u8]) -> Response {
     let Some((session, user)) = browser.session(api, now) else { return done(asked.then) };
     // Only who has got an ID token of this very session knows that the person wants to leave it; all others are asked.
     if asked.session == Some(session.id) {
-        return end(api, session.id, asked.then).await;
+        return end(api, &session, asked.then).await;
     }
     let then = asked.then.as_ref().map(|then| then.as_str()).unwrap_or_default();
     let token = browser.csrf_token(api, &[LOGOUT, then]);
@@ -129,18 +130,23 @@ pub(super) async fn log_out(
     }
     let then = Some(Zeroizing::new(then.to_owned())).filter(|then| !then.is_empty());
     match browser.session(&api, api.now()) {
-        Some((session, _)) => end(&api, session.id, then).await,
+        Some((session, _)) => end(&api, &session, then).await,
         None => done(then),
     }
 }
 
-async fn end(api: &Api, session: SessionId, then: Option<Zeroizing<String>>) -> Response {
-    let command = Command::Session(sessions::Command::End { id: session }, api.config.lives());
+async fn end(api: &Api, session: &Session, then: Option<Zeroizing<String>>) -> Response {
+    let command = Command::Session(sessions::Command::End { id: session.id }, api.config.lives());
     if submit(api, command).await.is_err() {
         return page::unavailable();
     }
-    tracing::info!(%session, "a person logged out");
-    Browser::clear_session(api, done(then))
+    tracing::info!(session = %session.id, "a person logged out");
+    let facts = Facts {
+        subject: session.user.subject(),
+        detail: format!("sid={}", session.id),
+        ..Facts::default()
+    };
+    facts.with(Browser::clear_session(api, done(then)))
 }
 
 fn done(then: Option<Zeroizing<String>>) -> Response {

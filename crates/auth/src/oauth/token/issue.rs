@@ -8,9 +8,12 @@ use uuid::Uuid;
 use zeroize::Zeroizing;
 
 use super::TokenRequest;
-use crate::oauth::{
-    error::{Code, OAuthError},
-    id_token::id_token,
+use crate::{
+    audit::Facts,
+    oauth::{
+        error::{Code, OAuthError},
+        id_token::id_token,
+    },
 };
 
 /// RFC 6749 section 5.1, OpenID Connect Core section 3.1.3.3.
@@ -31,6 +34,30 @@ pub(super) struct Issued {
     /// Of an exchange (RFC 8693 section 2.2.1).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) issued_token_type: Option<&'static str>,
+    /// What the audit is told.
+    #[serde(skip)]
+    claims: Claims,
+}
+
+impl Issued {
+    /// What was issued, without the token.
+    pub(super) fn facts(&self) -> Facts {
+        let Claims { client_id, subject, audience, scope, token_id, grant, actor, .. } =
+            &self.claims;
+        let mut detail = format!("jti={token_id} aud={audience} scope={scope}");
+        if let Some(grant) = grant {
+            detail.push_str(&format!(" gid={}", grant.id));
+        }
+        if actor.is_some() {
+            detail.push_str(" exchanged");
+        }
+        let payments = self.claims.authorization_details.iter().count();
+        if payments > 0 {
+            detail.push_str(&format!(" details={payments}"));
+        }
+        let (client, subject) = (client_id.to_string(), subject.to_string());
+        Facts { client, subject, detail, refused: None }
+    }
 }
 
 /// What an access token says beyond what all say.
@@ -82,6 +109,7 @@ pub(super) fn access_token(
         refresh_token: None,
         id_token: None,
         issued_token_type: None,
+        claims,
     })
 }
 

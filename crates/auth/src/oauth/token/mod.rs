@@ -52,7 +52,8 @@ pub(super) async fn issue(
         Ok(issued) => {
             api.metrics.token_request("issued");
             let no_store = [(header::CACHE_CONTROL, HeaderValue::from_static("no-store"))];
-            let mut response = (no_store, Json(issued)).into_response();
+            let facts = issued.facts();
+            let mut response = facts.with((no_store, Json(issued)).into_response());
             // The next one, before the last one is too old (RFC 9449 section 8.2).
             let nonce = api.dpop_nonces.as_ref().map(|nonces| nonces.fresh(api.now()));
             if let Some(nonce) = nonce.and_then(|nonce| HeaderValue::from_str(&nonce).ok()) {
@@ -78,6 +79,18 @@ async fn grant(api: &Api, headers: &HeaderMap, body: &[u8]) -> Result<Issued, OA
     })?;
     let now = api.now();
     let client = authenticate(api, headers, &form, now)?;
+    let asking = client.id.clone();
+    let granted = grant_to(api, headers, &form, (client, grant_type, now)).await;
+    granted.map_err(|error| error.of(asking.as_str()))
+}
+
+async fn grant_to(
+    api: &Api,
+    headers: &HeaderMap,
+    form: &Form<'_>,
+    (client, grant_type, now): (Arc<Client>, GrantType, Timestamp),
+) -> Result<Issued, OAuthError> {
+    let name = grant_type.name();
     if !client.may_use(grant_type) {
         let cause = format!("the client is not registered for {name}");
         return Err(OAuthError::new(Code::UnauthorizedClient, cause));
@@ -87,7 +100,7 @@ async fn grant(api: &Api, headers: &HeaderMap, body: &[u8]) -> Result<Issued, OA
         let cause = "the client's tokens are bound to a key: send a DPoP proof";
         return Err(OAuthError::new(Code::InvalidDpopProof, cause));
     }
-    let request = TokenRequest { api, client, form: &form, now, key_thumbprint };
+    let request = TokenRequest { api, client, form, now, key_thumbprint };
     match grant_type {
         GrantType::ClientCredentials => client_credentials::grant(&request),
         GrantType::AuthorizationCode => authorization_code::grant(&request).await,

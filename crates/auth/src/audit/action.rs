@@ -1,0 +1,95 @@
+//! What a request asks for, in the words of the audit.
+
+use axum::http::Method;
+
+/// What is audited of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum When {
+    /// Whatever comes of it, before it is answered.
+    Always,
+    /// Whatever comes of it.
+    Soon,
+    /// If it is refused.
+    Refused,
+    /// If the handler says something.
+    Said,
+}
+
+/// The action, its object where the path names one, and when it is audited. `None` for what is open to everybody.
+pub(super) fn of<'a>(method: &Method, path: &'a str) -> Option<(String, &'a str, When)> {
+    let is_read = *method == Method::GET || *method == Method::HEAD;
+    if let Some(rest) = path.strip_prefix("/v1/auth/") {
+        return Some(administration(method, rest, is_read));
+    }
+    let (action, when) = match path.strip_prefix("/oauth/")? {
+        "token" => ("token", When::Soon),
+        "par" => ("authorization.push", When::Soon),
+        "device_authorization" => ("device.begin", When::Soon),
+        "revoke" => ("token.revoke", When::Soon),
+        "introspect" => ("token.introspect", When::Refused),
+        "userinfo" => ("userinfo", When::Refused),
+        "login" if !is_read => ("login", When::Said),
+        "device" if !is_read => ("device.connect", When::Said),
+        // Where an earlier consent is enough, any of these makes a grant.
+        "consent" if !is_read => ("consent", When::Said),
+        "authorize" | "resume" => ("consent", When::Said),
+        "logout" => ("logout", When::Said),
+        _ => return None,
+    };
+    Some((action.to_owned(), "", when))
+}
+
+/// `POST clients/shop/secret` is `client.secret` of `shop`.
+fn administration<'a>(method: &Method, rest: &'a str, is_read: bool) -> (String, &'a str, When) {
+    let mut segments = rest.split('/');
+    let kind = segments.next().unwrap_or_default();
+    let (object, verb) = match (kind, segments.next(), segments.next()) {
+        // `keys/rotate` names no key.
+        ("keys", Some("rotate"), None) => ("", Some("rotate")),
+        (_, object, verb) => (object.unwrap_or_default(), verb),
+    };
+    let kind = if kind == "audit" { kind } else { kind.strip_suffix('s').unwrap_or(kind) };
+    let verb = verb.unwrap_or(match *method {
+        Method::GET | Method::HEAD => "read",
+        Method::DELETE => "remove",
+        Method::PUT => "put",
+        _ => "create",
+    });
+    let when = match (kind, is_read) {
+        // Whoever reads the audit is in it.
+        ("audit", _) => When::Soon,
+        (_, true) => When::Refused,
+        (_, false) => When::Always,
+    };
+    (format!("{kind}.{verb}"), object, when)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn requests_have_names() {
+        for (method, path, expected) in [
+            ("POST", "/oauth/token", Some(("token", "", When::Soon))),
+            ("GET", "/oauth/login", None),
+            ("POST", "/oauth/login", Some(("login", "", When::Said))),
+            ("GET", "/oauth/jwks", None),
+            ("GET", "/oauth/revocations", None),
+            ("GET", "/livez", None),
+            ("POST", "/v1/auth/clients", Some(("client.create", "", When::Always))),
+            ("DELETE", "/v1/auth/clients/shop", Some(("client.remove", "shop", When::Always))),
+            ("POST", "/v1/auth/clients/shop/secret", Some(("client.secret", "shop", When::Always))),
+            ("GET", "/v1/auth/clients/shop", Some(("client.read", "shop", When::Refused))),
+            ("PUT", "/v1/auth/users/ada/password", Some(("user.password", "ada", When::Always))),
+            ("POST", "/v1/auth/keys/rotate", Some(("key.rotate", "", When::Always))),
+            ("POST", "/v1/auth/keys/k1/compromise", Some(("key.compromise", "k1", When::Always))),
+            ("GET", "/v1/auth/audit", Some(("audit.read", "", When::Soon))),
+        ] {
+            let method: Method = method.parse().unwrap();
+            let found = of(&method, path);
+            let found = found.as_ref().map(|(action, object, when)| (&**action, *object, *when));
+            assert_eq!(found, expected, "{method} {path}");
+        }
+    }
+}
