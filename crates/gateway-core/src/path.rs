@@ -111,6 +111,16 @@ impl fmt::Debug for NormalPath {
 }
 
 fn push_segment(segment: &str, normal: &mut String) -> Result<(), ParsePathError> {
+    // Nearly always nothing is encoded, and the segment is its own spelling.
+    if !segment.contains('%') {
+        return match segment.bytes().find(|byte| !is_allowed(*byte)) {
+            Some(byte) => Err(ParsePathError::ForbiddenByte { byte }),
+            None => {
+                normal.push_str(segment);
+                Ok(())
+            }
+        };
+    }
     let mut bytes = segment.bytes();
     let mut decoded = Vec::with_capacity(segment.len());
     while let Some(byte) = bytes.next() {

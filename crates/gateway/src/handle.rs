@@ -31,6 +31,7 @@ use crate::{
     plan::{Forwarding, Label, Plan},
     problem,
     table::Table,
+    values::Values,
     worker::Worker,
 };
 
@@ -55,6 +56,8 @@ pub(crate) async fn handle(
 ) -> Response<ResponseBody> {
     let start = Instant::now();
     let table = worker.shared.table.load_full();
+    let context = Context::from_headers_or(request.headers(), || worker.random.request_id());
+    let values = Values::new();
     let exchange = Exchange {
         worker,
         table: &table,
@@ -62,30 +65,32 @@ pub(crate) async fn handle(
         doubts,
         is_grpc: is_grpc(request.headers()),
         start,
-        context: Context::from_headers_or(request.headers(), || worker.random.request_id()),
+        request_id: values.text(context.request_id.as_str()),
+        context,
+        values,
         label: Cell::new(Some(Label::Family(RouteFamily::None))),
         claims: RefCell::new(None),
         upstream: RefCell::new(None),
         refused: Cell::new(None),
         address: Cell::new(None),
     };
-    let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+    let (method, uri) = (request.method().clone(), request.uri().clone());
     let answered = match refusal {
         Some(refusal) => Err(problem::from_wire_error(refusal.error)),
         None => Box::pin(exchange.answer(request)).await,
     };
-    let mut response = answered.unwrap_or_else(|problem| exchange.refusal(&path, &problem));
+    let mut response = answered.unwrap_or_else(|problem| exchange.refusal(uri.path(), &problem));
     if refusal.is_some() {
         worker.shared.metrics.framing_refused();
         response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
-    if let Ok(id) = HeaderValue::from_str(exchange.context.request_id.as_str()) {
-        response.headers_mut().insert(REQUEST_ID, id);
+    if let Some(id) = &exchange.request_id {
+        response.headers_mut().insert(REQUEST_ID, id.clone());
     }
     if table.adds_security_headers {
         headers::secure(response.headers_mut());
     }
-    exchange.tell(&method, &path, &response);
+    exchange.tell(&method, uri.path(), &response);
     exchange.count(response.status());
     response
 }
@@ -99,6 +104,9 @@ struct Exchange<'a> {
     is_grpc: bool,
     start: Instant,
     context: Context,
+    /// Its id, as a value.
+    request_id: Option<HeaderValue>,
+    values: Values,
     label: Cell<Option<Label>>,
     claims: RefCell<Option<Arc<Claims>>>,
     upstream: RefCell<Option<Arc<Cluster>>>,
@@ -172,8 +180,8 @@ impl Exchange<'_> {
         forwarding: &Forwarding,
         request: Request<Incoming>,
     ) -> Result<Response<ResponseBody>, Problem> {
-        let admission = self.admit(forwarding, &request).await?;
-        let limit_headers = admission.limit_headers.clone();
+        let mut admission = self.admit(forwarding, &request).await?;
+        let limit_headers = std::mem::take(&mut admission.limit_headers);
         let mut response = self.send(forwarding, admission, request).await?;
         add_limit_headers(response.headers_mut(), limit_headers);
         Ok(response)

@@ -8,7 +8,7 @@ use lombard_chassis::{
     context::{REQUEST_ID, TRACEPARENT},
 };
 
-use crate::random::Random;
+use crate::{random::Random, values::Values};
 
 /// Headers about one connection (RFC 9110 section 7.6.1), whether the Connection header names them or not. `Expect` is
 /// answered here; trailers are not passed on, so nobody is promised any.
@@ -38,6 +38,9 @@ const TRUSTED_PREFIXES: [&str; 2] = ["x-lombard-", "x-forwarded-"];
 pub(crate) struct From<'a> {
     /// Where a new trace gets its ids.
     pub(crate) random: &'a Random,
+    pub(crate) values: &'a Values,
+    /// The request's id, as a value.
+    pub(crate) request_id: Option<&'a HeaderValue>,
     pub(crate) address: IpAddr,
     pub(crate) scheme: &'static str,
     /// The authority of the target, where it has one.
@@ -58,16 +61,16 @@ pub(crate) fn to_upstream(headers: &mut HeaderMap, context: &Context, from: &Fro
         headers.remove(name);
     }
     let [_, forwarded_for, forwarded_proto, forwarded_host] = TRUSTED;
-    if let Ok(peer) = HeaderValue::from_str(&from.address.to_string()) {
+    if let Some(peer) = from.values.write(format_args!("{}", from.address)) {
         headers.insert(forwarded_for, peer);
     }
     headers.insert(forwarded_proto, HeaderValue::from_static(from.scheme));
     // In HTTP/2 it is the target that names the host.
-    let named = from.authority.and_then(|authority| HeaderValue::from_str(authority).ok());
-    if let Some(host) = headers.remove(header::HOST).or(named) {
+    let named = || from.authority.and_then(|authority| from.values.text(authority));
+    if let Some(host) = headers.remove(header::HOST).or_else(named) {
         headers.insert(forwarded_host, host);
     }
-    set_context(headers, context, from.random);
+    set_context(headers, context, from);
 }
 
 /// HTTP/2 may send a cookie in parts, which are one header again where they leave it (RFC 9113 section 8.2.3).
@@ -84,16 +87,16 @@ fn join_cookies(headers: &mut HeaderMap) {
     }
 }
 
-fn set_context(headers: &mut HeaderMap, context: &Context, random: &Random) {
-    if let Ok(id) = HeaderValue::from_str(context.request_id.as_str()) {
-        headers.insert(REQUEST_ID, id);
+fn set_context(headers: &mut HeaderMap, context: &Context, from: &From<'_>) {
+    if let Some(id) = from.request_id {
+        headers.insert(REQUEST_ID, id.clone());
     }
     let traceparent = match &context.traceparent {
-        Some(traceparent) => HeaderValue::from_str(traceparent).ok(),
+        Some(traceparent) => from.values.text(traceparent),
         None => {
             // What belongs to a trace that cannot be read cannot be read either.
             headers.remove("tracestate");
-            random.traceparent()
+            from.random.traceparent(from.values)
         }
     };
     if let Some(traceparent) = traceparent {
@@ -128,12 +131,17 @@ pub(crate) fn to_client(headers: &mut HeaderMap) {
 }
 
 fn remove_hop_by_hop(headers: &mut HeaderMap) {
+    // What is removed anyway need not be read: an empty list takes no memory.
+    let is_usual =
+        |name: &str| ["keep-alive", "close"].iter().any(|usual| usual.eq_ignore_ascii_case(name));
     let named: Vec<HeaderName> = headers
         .get_all(header::CONNECTION)
         .iter()
         .filter_map(|value| value.to_str().ok())
         .flat_map(|value| value.split(','))
-        .filter_map(|name| name.trim().parse().ok())
+        .map(str::trim)
+        .filter(|name| !is_usual(name))
+        .filter_map(|name| name.parse().ok())
         .collect();
     for name in HOP_BY_HOP.iter().chain(&named) {
         headers.remove(name);
@@ -175,7 +183,16 @@ mod tests {
         headers.append("cookie", HeaderValue::from_static("b=2"));
         let address = [10, 0, 0, 1].into();
         let random = Random::new();
-        let from = From { address, scheme: "https", authority: None, random: &random };
+        let values = Values::new();
+        let request_id = values.text(context.request_id.as_str());
+        let from = From {
+            address,
+            scheme: "https",
+            authority: None,
+            random: &random,
+            values: &values,
+            request_id: request_id.as_ref(),
+        };
         to_upstream(&mut headers, &context, &from);
         assert!(lombard_chassis::context::is_traceparent(headers[TRACEPARENT].to_str().unwrap()));
         assert_eq!(headers[REQUEST_ID], context.request_id.as_str());

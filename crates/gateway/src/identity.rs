@@ -11,7 +11,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use lombard_token::{Claims, KeyError, PublicJwk, SigningKey};
 use lombard_types::Timestamp;
 
-use crate::table::Identity;
+use crate::{table::Identity, values::Values};
 
 const CLIENT: HeaderName = HeaderName::from_static("x-lombard-client");
 const SUBJECT: HeaderName = HeaderName::from_static("x-lombard-subject");
@@ -57,19 +57,22 @@ impl Identities {
         identity: Identity,
         claims: &Claims,
         upstream: &str,
+        values: &Values,
         headers: &mut HeaderMap,
     ) {
         if identity == Identity::None {
             return;
         }
-        let mut write = |name: HeaderName, text: &str| {
-            if let Ok(value) = HeaderValue::from_str(text) {
+        let said = [
+            (CLIENT, values.text(&claims.client_id)),
+            (SUBJECT, values.text(&claims.subject)),
+            (SCOPE, values.write(format_args!("{}", claims.scope))),
+        ];
+        for (name, value) in said {
+            if let Some(value) = value {
                 headers.insert(name, value);
             }
-        };
-        write(CLIENT, &claims.client_id);
-        write(SUBJECT, &claims.subject);
-        write(SCOPE, &claims.scope.to_string());
+        }
         if identity == Identity::Token {
             match self.token(claims, upstream) {
                 Ok(value) => drop(headers.insert(TOKEN, value)),

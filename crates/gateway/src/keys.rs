@@ -163,13 +163,13 @@ impl Verifiers {
     async fn refresh(&self, age: Duration) -> Result<(), KeySourceError> {
         // Fills the shared memory, from which the verifiers then take.
         drop(self.keys.fetch_if_older_than(age).await?);
-        self.first.refresh().await?;
+        let mut result = self.first.refresh().await;
         let mut kept: Vec<Verifier> = self.by_resource.read().values().cloned().collect();
         kept.extend(self.configured.read().values().cloned());
         for verifier in kept {
-            verifier.refresh().await?;
+            result = result.and(verifier.refresh().await);
         }
-        Ok(())
+        result
     }
 
     /// Keeps the keys fresh, and hears what is revoked. The obstacle `keys` is cleared once they were fetched; when the issuer goes away later,

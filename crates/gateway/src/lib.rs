@@ -29,6 +29,7 @@ mod client;
 mod cluster;
 mod config;
 mod connection;
+mod contract;
 mod control;
 mod cors;
 mod deadline;
@@ -57,6 +58,7 @@ mod table;
 mod tls;
 mod transport;
 mod tunnel;
+mod values;
 mod worker;
 
 pub use catalog::{Resource, TokenSource};

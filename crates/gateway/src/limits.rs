@@ -19,6 +19,7 @@ use parking_lot::Mutex;
 use crate::{
     settings::LimitBy,
     table::{Limit, LimitKind},
+    values::Values,
 };
 
 const PARTS: usize = 64;
@@ -110,6 +111,7 @@ impl Limits {
         self: &Arc<Self>,
         limits: &[Limit],
         caller: Caller<'_>,
+        values: &Values,
     ) -> Result<Permitted, Exceeded> {
         let mut permitted = Permitted::default();
         for limit in limits {
@@ -129,11 +131,12 @@ impl Limits {
                 return Err(Exceeded { kind: limit.kind, retry_after: verdict.retry_after });
             }
             if let Some(policy) = &limit.header {
-                let seconds = verdict.reset_after.as_secs_f64().ceil();
-                let text = format!("\"{}\";r={};t={seconds}", limit.name, verdict.remaining);
-                if let Ok(value) = HeaderValue::from_str(&text) {
-                    permitted.headers.push((value, policy.clone()));
-                }
+                // Rounded up: nobody is told to come too early.
+                let reset = verdict.reset_after;
+                let seconds = reset.as_secs() + u64::from(reset.subsec_nanos() > 0);
+                let (name, remaining) = (&limit.name, verdict.remaining);
+                let value = values.write(format_args!("\"{name}\";r={remaining};t={seconds}"));
+                permitted.headers.extend(value.map(|value| (value, policy.clone())));
             }
         }
         Ok(permitted)
@@ -263,16 +266,19 @@ mod tests {
     fn each_caller_is_counted_alone() {
         let limits = Arc::new(Limits::new(1000));
         let by_client = [limit(LimitBy::Client, rate(10, 2))];
-        let is_permitted = |client: &str| limits.admit(&by_client, caller(client)).is_ok();
+        let is_permitted =
+            |client: &str| limits.admit(&by_client, caller(client), &Values::new()).is_ok();
         assert_eq!(
             ["a", "a", "a", "b", "b", "b"].map(is_permitted),
             [true, true, false, true, true, false]
         );
         let by_route = [limit(LimitBy::Route, rate(10, 2))];
-        let is_permitted = |client: &str| limits.admit(&by_route, caller(client)).is_ok();
+        let is_permitted =
+            |client: &str| limits.admit(&by_route, caller(client), &Values::new()).is_ok();
         assert_eq!(["a", "b", "c"].map(is_permitted), [true, true, false]);
-        let permitted =
-            limits.admit(&[limit(LimitBy::Address, rate(86_400, 3))], caller("a")).unwrap();
+        let permitted = limits
+            .admit(&[limit(LimitBy::Address, rate(86_400, 3))], caller("a"), &Values::new())
+            .unwrap();
         assert_eq!(permitted.headers[0].0, "\"x\";r=2;t=1");
     }
 
@@ -280,11 +286,11 @@ mod tests {
     fn requests_under_way_are_counted_until_they_end() {
         let limits = Arc::new(Limits::new(1000));
         let two = [limit(LimitBy::Client, LimitKind::Concurrent(2))];
-        let first = limits.admit(&two, caller("a")).unwrap();
-        let second = limits.admit(&two, caller("a")).unwrap();
-        assert!(limits.admit(&two, caller("a")).is_err());
+        let first = limits.admit(&two, caller("a"), &Values::new()).unwrap();
+        let second = limits.admit(&two, caller("a"), &Values::new()).unwrap();
+        assert!(limits.admit(&two, caller("a"), &Values::new()).is_err());
         drop(first);
-        let third = limits.admit(&two, caller("a")).unwrap();
+        let third = limits.admit(&two, caller("a"), &Values::new()).unwrap();
         drop((second, third));
         assert_eq!(limits.len(), 0);
     }
@@ -294,8 +300,10 @@ mod tests {
         let limits = Arc::new(Limits::new(640));
         let strict = [limit(LimitBy::Client, rate(1, 1))];
         let names: Vec<String> = (0..5000).map(|number| number.to_string()).collect();
-        let let_through =
-            names.iter().filter(|name| limits.admit(&strict, caller(name)).is_ok()).count();
+        let let_through = names
+            .iter()
+            .filter(|name| limits.admit(&strict, caller(name), &Values::new()).is_ok())
+            .count();
         // An entry for each that has one, and one that is shared for each part.
         assert!(limits.len() <= 640 + PARTS, "{}", limits.len());
         assert!(let_through <= 640 + PARTS, "{let_through}");
@@ -303,9 +311,12 @@ mod tests {
             LimitBy::Client,
             LimitKind::Quota(Quota { requests: 1, period: Duration::from_secs(86_400) }),
         )];
-        assert!(limits.admit(&quota, caller("another")).is_err(), "nothing is free");
+        assert!(
+            limits.admit(&quota, caller("another"), &Values::new()).is_err(),
+            "nothing is free"
+        );
         let one = [limit(LimitBy::Client, LimitKind::Concurrent(1))];
-        assert!(limits.admit(&one, caller("another")).is_err());
+        assert!(limits.admit(&one, caller("another"), &Values::new()).is_err());
     }
 
     #[test]
@@ -317,7 +328,9 @@ mod tests {
                 .map(|_| {
                     scope.spawn(|| {
                         let route = [limit(LimitBy::Route, rate(1, burst))];
-                        (0..5000).filter(|_| limits.admit(&route, caller("a")).is_ok()).count()
+                        (0..5000)
+                            .filter(|_| limits.admit(&route, caller("a"), &Values::new()).is_ok())
+                            .count()
                     })
                 })
                 .collect();

@@ -1,6 +1,6 @@
 //! What happens to a request: by a configured route, or by its path where there is none.
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
 use http::{HeaderMap, Method, header};
 use lombard_chassis::{
@@ -146,11 +146,11 @@ impl Forwarding {
     }
 
     /// The path that the upstream sees.
-    pub(crate) fn path_for_upstream(&self) -> String {
+    pub(crate) fn path_for_upstream(&self) -> Cow<'_, str> {
         match (&self.by_path, &self.policy.rewrite) {
-            (Some(route), _) => route.path.to_string(),
-            (None, Some(rewrite)) => rewrite.apply(&self.path, &self.captures),
-            (None, None) => self.path.as_str().to_owned(),
+            (Some(route), _) => Cow::Borrowed(&route.path),
+            (None, Some(rewrite)) => rewrite.apply(&self.path, &self.captures).into(),
+            (None, None) => self.path.as_str().into(),
         }
     }
 }

@@ -7,7 +7,12 @@ use std::time::Duration;
 use lombard_chassis::{Problem, ProblemType, problems};
 use lombard_gateway_core::{ParsePathError, WireError};
 
-use crate::{cluster::NotAdmitted, limits::Exceeded, table::LimitKind};
+use crate::{
+    cluster::NotAdmitted,
+    contract::{Misfit, Mismatch},
+    limits::Exceeded,
+    table::LimitKind,
+};
 
 /// The request's bytes, target or headers can be read in more than one way.
 pub const AMBIGUOUS_REQUEST: ProblemType =
@@ -65,6 +70,10 @@ pub const IDEMPOTENCY_KEY_IN_PROGRESS: ProblemType =
 pub const RESPONSE_NOT_KEPT: ProblemType =
     ProblemType::new(409, "response-not-kept", "Response not kept");
 
+/// What the service's OpenAPI document does not permit.
+pub const UNFIT_REQUEST: ProblemType =
+    ProblemType::new(400, "unfit-request", "Request does not fit");
+
 /// All of the gateway's own, for documentation and its test.
 pub const ALL: &[ProblemType] = &[
     AMBIGUOUS_REQUEST,
@@ -87,6 +96,7 @@ pub const ALL: &[ProblemType] = &[
     IDEMPOTENCY_KEY_REUSED,
     IDEMPOTENCY_KEY_IN_PROGRESS,
     RESPONSE_NOT_KEPT,
+    UNFIT_REQUEST,
 ];
 
 /// The answer to trouble that passes by itself.
@@ -102,6 +112,28 @@ pub(crate) fn ambiguous(detail: &'static str) -> Problem {
 
 pub(crate) fn from_path_error(error: ParsePathError) -> Problem {
     Problem::new(&AMBIGUOUS_PATH).detail(error.to_string())
+}
+
+/// A request that is none of those that the service takes.
+pub(crate) fn from_mismatch(mismatch: Mismatch) -> Problem {
+    match mismatch {
+        Mismatch::Path => Problem::new(&problems::NOT_FOUND)
+            .detail("the service's OpenAPI document has no such path"),
+        Mismatch::Method => Problem::new(&problems::METHOD_NOT_ALLOWED)
+            .detail("the service's OpenAPI document has no such operation at this path"),
+        Mismatch::MediaType => Problem::new(&problems::UNSUPPORTED_MEDIA_TYPE)
+            .detail("the service's OpenAPI document has no body of this kind here"),
+        Mismatch::Value(Misfit { place, name, pointer, reason }) => {
+            let problem = Problem::new(&UNFIT_REQUEST)
+                .detail(format!("not sent: {reason}"))
+                .with("in", place)
+                .with("pointer", pointer);
+            match name {
+                Some(name) => problem.with("name", &*name),
+                None => problem,
+            }
+        }
+    }
 }
 
 pub(crate) fn not_found() -> Problem {

@@ -9,6 +9,8 @@ use http::HeaderValue;
 use lombard_types::RequestId;
 use uuid::{Builder, Uuid};
 
+use crate::values::Values;
+
 /// SplitMix64 (Steele, Lea, Flood 2014) from a seed of the system's. Choices between instances depend on it and ids that must
 /// be unique; nothing that must be secret.
 #[derive(Debug)]
@@ -49,10 +51,10 @@ impl Random {
     }
 
     /// The `traceparent` of a trace that begins here (W3C Trace Context).
-    pub(crate) fn traceparent(&self) -> Option<HeaderValue> {
+    pub(crate) fn traceparent(&self, values: &Values) -> Option<HeaderValue> {
         // Neither id is zero: the one says its version, of the other one bit is set.
         let (trace, span) = (self.uuid(), self.next() | 1);
-        HeaderValue::from_str(&format!("00-{}-{span:016x}-01", trace.simple())).ok()
+        values.write(format_args!("00-{}-{span:016x}-01", trace.simple()))
     }
 }
 
@@ -73,7 +75,7 @@ mod tests {
         let id: Uuid = ids.iter().next().unwrap().parse().unwrap();
         assert_eq!((id.get_version_num(), id.get_variant()), (7, uuid::Variant::RFC4122));
         for _ in 0..1000 {
-            let traceparent = one.traceparent().unwrap();
+            let traceparent = one.traceparent(&Values::new()).unwrap();
             assert!(lombard_chassis::context::is_traceparent(traceparent.to_str().unwrap()));
         }
     }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+use serde::de::{Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 
 /// Deeper nesting than this has no place in a token.
@@ -18,15 +18,18 @@ pub(crate) fn parse_object(bytes: &[u8]) -> Result<Map<String, Value>, serde_jso
 
 /// Any value without members said twice, on any level.
 pub(crate) fn parse_value(bytes: &[u8]) -> Result<Value, serde_json::Error> {
-    Ok(serde_json::from_slice::<Unique>(bytes)?.0)
+    parse_json_without_duplicates(bytes, DEPTH_MAX)
 }
 
-struct Unique(Value);
-
-impl<'de> Deserialize<'de> for Unique {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Seed(DEPTH_MAX).deserialize_value(deserializer).map(Self)
-    }
+/// Any JSON value without members said twice, on any level, nested at most so deeply.
+pub fn parse_json_without_duplicates(
+    bytes: &[u8],
+    depth_max: usize,
+) -> Result<Value, serde_json::Error> {
+    let mut deserializer = serde_json::Deserializer::from_slice(bytes);
+    let value = Seed(depth_max).deserialize_value(&mut deserializer)?;
+    deserializer.end()?;
+    Ok(value)
 }
 
 /// How many more levels may follow.

@@ -40,6 +40,7 @@ pub use dpop::{
 };
 pub use dpop_nonces::DpopNonces;
 pub use id_token::{ID_TOKEN_TYPE, verify_own_id_token};
+pub use json::parse_json_without_duplicates;
 pub use jwk::{Jwks, ParseJwkError, PublicJwk};
 pub use jws::{JwsError, TOKEN_BYTES_MAX};
 pub use revocation::{ParseRevocationKeyError, Revocation, RevocationKey, RevokedTokens};

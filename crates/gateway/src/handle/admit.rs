@@ -82,7 +82,7 @@ impl Exchange<'_> {
             return Ok(Permitted::default());
         }
         let caller = Caller { client: claims.map(|claims| &*claims.client_id), address };
-        self.worker.shared.limits.admit(limits, caller).map_err(|exceeded| {
+        self.worker.shared.limits.admit(limits, caller, &self.values).map_err(|exceeded| {
             self.worker.shared.metrics.shed(Shed::Limited);
             problem::limit_exceeded(&exceeded)
         })

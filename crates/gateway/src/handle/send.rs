@@ -7,11 +7,13 @@ use http::{HeaderName, HeaderValue, Request, Response, StatusCode, Uri, header};
 use http_body_util::Full;
 use hyper::{body::Incoming, upgrade::OnUpgrade};
 use lombard_chassis::Problem;
+use lombard_gateway_core::NormalPath;
 
 use super::{Exchange, admit::Admission};
 use crate::{
     body::{self, RequestBody, ResponseBody},
     cluster::{Cluster, Protocol},
+    contract::Asking,
     forward::{Rules, copy, forward},
     headers,
     idempotency::{self, Done, Once},
@@ -53,7 +55,9 @@ impl Exchange<'_> {
             .mirror
             .as_ref()
             .filter(|mirror| worker.random.next() % 100 < u64::from(mirror.percent));
-        let keeping = if is_once {
+        let asking = self.check_head(forwarding, &request)?;
+        let must_read = asking.is_some_and(|asking| asking.needs_body(request.headers()));
+        let keeping = if is_once || must_read {
             Keeping::All
         } else if mirrored.is_some() || (can_repeat && policy.retry.tries_max > 1) {
             Keeping::Short
@@ -62,7 +66,8 @@ impl Exchange<'_> {
         };
         let mut request = self.to_upstream(forwarding, admission.address, request)?;
         if let Some(claims) = &claims {
-            worker.identity.write(policy.identity, claims, &cluster.name, request.headers_mut());
+            let (name, headers) = (&cluster.name, request.headers_mut());
+            worker.identity.write(policy.identity, claims, name, &self.values, headers);
         }
         if asks_for_tunnel && cluster.transport.protocol == Protocol::Http1 {
             tunnel::mark(request.headers_mut());
@@ -72,6 +77,12 @@ impl Exchange<'_> {
             request.headers_mut().insert(header::TE, HeaderValue::from_static("trailers"));
         }
         let request = self.keep_body(request, keeping, policy.body_bytes_max).await?;
+        if let Some(asking) = asking {
+            let is_empty = http_body::Body::size_hint(request.body()).exact() == Some(0);
+            asking
+                .check_body(request.headers(), is_empty, request.body().whole_bytes())
+                .map_err(problem::from_mismatch)?;
+        }
         if let Some(mirror) = mirrored
             && let Some(copy) = copy(&request)
         {
@@ -120,6 +131,20 @@ impl Exchange<'_> {
         Ok(response)
     }
 
+    /// What the contract of the upstream asks of a request, where there is one and what it says of the head is met.
+    fn check_head<'a>(
+        &self,
+        forwarding: &'a Forwarding,
+        request: &Request<Incoming>,
+    ) -> Result<Option<Asking<'a>>, Problem> {
+        let Some(contract) = &forwarding.policy.contract else { return Ok(None) };
+        let path = forwarding.path_for_upstream();
+        let path = NormalPath::parse(&path).map_err(problem::from_path_error)?;
+        let (query, headers) = (request.uri().query(), request.headers());
+        let asking = contract.check_head(request.method(), &path, query, headers);
+        asking.map(Some).map_err(problem::from_mismatch)
+    }
+
     /// How long it took at the upstream and in all (W3C Server Timing). What the upstream says of itself stays.
     fn add_timing(&self, headers: &mut http::HeaderMap, before: Instant) {
         let milliseconds = |since: Instant| since.elapsed().as_secs_f64() * 1000.0;
@@ -164,18 +189,15 @@ impl Exchange<'_> {
             scheme: if self.peer.is_tls { "https" } else { "http" },
             authority: parts.uri.authority().map(http::uri::Authority::as_str),
             random: &self.worker.random,
+            values: &self.values,
+            request_id: self.request_id.as_ref(),
         };
         headers::to_upstream(&mut parts.headers, &self.context, &from);
         if let Some(thumbprint) = self.peer.certificate {
             headers::add_certificate(&mut parts.headers, &thumbprint);
         }
-        let path = forwarding.path_for_upstream();
-        let target = match parts.uri.query() {
-            Some(query) => Uri::try_from(format!("{path}?{query}")),
-            None => Uri::try_from(path),
-        };
-        // Both parts were taken from a target that was accepted.
-        parts.uri = target.map_err(|_| problem::ambiguous("the target cannot be passed on"))?;
+        parts.uri = target(&forwarding.path_for_upstream(), &parts.uri)
+            .ok_or_else(|| problem::ambiguous("the target cannot be passed on"))?;
         parts.version = http::Version::HTTP_11;
         parts.extensions.clear();
         let body = RequestBody::new(body, forwarding.policy.body_bytes_max);
@@ -227,4 +249,18 @@ impl Exchange<'_> {
 /// A request that says that sending it twice does no harm.
 fn has_idempotency_key(request: &Request<Incoming>) -> bool {
     request.headers().contains_key(HeaderName::from_static("idempotency-key"))
+}
+
+/// The path that goes to the upstream, with the query that came.
+fn target(path: &str, came: &Uri) -> Option<Uri> {
+    // Nearly always it came as it goes.
+    if came.path() == path {
+        let mut parts = http::uri::Parts::default();
+        parts.path_and_query = came.path_and_query().cloned();
+        return Uri::from_parts(parts).ok();
+    }
+    match came.query() {
+        Some(query) => Uri::try_from(format!("{path}?{query}")).ok(),
+        None => Uri::try_from(path).ok(),
+    }
 }

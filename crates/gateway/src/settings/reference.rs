@@ -228,6 +228,11 @@ const ROUTE: &[Key] = &[
         "`\"gateway\"`: requests that may change something need an `Idempotency-Key`, and are done once for each; the first response is kept in the event store and given again",
     ),
     (
+        "openapi_file",
+        "none",
+        "An OpenAPI document (3.1, JSON) of the upstream: requests that do not fit are refused",
+    ),
+    (
         "server_timing",
         "false",
         "Whether answers say how long they took (`Server-Timing`): in all, and at the upstream",

@@ -46,6 +46,7 @@ pub(crate) struct RouteSettings {
     pub(crate) cors: Option<CorsSettings>,
     #[serde(default)]
     pub(crate) idempotency: IdempotencySettings,
+    pub(crate) openapi_file: Option<std::path::PathBuf>,
     #[serde(default)]
     pub(crate) server_timing: bool,
 }

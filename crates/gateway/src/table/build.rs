@@ -204,6 +204,7 @@ impl<S: Surroundings> Builder<'_, S> {
             allow: Vec::new(),
             cors: None,
             keeps_idempotency: false,
+            contract: None,
             says_timing: false,
             counters: RouteCounters::default(),
             shown: serde_json::Value::Null,

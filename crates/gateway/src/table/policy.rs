@@ -8,7 +8,7 @@ use lombard_gateway_core::{
 };
 use lombard_token::{Algorithm, AuthorizationDetail, Claims, DetailType, Verifier};
 
-use crate::{cluster::Cluster, metrics::RouteCounters, settings::LimitBy};
+use crate::{cluster::Cluster, contract::Contract, metrics::RouteCounters, settings::LimitBy};
 
 /// A route of the configuration, or the one for what has none.
 #[derive(Debug)]
@@ -32,6 +32,8 @@ pub(crate) struct Policy {
     pub(crate) cors: Option<Cors>,
     /// Whether the gateway sees to it that a request is done once for each Idempotency-Key.
     pub(crate) keeps_idempotency: bool,
+    /// What requests must fit.
+    pub(crate) contract: Option<Contract>,
     pub(crate) says_timing: bool,
     pub(crate) counters: RouteCounters,
     /// As it stands in the configuration, for operators.

@@ -5,6 +5,7 @@ mod authorization;
 mod bound;
 mod chaos;
 mod conformance;
+mod contract;
 mod failures;
 mod frames;
 mod http2;

@@ -9,6 +9,7 @@ use lombard_types::ServiceName;
 use super::{Builder, OWN_PREFIXES, Surroundings, is_name};
 use crate::{
     cluster::{Cluster, ClusterRules, Source, Transport},
+    contract,
     settings::{
         AuthSettings, IdempotencySettings, IdentitySettings, LimitBy, PrioritySettings,
         RouteSettings,
@@ -58,6 +59,9 @@ impl<S: Surroundings> Builder<'_, S> {
             !(is_public && keeps),
             "idempotency: keys are those of clients, and auth is none",
         );
+        let contract = settings.openapi_file.as_ref().and_then(|file| {
+            self.expect(&format!("openapi_file: {}", file.display()), contract::load(file))
+        });
         // What depends on the pattern is only looked at where there is one.
         let pattern = pattern?;
         let rewrite = settings
@@ -89,6 +93,7 @@ impl<S: Surroundings> Builder<'_, S> {
             allow,
             cors,
             keeps_idempotency: settings.idempotency == IdempotencySettings::Gateway,
+            contract,
             says_timing: settings.server_timing,
             counters: self.surroundings.counters(&settings.name),
             shown,
