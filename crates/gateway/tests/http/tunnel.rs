@@ -117,7 +117,7 @@ async fn a_tunnel_in_which_nothing_moves_ends() {
 
 #[tokio::test]
 async fn a_new_configuration_does_not_end_a_tunnel() {
-    let text = routes(echo().await).replace("400", "60000");
+    let text = routes(echo().await).replace("idle_ms_max = 400", "idle_ms_max = 60000");
     let world = World::with(config(&text)).await;
     let mut stream = open(&world).await;
     assert_eq!(read(&mut stream, 5).await, b"hello");
