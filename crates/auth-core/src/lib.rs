@@ -7,7 +7,8 @@
 //! - No secret is here, only SHA-256 digests of secrets that have 256 random bits, and Argon2id hashes of passwords.
 //! - A grant is never wider than what the client is registered for, nor than what the person may do who makes it, and is for
 //!   exactly one resource.
-//! - A code gives one success, and a second showing takes back what it gave. A refresh token has one successor.
+//! - A code gives one success, and a second showing takes back what it gave. A refresh token has one successor. A code of a
+//!   second factor is good once.
 //! - Once begun, one key signs and one is next, which verifiers know before it does.
 //! - What is over is forgotten with the next event: expired codes, sessions and grants are in no snapshot.
 #![warn(missing_docs)]
@@ -22,6 +23,7 @@ pub mod grants;
 mod profile;
 mod redirect_uri;
 mod revocations;
+pub mod second_factors;
 pub mod sessions;
 pub mod signing_keys;
 mod state;
@@ -39,6 +41,7 @@ pub use grants::Grants;
 pub use profile::{Profile, ProfileError};
 pub use redirect_uri::{ParseRedirectUriError, RedirectUri};
 pub use revocations::{Revocations, Target};
+pub use second_factors::{SecondFactor, SecondFactors};
 pub use sessions::{Acr, Session, SessionId, Sessions};
 pub use signing_keys::{PublishedKey, SigningKeys};
 pub use state::{Command, Event, Lives, Rejection, Reply, RestoreError, State};

@@ -67,16 +67,19 @@ impl fmt::Debug for SessionId {
 pub enum Acr {
     /// With a password.
     Password,
+    /// With a password, and a code of an authenticator app or a recovery code.
+    MultiFactor,
 }
 
 impl Acr {
     /// All of them.
-    pub const ALL: [Self; 1] = [Self::Password];
+    pub const ALL: [Self; 2] = [Self::Password, Self::MultiFactor];
 
     /// The value of `acr`.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Password => "urn:lombard:acr:password",
+            Self::MultiFactor => "urn:lombard:acr:mfa",
         }
     }
 
@@ -89,6 +92,7 @@ impl Acr {
     pub const fn methods(self) -> &'static [&'static str] {
         match self {
             Self::Password => &["pwd"],
+            Self::MultiFactor => &["pwd", "otp", "mfa"],
         }
     }
 }

@@ -6,8 +6,9 @@ use lombard_token::Revocation;
 use lombard_types::Timestamp;
 
 use crate::{
-    AuditEntry, Client, Clients, Decision, Grants, Revocations, Sessions, SigningKeys, Target,
-    Users, clients, grants, sessions, signing_keys, users,
+    AuditEntry, Client, Clients, Decision, Grants, Revocations, SecondFactors, Sessions,
+    SigningKeys, Target, UserId, Users, clients, grants, second_factors, sessions, signing_keys,
+    users,
 };
 
 /// All that the authorization server knows.
@@ -17,6 +18,8 @@ pub struct State {
     pub clients: Clients,
     /// The persons who may log in.
     pub users: Users,
+    /// What they show beside their passwords.
+    pub second_factors: SecondFactors,
     /// Who is logged in.
     pub sessions: Sessions,
     /// What persons have allowed clients.
@@ -42,6 +45,8 @@ pub enum Command {
     Client(clients::Command, Lives),
     /// About a person.
     User(users::Command, Lives),
+    /// About a person's second factor.
+    SecondFactor(second_factors::Command, Lives),
     /// About a session.
     Session(sessions::Command, Lives),
     /// About a grant.
@@ -75,6 +80,8 @@ pub enum Event {
     Client(clients::Event),
     /// To a person.
     User(users::Event),
+    /// To a person's second factor.
+    SecondFactor(second_factors::Event),
     /// To a session.
     Session(sessions::Event),
     /// To a grant.
@@ -103,6 +110,8 @@ pub enum Reply {
     Client(clients::Reply),
     /// About a person.
     User(users::Reply),
+    /// About a person's second factor.
+    SecondFactor(second_factors::Reply),
     /// About a session.
     Session(sessions::Reply),
     /// About a grant.
@@ -122,6 +131,8 @@ pub enum Rejection {
     Client(clients::Rejection),
     /// About a person.
     User(users::Rejection),
+    /// About a person's second factor.
+    SecondFactor(second_factors::Rejection),
     /// About a session.
     Session(sessions::Rejection),
     /// About a grant.
@@ -166,6 +177,11 @@ impl State {
                 let decision = self.users.decide(command, now).map_err(Rejection::User)?;
                 (decision.into_terms(), lives)
             }
+            Command::SecondFactor(command, lives) => {
+                self.check_person(&command).map_err(Rejection::SecondFactor)?;
+                let decision = self.second_factors.decide(command, now);
+                (decision.map_err(Rejection::SecondFactor)?.into_terms(), lives)
+            }
             Command::Session(command, lives) => {
                 let decision = self.sessions.decide(command, now).map_err(Rejection::Session)?;
                 (decision.into_terms(), lives)
@@ -191,6 +207,16 @@ impl State {
                 Decision::Commit(events, reply)
             }
         })
+    }
+
+    /// A second factor is a person's who is there.
+    fn check_person(
+        &self,
+        command: &second_factors::Command,
+    ) -> Result<(), second_factors::Rejection> {
+        let second_factors::Command::Enrol { factor } = command else { return Ok(()) };
+        let user = self.users.get(factor.user);
+        user.map(|_| ()).ok_or(second_factors::Rejection::UserNotFound)
     }
 
     /// A grant begins in a session that goes on, by a person who may log in.
@@ -241,10 +267,14 @@ impl State {
             }
             Event::User(event) => {
                 self.users.apply(event);
-                if let Some(user) = event.ends_logins_of() {
-                    self.sessions.end_all_of(user);
-                    self.grants.end_all_of_user(user);
+                if let users::Event::Removed { id } = event {
+                    self.second_factors.remove(*id);
                 }
+                self.end_logins_of(event.ends_logins_of());
+            }
+            Event::SecondFactor(event) => {
+                self.second_factors.apply(event);
+                self.end_logins_of(event.ends_logins_of());
             }
             Event::Session(event) => {
                 self.sessions.apply(event);
@@ -262,6 +292,13 @@ impl State {
         self.sessions.forget(at);
         self.grants.forget(at);
     }
+
+    fn end_logins_of(&mut self, user: Option<UserId>) {
+        if let Some(user) = user {
+            self.sessions.end_all_of(user);
+            self.grants.end_all_of_user(user);
+        }
+    }
 }
 
 fn bootstrap(clients: Vec<Client>, now: Timestamp) -> Decision<Event, Reply> {
@@ -276,7 +313,8 @@ fn bootstrap(clients: Vec<Client>, now: Timestamp) -> Decision<Event, Reply> {
 fn takes_back(event: &Event) -> Option<Target> {
     match event {
         Event::Client(clients::Event::Removed { id }) => Some(Target::Client(id.as_str().into())),
-        Event::User(event) => event.ends_logins_of().map(|id| Target::Subject(id.subject().into())),
+        Event::User(event) => event.ends_logins_of().map(subject),
+        Event::SecondFactor(event) => event.ends_logins_of().map(subject),
         Event::Session(sessions::Event::Ended { id }) => {
             Some(Target::Session(id.to_string().into()))
         }
@@ -286,6 +324,10 @@ fn takes_back(event: &Event) -> Option<Target> {
         }
         _ => None,
     }
+}
+
+fn subject(user: UserId) -> Target {
+    Target::Subject(user.subject().into())
 }
 
 macro_rules! part {
@@ -305,6 +347,7 @@ macro_rules! part {
 }
 part!(Client, clients);
 part!(User, users);
+part!(SecondFactor, second_factors);
 part!(Session, sessions);
 part!(Grant, grants);
 part!(SigningKey, signing_keys);

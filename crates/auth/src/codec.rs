@@ -12,11 +12,13 @@
 //!  14 to 17            grants of persons (`grant.rs`)
 //!  18 to 21            signing keys (`signing_key.rs`)
 //!  22                  what was decided (`audit.rs`)
+//!  30 to 33            second factors (`second_factor.rs`)
 //! ```
 
 mod audit;
 mod client;
 mod grant;
+mod second_factor;
 mod session;
 mod signing_key;
 mod snapshot;
@@ -50,6 +52,7 @@ impl Codec for EventCodec {
         match event {
             Event::Client(event) => put_client_event(&mut writer, event),
             Event::User(event) => user::put_event(&mut writer, event),
+            Event::SecondFactor(event) => second_factor::put_event(&mut writer, event),
             Event::Session(event) => session::put_event(&mut writer, event),
             Event::Grant(event) => grant::put_event(&mut writer, event),
             Event::SigningKey(event) => signing_key::put_event(&mut writer, event),
@@ -102,6 +105,9 @@ impl Codec for EventCodec {
             },
             [kind, VERSION_1] if user::KINDS.contains(&kind) => {
                 Event::User(user::event(kind, &mut reader)?)
+            }
+            [kind, VERSION_1] if second_factor::KINDS.contains(&kind) => {
+                Event::SecondFactor(second_factor::event(kind, &mut reader)?)
             }
             [kind, VERSION_1] if session::KINDS.contains(&kind) => {
                 Event::Session(session::event(kind, &mut reader)?)
@@ -229,6 +235,7 @@ mod tests {
         ];
         events.push(Event::Audited(audit::samples()));
         events.extend(user::samples().into_iter().map(Event::User));
+        events.extend(second_factor::samples().into_iter().map(Event::SecondFactor));
         events.extend(session::samples().into_iter().map(Event::Session));
         events.extend(grant::samples().into_iter().map(Event::Grant));
         events.extend(signing_key::samples().into_iter().map(Event::SigningKey));

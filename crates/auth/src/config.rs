@@ -58,8 +58,15 @@ pub struct Config {
     pub login_failures_per_address_max: u32,
     /// that are let pass in this time.
     pub login_failure_seconds: u64,
+    /// Wrong codes of one person's second factor, from browsers that are not known, and from one known browser, that are let
+    /// pass in this time.
+    pub second_factor_failures_max: u32,
     /// Accounts, browsers and addresses whose failed logins are counted; when it is full, nobody may try.
     pub login_failures_max: usize,
+    /// Recovery codes that come with a second factor.
+    pub recovery_codes: usize,
+    /// Whether a person who has no second factor sets one up when a client asks for one; else only administrators do.
+    pub second_factor_enrolment: bool,
     /// Authorization requests that are under way; more are refused for a moment.
     pub authorization_requests_max: usize,
     /// How long a pushed request waits for its browser.
@@ -141,7 +148,10 @@ impl Default for Config {
             login_failures_per_account_max: 10,
             login_failures_per_address_max: 100,
             login_failure_seconds: 900,
+            second_factor_failures_max: 5,
             login_failures_max: 100_000,
+            recovery_codes: 10,
+            second_factor_enrolment: true,
             authorization_requests_max: 100_000,
             pushed_request_seconds: 90,
             authorization_request_seconds: 600,
@@ -217,6 +227,9 @@ impl Config {
             failures_max > 0,
             "login_failures_per_account_max or login_failures_per_address_max is 0",
         );
+        let has_tries = (1..=20).contains(&self.second_factor_failures_max);
+        expect(has_tries, "second_factor_failures_max is not 1 to 20");
+        expect((1..=50).contains(&self.recovery_codes), "recovery_codes is not 1 to 50");
         let week = 7 * 24 * 3600;
         let times = [
             (self.session_seconds, 60, 30 * 24 * 3600, "session_seconds is not 60 to 2592000"),
@@ -286,6 +299,7 @@ impl Config {
         ThrottleLimits {
             per_account: self.login_failures_per_account_max,
             per_address: self.login_failures_per_address_max,
+            per_second_factor: self.second_factor_failures_max,
             window: Duration::from_secs(self.login_failure_seconds),
             buckets_max: self.login_failures_max,
         }

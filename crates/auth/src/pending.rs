@@ -8,10 +8,11 @@ use std::{
     time::Duration,
 };
 
+use lombard_auth_core::User;
 use lombard_types::Timestamp;
 use parking_lot::Mutex;
 
-use crate::oauth::AuthorizationRequest;
+use crate::{oauth::AuthorizationRequest, totp::TotpSecret};
 
 /// Names a request: 128 random bits in hexadecimal digits.
 pub(crate) type RequestId = Box<str>;
@@ -22,6 +23,10 @@ pub(crate) struct Pending {
     pub(crate) request: Arc<AuthorizationRequest>,
     /// When a browser came with it. Who must log in anew does so after this.
     pub(crate) since: Timestamp,
+    /// Who has shown the password, as the person was then, where a second factor is missing still.
+    pub(crate) passed: Option<Arc<User>>,
+    /// The secret of the authenticator app that the person is setting up.
+    pub(crate) enrolling: Option<Arc<TotpSecret>>,
     /// SHA-256 of the secret of the browser that came with it, and alone may go on with it.
     browser_sha256: Option<[u8; 32]>,
     expires_at: Timestamp,
@@ -64,7 +69,14 @@ impl PendingRequests {
         }
         let expires_at = now.plus(life);
         let request = request.into();
-        let pending = Pending { request, since: now, browser_sha256: None, expires_at };
+        let pending = Pending {
+            request,
+            since: now,
+            passed: None,
+            enrolling: None,
+            browser_sha256: None,
+            expires_at,
+        };
         inner.by_expiry.insert((expires_at, id.clone()));
         inner.by_id.insert(id, pending);
         Ok(())
@@ -109,6 +121,20 @@ impl PendingRequests {
         inner.forget(now);
         let found = inner.by_id.get(id)?;
         (found.browser_sha256 == Some(browser_sha256)).then(|| found.clone())
+    }
+
+    /// Changes a request that this browser has come with.
+    pub(crate) fn change<T>(
+        &self,
+        id: &str,
+        browser_sha256: [u8; 32],
+        now: Timestamp,
+        change: impl FnOnce(&mut Pending) -> T,
+    ) -> Option<T> {
+        let mut inner = self.inner.lock();
+        inner.forget(now);
+        let found = inner.by_id.get_mut(id)?;
+        (found.browser_sha256 == Some(browser_sha256)).then(|| change(found))
     }
 
     /// A request is answered. False where it was so already: it is answered once.

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use lombard_auth_core::{Rejection, clients, grants, sessions, signing_keys, users};
+use lombard_auth_core::{
+    Rejection, clients, grants, second_factors, sessions, signing_keys, users,
+};
 use lombard_chassis::{Problem, ProblemType, problems};
 use lombard_engine::SubmitError;
 
@@ -33,6 +35,12 @@ pub const PASSWORD_REFUSED: ProblemType =
 pub const USER_EXISTS: ProblemType = ProblemType::new(409, "user-exists", "User exists");
 /// There is no such person.
 pub const USER_NOT_FOUND: ProblemType = ProblemType::new(404, "user-not-found", "User not found");
+/// The person has a second factor already.
+pub const SECOND_FACTOR_EXISTS: ProblemType =
+    ProblemType::new(409, "second-factor-exists", "Second factor exists");
+/// The person has no second factor.
+pub const SECOND_FACTOR_NOT_FOUND: ProblemType =
+    ProblemType::new(404, "second-factor-not-found", "Second factor not found");
 /// There is no such group.
 pub const USER_GROUP_NOT_FOUND: ProblemType =
     ProblemType::new(404, "user-group-not-found", "User group not found");
@@ -74,6 +82,8 @@ pub const ALL: &[ProblemType] = &[
     PASSWORD_REFUSED,
     USER_EXISTS,
     USER_NOT_FOUND,
+    SECOND_FACTOR_EXISTS,
+    SECOND_FACTOR_NOT_FOUND,
     USER_GROUP_NOT_FOUND,
     USER_GROUP_IN_USE,
     TOO_MANY_USERS,
@@ -106,6 +116,7 @@ fn from_rejection(rejection: Rejection) -> Problem {
     match rejection {
         Rejection::Client(rejection) => from_client_rejection(rejection),
         Rejection::User(rejection) => from_user_rejection(rejection),
+        Rejection::SecondFactor(rejection) => from_second_factor_rejection(rejection),
         Rejection::Session(sessions::Rejection::TooManySessions)
         | Rejection::Grant(grants::Rejection::TooManyGrants) => Problem::new(&TOO_MANY_GRANTS),
         // The protocol answers these in its own form; none of them comes from the administration.
@@ -143,6 +154,18 @@ fn from_signing_key_rejection(rejection: signing_keys::Rejection) -> Problem {
             .detail("wait until keys that were used before are published no more"),
         // Keys are random: two with one id are a broken source of randomness.
         Rejection::KeyExists => Problem::new(&problems::INTERNAL),
+    }
+}
+
+fn from_second_factor_rejection(rejection: second_factors::Rejection) -> Problem {
+    use second_factors::Rejection;
+    match rejection {
+        Rejection::UserNotFound => Problem::new(&USER_NOT_FOUND),
+        Rejection::AlreadyEnrolled => {
+            Problem::new(&SECOND_FACTOR_EXISTS).detail("remove it first; logins of the person end")
+        }
+        // That a code was used is answered on pages only.
+        Rejection::NotEnrolled | Rejection::CodeUsed => Problem::new(&SECOND_FACTOR_NOT_FOUND),
     }
 }
 

@@ -22,6 +22,8 @@ pub(crate) struct ThrottleLimits {
     pub(crate) per_account: u32,
     /// From one address.
     pub(crate) per_address: u32,
+    /// Of one person's second factor, and of one known browser of it.
+    pub(crate) per_second_factor: u32,
     /// After how long a failure does not count any more.
     pub(crate) window: Duration,
     /// Accounts, browsers and addresses that are counted.
@@ -35,6 +37,8 @@ pub(crate) enum Bucket {
     Account(String),
     /// A known browser of an account.
     KnownBrowser([u8; 32]),
+    /// The second factor of a person, from browsers that are not known, or in a known browser.
+    SecondFactor([u8; 32]),
     /// An address.
     Address(String),
 }
@@ -89,7 +93,7 @@ impl LoginThrottle {
                         count.failures = count.failures.saturating_sub(1);
                     }
                 }
-                Bucket::Account(_) | Bucket::KnownBrowser(_) => {
+                Bucket::Account(_) | Bucket::KnownBrowser(_) | Bucket::SecondFactor(_) => {
                     counts.remove(bucket);
                 }
             }
@@ -103,6 +107,7 @@ impl LoginThrottle {
     fn limit(&self, bucket: &Bucket) -> u32 {
         match bucket {
             Bucket::Account(_) | Bucket::KnownBrowser(_) => self.limits.per_account,
+            Bucket::SecondFactor(_) => self.limits.per_second_factor,
             Bucket::Address(_) => self.limits.per_address,
         }
     }
@@ -116,6 +121,7 @@ mod tests {
         LoginThrottle::new(ThrottleLimits {
             per_account: 3,
             per_address: 5,
+            per_second_factor: 2,
             window: Duration::from_secs(60),
             buckets_max: 6,
         })
@@ -140,6 +146,20 @@ mod tests {
         let owner = [Bucket::KnownBrowser([1; 32]), Bucket::Address("3".to_owned())];
         assert_eq!(throttle.try_login(&owner, at(110)), Ok(()));
         assert_eq!(throttle.try_login(&stranger("ada", "2"), at(160)), Ok(()), "after a while");
+    }
+
+    #[test]
+    fn codes_are_tried_less_often_than_passwords() {
+        let throttle = throttle();
+        let code =
+            |of, address: &str| [Bucket::SecondFactor(of), Bucket::Address(address.to_owned())];
+        for _ in 0..2 {
+            throttle.try_login(&code([1; 32], "1"), at(1)).unwrap();
+        }
+        assert!(throttle.try_login(&code([1; 32], "2"), at(1)).is_err(), "from anywhere");
+        assert!(throttle.try_login(&code([2; 32], "2"), at(1)).is_ok(), "the owner's browser");
+        throttle.succeeded(&code([1; 32], "1"));
+        assert!(throttle.try_login(&code([1; 32], "3"), at(1)).is_ok());
     }
 
     #[test]

@@ -71,6 +71,18 @@ pub(crate) enum UserCommand {
         #[command(flatten)]
         password: PasswordArguments,
     },
+    /// Give a person an authenticator app and recovery codes, which are shown once; logins ask for a code from then on
+    EnrolSecondFactor {
+        /// The person's name
+        name: String,
+        #[command(flatten)]
+        output: OutputArguments,
+    },
+    /// Take a person's second factor away, as when it is lost; sessions and tokens end
+    RemoveSecondFactor {
+        /// The person's name
+        name: String,
+    },
     /// Forget a person
     Remove {
         /// The person's name
@@ -154,6 +166,15 @@ async fn user(platform: &Platform, command: UserCommand) -> anyhow::Result<()> {
             let body = json!({ "password": password });
             send(platform, Method::PUT, &format!("/users/{name}/password"), Some(body)).await?;
         }
+        UserCommand::EnrolSecondFactor { name, output } => {
+            let call = |url| Call::new(Method::POST, url);
+            let path = format!("/users/{name}/second-factor");
+            let given = platform.call::<Value>("/v1/auth", &path, call).await?.body;
+            print_second_factor(&given, output);
+        }
+        UserCommand::RemoveSecondFactor { name } => {
+            send(platform, Method::DELETE, &format!("/users/{name}/second-factor"), None).await?;
+        }
         UserCommand::Remove { name } => {
             send(platform, Method::DELETE, &format!("/users/{name}"), None).await?;
         }
@@ -218,6 +239,19 @@ pub(crate) async fn all(platform: &Platform, path: &str) -> anyhow::Result<Vec<V
             None => return Ok(items),
         }
     }
+}
+
+/// What is in the server's answer and nowhere else.
+fn print_second_factor(given: &Value, output: OutputArguments) {
+    if output.json {
+        println!("{given:#}");
+        return;
+    }
+    println!("Key for the authenticator app: {}", text(given, "totp_secret"));
+    println!("The same as a link:            {}", text(given, "totp_uri"));
+    println!("Recovery codes, each good once:");
+    let codes = given.get("recovery_codes").and_then(Value::as_array).into_iter().flatten();
+    codes.filter_map(Value::as_str).for_each(|code| println!("  {code}"));
 }
 
 fn print_users(users: &[Value], output: OutputArguments) {

@@ -54,6 +54,8 @@ pub struct UserGrant {
     pub authenticated_at: Timestamp,
     /// How (`acr`).
     pub acr: Box<str>,
+    /// What the person had shown for that (`amr`, RFC 8176).
+    pub methods: Box<[Box<str>]>,
 }
 
 /// Who acts, and for whom in turn: the one who acted before is in it.
@@ -229,6 +231,9 @@ impl UserGrant {
         }
         members.insert("auth_time".to_owned(), self.authenticated_at.unix_seconds().into());
         members.insert("acr".to_owned(), (*self.acr).into());
+        if !self.methods.is_empty() {
+            members.insert("amr".to_owned(), self.methods.iter().map(|it| &**it).collect());
+        }
     }
 
     fn read(members: &Map<String, Value>) -> Result<Option<Self>, ClaimsError> {
@@ -241,8 +246,17 @@ impl UserGrant {
             session_id: has_session.then(|| text(members, "sid")).transpose()?.map(Into::into),
             authenticated_at: time(members, "auth_time")?,
             acr: text(members, "acr")?.into(),
+            methods: methods(members)?,
         }))
     }
+}
+
+/// `amr`, which may be missing: a list of texts.
+fn methods(members: &Map<String, Value>) -> Result<Box<[Box<str>]>, ClaimsError> {
+    let malformed = || ClaimsError::Malformed("amr");
+    let Some(value) = members.get("amr") else { return Ok(Box::default()) };
+    let texts = value.as_array().ok_or_else(malformed)?.iter().map(Value::as_str);
+    texts.map(|text| text.map(Into::into).ok_or_else(malformed)).collect()
 }
 
 /// What the token is bound to. A binding of another kind is refused: it could not be checked, and passing it over would make

@@ -240,6 +240,7 @@ async fn tokens_round_trip() {
             session_id: Some("s1".into()),
             authenticated_at: Timestamp::from_unix_seconds(7),
             acr: "urn:lombard:acr:password".into(),
+            methods: ["pwd".into()].into(),
         })),
         key_thumbprint: None,
         signed_by: key.public_jwk().kid().into(),

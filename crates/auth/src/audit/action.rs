@@ -29,6 +29,8 @@ pub(super) fn of<'a>(method: &Method, path: &'a str) -> Option<(String, &'a str,
         "introspect" => ("token.introspect", When::Refused),
         "userinfo" => ("userinfo", When::Refused),
         "login" if !is_read => ("login", When::Said),
+        "second-factor" if !is_read => ("login.second_factor", When::Said),
+        "enrol" if !is_read => ("second_factor.enrol", When::Said),
         "device" if !is_read => ("device.connect", When::Said),
         // Where an earlier consent is enough, any of these makes a grant.
         "consent" if !is_read => ("consent", When::Said),
@@ -49,12 +51,18 @@ fn administration<'a>(method: &Method, rest: &'a str, is_read: bool) -> (String,
         (_, object, verb) => (object.unwrap_or_default(), verb),
     };
     let kind = if kind == "audit" { kind } else { kind.strip_suffix('s').unwrap_or(kind) };
-    let verb = verb.unwrap_or(match *method {
+    let of_method = match *method {
         Method::GET | Method::HEAD => "read",
         Method::DELETE => "remove",
         Method::PUT => "put",
         _ => "create",
-    });
+    };
+    let verb = match verb {
+        // What is made and removed below a person or a client.
+        Some(part @ "second-factor") => format!("{}.{of_method}", part.replace('-', "_")),
+        Some(verb) => verb.to_owned(),
+        None => of_method.to_owned(),
+    };
     let when = match (kind, is_read) {
         // Whoever reads the audit is in it.
         ("audit", _) => When::Soon,
@@ -82,6 +90,12 @@ mod tests {
             ("POST", "/v1/auth/clients/shop/secret", Some(("client.secret", "shop", When::Always))),
             ("GET", "/v1/auth/clients/shop", Some(("client.read", "shop", When::Refused))),
             ("PUT", "/v1/auth/users/ada/password", Some(("user.password", "ada", When::Always))),
+            ("POST", "/oauth/enrol", Some(("second_factor.enrol", "", When::Said))),
+            (
+                "DELETE",
+                "/v1/auth/users/ada/second-factor",
+                Some(("user.second_factor.remove", "ada", When::Always)),
+            ),
             ("POST", "/v1/auth/keys/rotate", Some(("key.rotate", "", When::Always))),
             ("POST", "/v1/auth/keys/k1/compromise", Some(("key.compromise", "k1", When::Always))),
             ("GET", "/v1/auth/audit", Some(("audit.read", "", When::Soon))),

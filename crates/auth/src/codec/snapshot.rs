@@ -2,10 +2,11 @@
 //!
 //! ```text
 //!  items of the state, in this order
-//!  1 item        whether anything ever happened u8 | counts u64: clients, users, groups, sessions, grants,
-//!                signing keys, revocations | number of the last revocation u64
+//!  1 item        whether anything ever happened u8 | counts u64: clients, users, groups, second factors,
+//!                sessions, grants, signing keys, revocations | number of the last revocation u64
 //!  each client   by id: the fields of the event "client registered" in its newest version (`client.rs`)
-//!  each person   by name, each group by name, each session, each grant by id: the fields of their events
+//!  each person   by name, each group by name, each second factor by person, each session, each grant by id:
+//!                the fields of their events
 //!  each key      by kid (`signing_key.rs`)
 //!  revocations   by number: number u64 | key, 16 bytes | at u64 | until u64
 //! ```
@@ -15,19 +16,30 @@ use lombard_auth_core::{RestoreError, Revocations, State};
 use lombard_engine::{DecodeError, Snapshot, StateReader, StateWriter, fields::Reader};
 use lombard_token::{Revocation, RevocationKey};
 
-use super::{client, flag, grant, parse, put_time, session, signing_key, time, user};
+use super::{
+    client, flag, grant, parse, put_time, second_factor, session, signing_key, time, user,
+};
 use crate::AuthMachine;
 
 impl Snapshot for AuthMachine {
-    const VERSION: u16 = 5;
+    const VERSION: u16 = 6;
 
     fn write_state(&self, writer: &mut StateWriter<'_>) {
-        let State { clients, users, sessions, grants, signing_keys, revocations, has_history } =
-            &self.state;
+        let State {
+            clients,
+            users,
+            second_factors,
+            sessions,
+            grants,
+            signing_keys,
+            revocations,
+            has_history,
+        } = &self.state;
         let counts = [
             clients.count(),
             users.count(),
             users.groups().len(),
+            second_factors.iter().len(),
             sessions.count(),
             grants.count(),
             signing_keys.iter().count(),
@@ -48,6 +60,9 @@ impl Snapshot for AuthMachine {
                 fields.text(&scope.to_string());
             });
         }
+        for factor in second_factors.iter() {
+            writer.item(|fields| second_factor::put(fields, factor));
+        }
         sessions.iter().for_each(|session| writer.item(|fields| session::put(fields, session)));
         grants.iter().for_each(|grant| writer.item(|fields| grant::put(fields, grant)));
         signing_keys.iter().for_each(|key| writer.item(|fields| signing_key::put(fields, key)));
@@ -64,10 +79,20 @@ impl Snapshot for AuthMachine {
     fn read_state(self, reader: &mut StateReader<'_>) -> Result<Self, DecodeError> {
         let (
             has_history,
-            [clients, users, groups, sessions, grants, signing_keys, revocations, last_number],
+            [
+                clients,
+                users,
+                groups,
+                second_factors,
+                sessions,
+                grants,
+                signing_keys,
+                revocations,
+                last_number,
+            ],
         ) = reader.item(|fields| {
             let has_history = flag(fields)?;
-            let mut numbers = [0; 8];
+            let mut numbers = [0; 9];
             for number in &mut numbers {
                 *number = u64::from_le_bytes(fields.array()?);
             }
@@ -84,6 +109,9 @@ impl Snapshot for AuthMachine {
             let (name, scope) =
                 reader.item(|fields| Ok((parse(fields.text()?)?, parse(fields.text()?)?)))?;
             state.users.restore_group(name, scope).map_err(twice)?;
+        }
+        for _ in 0..second_factors {
+            state.second_factors.restore(reader.item(second_factor::read)?).map_err(twice)?;
         }
         for _ in 0..sessions {
             state.sessions.restore(reader.item(session::read)?).map_err(twice)?;

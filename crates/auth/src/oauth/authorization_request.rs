@@ -28,6 +28,8 @@ pub(crate) struct AuthorizationRequest {
     pub(crate) prompt: Prompt,
     /// The oldest login that is good enough.
     pub(crate) max_age: Option<Duration>,
+    /// The weakest way to log in that is good enough.
+    pub(crate) acr: Option<Acr>,
     /// Whom the client expects: what the form is filled in with.
     pub(crate) login_hint: Option<Box<str>>,
 }
@@ -120,7 +122,6 @@ impl AuthorizationRequest {
         let prompt = Prompt::read(form.get("prompt").unwrap_or_default())?;
         let max_age = form.get("max_age").map(str::parse).transpose();
         let max_age = max_age.map_err(|_| OAuthError::invalid_request("max_age is no number"))?;
-        check_acr(form)?;
         let request = Self {
             answer_to: AnswerTo::Browser { redirect_uri, state, challenge: challenge(form)? },
             key_thumbprint: key_thumbprint(form)?,
@@ -129,6 +130,7 @@ impl AuthorizationRequest {
             authorization_details: requested_details(form)?,
             resource: form.get("resource").map(Into::into),
             max_age: max_age.map(Duration::from_secs),
+            acr: acr(form)?,
             client,
             scope,
             prompt,
@@ -157,6 +159,7 @@ impl AuthorizationRequest {
             nonce: None,
             prompt: Prompt::default(),
             max_age: None,
+            acr: None,
             login_hint: None,
         };
         request.check_anybody_may(issuer)?;
@@ -209,6 +212,7 @@ impl AuthorizationRequest {
             nonce: None,
             prompt: Prompt::default(),
             max_age: None,
+            acr: None,
             login_hint: None,
         }
     }
@@ -289,13 +293,11 @@ fn key_thumbprint(form: &Form<'_>) -> Result<Option<Box<str>>, OAuthError> {
     Err(OAuthError::invalid_request("dpop_jkt is not a SHA-256 thumbprint in base64url"))
 }
 
-/// OpenID Connect Core section 5.5.1.1 lets any be answered with what there is; RFC 9470 section 5 with an error. A client
-/// that asks for a way that is not there at all is told so.
-fn check_acr(form: &Form<'_>) -> Result<(), OAuthError> {
-    let Some(values) = form.get("acr_values") else { return Ok(()) };
-    if values.split(' ').any(|value| Acr::from_name(value).is_some()) {
-        return Ok(());
-    }
+/// What `acr_values` ask for. OpenID Connect Core section 5.5.1.1 lets any be answered with what there is; here, as RFC 9470
+/// section 5 has it, one of them is met, or the request is refused.
+fn acr(form: &Form<'_>) -> Result<Option<Acr>, OAuthError> {
+    let Some(values) = form.get("acr_values") else { return Ok(None) };
+    let weakest = values.split(' ').filter_map(Acr::from_name).min();
     let cause = "none of acr_values is supported";
-    Err(OAuthError::new(Code::UnmetAuthenticationRequirements, cause))
+    weakest.map(Some).ok_or_else(|| OAuthError::new(Code::UnmetAuthenticationRequirements, cause))
 }

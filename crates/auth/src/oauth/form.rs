@@ -72,7 +72,7 @@ fn decode_json(text: &[u8]) -> Option<Cow<'_, str>> {
 }
 
 /// Appends a text in the form in which it stands in a query.
-pub(super) fn encode(text: &str, out: &mut String) {
+pub(crate) fn encode(text: &str, out: &mut String) {
     for byte in text.bytes() {
         if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
             out.push(char::from(byte));

@@ -78,6 +78,12 @@ fn show(claims: &Claims) -> Value {
         if !claims.scope.is_empty() {
             members.insert("scope".to_owned(), claims.scope.to_string().into());
         }
+        if let Some(grant) = &claims.grant {
+            // RFC 9470 section 6.2.
+            members.insert("acr".to_owned(), (*grant.acr).into());
+            members.insert("amr".to_owned(), grant.methods.iter().map(|it| &**it).collect());
+            members.insert("auth_time".to_owned(), grant.authenticated_at.unix_seconds().into());
+        }
         if !claims.authorization_details.is_empty() {
             let details = claims.authorization_details.to_value();
             members.insert("authorization_details".to_owned(), details);

@@ -26,6 +26,7 @@ use axum::{
 use lombard_chassis::extract::BodyLimit;
 
 pub(crate) use authorization_request::{AnswerTo, AuthorizationRequest};
+pub(crate) use form::encode as form_encode;
 
 use crate::service::Api;
 

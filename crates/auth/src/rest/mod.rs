@@ -6,6 +6,7 @@ mod clients;
 mod groups;
 mod idempotency;
 mod page;
+mod second_factor;
 mod signing_keys;
 mod users;
 
@@ -27,6 +28,10 @@ pub(crate) fn router(api: Api) -> Router {
         .route("/users", get(users::list).post(users::create))
         .route("/users/{id}", get(users::get).put(users::put).delete(users::remove))
         .route("/users/{id}/password", put(users::set_password))
+        .route(
+            "/users/{id}/second-factor",
+            post(second_factor::enrol).delete(second_factor::remove),
+        )
         .route("/users/{id}/disable", post(users::disable))
         .route("/users/{id}/enable", post(users::enable))
         .route("/groups", get(groups::list))

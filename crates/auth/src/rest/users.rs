@@ -71,13 +71,20 @@ struct ShownUser<'a> {
     scope: String,
     groups: Vec<&'a str>,
     has_password: bool,
+    has_second_factor: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    recovery_codes_left: Option<usize>,
     disabled: bool,
     created_at: String,
     created_by: &'a str,
 }
 
 impl<'a> ShownUser<'a> {
-    fn new(user: &'a User) -> Self {
+    fn new(api: &Api, user: &'a User) -> Self {
+        let left = api.view.read(|view| {
+            let factor = view.state.second_factors.get(user.id)?;
+            Some(factor.recovery_codes_sha256.len())
+        });
         Self {
             id: user.id.to_string(),
             subject: user.id.subject(),
@@ -87,6 +94,8 @@ impl<'a> ShownUser<'a> {
             scope: user.scope.to_string(),
             groups: user.groups.iter().map(GroupName::as_str).collect(),
             has_password: user.password.is_some(),
+            has_second_factor: left.is_some(),
+            recovery_codes_left: left,
             disabled: user.is_disabled,
             created_at: user.created_at.to_string(),
             created_by: &user.created_by,
@@ -188,7 +197,7 @@ pub(super) async fn create(
     };
     tracing::info!(user = %user.id, by = &*creator, "made a person known");
     let location = format!("/v1/auth/users/{}", user.id);
-    let shown = Json(ShownUser::new(user));
+    let shown = Json(ShownUser::new(&api, user));
     Ok(with_position(created(status, &location, shown), committed.position))
 }
 
@@ -201,11 +210,11 @@ pub(super) async fn list(
     caller.require("auth", "read", None)?;
     let page = page.read::<UserName>(&api.config)?;
     let users = api.view.read(|view| page.cut(view.state.users.after(page.after.as_ref())));
-    Ok(users.answer(|user| user.name.to_string(), |user| ShownUser::new(user)))
+    Ok(users.answer(|user| user.name.to_string(), |user| ShownUser::new(&api, user)))
 }
 
 /// The person of this id, or of this name.
-fn find(api: &Api, id: &str) -> Result<std::sync::Arc<User>, Problem> {
+pub(super) fn find(api: &Api, id: &str) -> Result<std::sync::Arc<User>, Problem> {
     let found = api.view.read(|view| {
         let users = &view.state.users;
         id.parse().ok().and_then(|id| users.get(id)).or_else(|| users.named(id)).cloned()
@@ -220,7 +229,7 @@ pub(super) async fn get(
     Path(id): Path<String>,
 ) -> Result<Response, Problem> {
     caller.require("auth", "read", None)?;
-    Ok(private(Json(ShownUser::new(&*find(&api, &id)?))))
+    Ok(private(Json(ShownUser::new(&api, &*find(&api, &id)?))))
 }
 
 async fn change(

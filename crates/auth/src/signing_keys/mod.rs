@@ -14,7 +14,7 @@ use lombard_auth_core::{
 };
 use lombard_chassis::{Problem, problems};
 use lombard_engine::SubmitError;
-use lombard_master_key::MasterKeyPlaces;
+use lombard_master_key::{MasterKey, MasterKeyPlaces};
 use lombard_token::{Jwks, KeyError, SigningKey};
 use lombard_types::Position;
 use tokio::sync::{Mutex, MutexGuard};
@@ -55,6 +55,11 @@ impl Keyring {
     ) -> Result<Self, SigningKeyError> {
         let store = Arc::new(KeyStore::open(directory, places)?);
         Ok(Self { active: ArcSwapOption::empty(), held: Mutex::default(), store })
+    }
+
+    /// What seals the private halves, and secrets of persons.
+    pub(crate) fn master(&self) -> &MasterKey {
+        self.store.master()
     }
 
     /// The key that signs now.

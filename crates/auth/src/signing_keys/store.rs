@@ -62,6 +62,11 @@ impl KeyStore {
         Ok(Self { directory, master })
     }
 
+    /// What seals the keys.
+    pub(super) const fn master(&self) -> &MasterKey {
+        &self.master
+    }
+
     /// Keeps a key, durably. Blocks.
     pub(super) fn write(&self, key: &SigningKey) -> Result<(), SigningKeyError> {
         let kid = key.public_jwk().kid();

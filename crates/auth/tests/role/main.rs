@@ -17,4 +17,5 @@ mod flow;
 mod keys;
 mod oidc;
 mod refresh;
+mod second_factor;
 mod support;

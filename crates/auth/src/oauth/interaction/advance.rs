@@ -13,6 +13,7 @@ use lombard_types::Timestamp;
 use super::{
     Browser,
     answer::{self, Allowed, refuse},
+    enrol::may_enrol,
     page, request_id, see,
 };
 use crate::{
@@ -49,7 +50,15 @@ pub(in crate::oauth) async fn advance(
         if request.prompt.is_none {
             return must_not_ask(Code::LoginRequired, "the person must log in");
         }
-        return see("login", id);
+        if may_enrol(api, browser, &pending, now).is_none() {
+            return see("login", id);
+        }
+        // Logged in for this very request, and not enough: what is missing is a second factor.
+        if api.config.second_factor_enrolment {
+            return see("enrol", id);
+        }
+        let cause = "the person has no second factor";
+        return must_not_ask(Code::UnmetAuthenticationRequirements, cause);
     };
     let granted = match settle(api, request, &user) {
         Ok(granted) => granted,
@@ -68,7 +77,7 @@ pub(in crate::oauth) async fn advance(
     answer::grant(api, id, request, allowed, now).await
 }
 
-/// The browser's session, if it is fresh enough for the request.
+/// The browser's session, if it is fresh and strong enough for the request.
 pub(super) fn login(
     api: &Api,
     browser: &Browser,
@@ -83,7 +92,10 @@ pub(super) fn login(
         oldest.min(pending.since)
     });
     let oldest = if request.prompt.login { pending.since } else { oldest };
-    browser.session(api, now).filter(|(session, _)| session.authenticated_at >= oldest)
+    let is_enough = |session: &Session| {
+        session.authenticated_at >= oldest && request.acr.is_none_or(|acr| session.acr >= acr)
+    };
+    browser.session(api, now).filter(|(session, _)| is_enough(session))
 }
 
 /// What of the request this person may allow.

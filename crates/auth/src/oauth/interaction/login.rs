@@ -1,30 +1,24 @@
 //! `/oauth/login`: name and password.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use axum::{
     extract::State,
     http::{HeaderMap, HeaderValue, StatusCode, Uri, header},
     response::Response,
 };
-use lombard_auth_core::{
-    Acr, Command, Reply, Session, SessionId, User,
-    sessions::{self, Reply as SessionReply},
-};
+use lombard_auth_core::{Acr, User};
 use lombard_chassis::{Problem, RawBody};
 use lombard_types::Timestamp;
 use maud::html;
-use uuid::Uuid;
 use zeroize::Zeroizing;
 
-use super::{Browser, page, posted, request_id, see};
+use super::{Browser, page, posted, request_id, see, session};
 use crate::{
     audit::Facts,
     oauth::{AuthorizationRequest, form::Form},
     password::PasswordError,
-    secret,
     service::Api,
-    submit::submit,
     throttle::Bucket,
 };
 
@@ -122,11 +116,17 @@ pub(super) async fn log_in(
     let facts = Facts { client, subject: meant.unwrap_or_default(), ..Facts::default() };
     let refused = |cause| Facts { refused: Some(cause), ..facts.clone() };
     match check(&api, &headers, &browser, &name, password, now).await {
-        Ok(Some(user)) => match start(&api, &browser, &user, now).await {
-            Some(secret) => {
+        Ok(Some(user)) if has_second_factor(&api, &user) => {
+            // The session begins when that is shown too.
+            let passed = Arc::new(user);
+            api.pending.change(id, browser.sha256(), now, |pending| pending.passed = Some(passed));
+            let detail = "the password; a second factor is asked for".to_owned();
+            Facts { detail, ..facts }.with(see("second-factor", id))
+        }
+        Ok(Some(user)) => match session::begin(&api, &browser, &user, Acr::Password, now).await {
+            Some(begun) => {
                 tracing::info!(user = %user.id, client_id = %pending.request.client.id, "a person logged in");
-                let response = Browser::set_session(&api, see("resume", id), &secret);
-                facts.with(browser.set_known(&api, response, user.id))
+                facts.with(begun.tell(&api, &browser, see("resume", id)))
             }
             None => page::unavailable(),
         },
@@ -141,6 +141,10 @@ pub(super) async fn log_in(
         }
         Err(Refusal::Busy) => page::unavailable(),
     }
+}
+
+fn has_second_factor(api: &Api, user: &User) -> bool {
+    api.view.read(|view| view.state.second_factors.get(user.id).is_some())
 }
 
 enum Refusal {
@@ -190,33 +194,4 @@ pub(super) fn address(headers: &HeaderMap) -> String {
     let forwarded = headers.get("x-forwarded-for").and_then(|value| value.to_str().ok());
     // The gateway sets it to one address; what else comes here is no address, and counted as it stands.
     forwarded.unwrap_or_default().chars().take(64).collect()
-}
-
-/// Begins a session under a new secret, whatever the browser has shown before.
-async fn start(
-    api: &Api,
-    browser: &Browser,
-    user: &User,
-    now: Timestamp,
-) -> Option<Zeroizing<String>> {
-    let secret = secret::generate("").ok()?;
-    let none = Timestamp::EPOCH;
-    let session = Session {
-        id: SessionId(Uuid::new_v4().into_bytes()),
-        secret_sha256: secret::sha256(secret.as_bytes()),
-        user: user.id,
-        acr: Acr::Password,
-        authenticated_at: none,
-        expires_at: none,
-    };
-    let config = &api.config;
-    let command = sessions::Command::Start {
-        session,
-        replaces: browser.session(api, now).map(|(session, _)| session.id),
-        life: config.session_life(),
-        per_user_max: config.sessions_per_user_max,
-        sessions_max: config.sessions_max,
-    };
-    let committed = submit(api, Command::Session(command, config.lives())).await.ok()?;
-    matches!(committed.reply, Reply::Session(SessionReply::Started(_))).then_some(secret)
 }

@@ -1,4 +1,4 @@
-//! A person's browser between a client's request and its answer: login, consent, and the way back.
+//! A person's browser between a client's request and its answer: login, second factor, consent, and the way back.
 //!
 //! Plain HTML forms that work without JavaScript. A request is bound to the browser that came with it; each form has a token
 //! that only this server can make for this browser; after each POST the browser is sent on with 303.
@@ -8,9 +8,12 @@ mod answer;
 mod browser;
 mod consent;
 mod device;
+mod enrol;
 mod login;
 mod logout;
 mod page;
+mod second_factor;
+mod session;
 
 use axum::{
     Router,
@@ -33,6 +36,8 @@ pub(super) fn router() -> Router<Api> {
     Router::new()
         .route("/oauth/resume", get(advance::resume))
         .route("/oauth/login", get(login::show).post(login::log_in))
+        .route("/oauth/second-factor", get(second_factor::show).post(second_factor::check))
+        .route("/oauth/enrol", get(enrol::show).post(enrol::enrol))
         .route("/oauth/consent", get(consent::show).post(consent::decide))
         .route("/oauth/device", get(device::show).post(device::go_on))
         .route("/oauth/logout", get(logout::show).post(logout::log_out))

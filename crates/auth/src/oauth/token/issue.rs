@@ -127,6 +127,7 @@ pub(super) fn tokens_of(
         session_id: grant.ends_with().map(|id| id.to_string().into()),
         authenticated_at: grant.authenticated_at,
         acr: grant.acr.name().into(),
+        methods: grant.acr.methods().iter().map(|method| (*method).into()).collect(),
     };
     let said = Said {
         subject,
