@@ -93,8 +93,13 @@ impl ReadStream {
         (Self { stream, first, reader }, doubts)
     }
 
-    pub(crate) fn http2(stream: Stream, first: Vec<u8>, clock: Clock) -> Self {
-        let gate = Box::new(FrameGate::new(clock.now()));
+    pub(crate) fn http2(
+        stream: Stream,
+        first: Vec<u8>,
+        clock: Clock,
+        head_bytes_max: usize,
+    ) -> Self {
+        let gate = Box::new(FrameGate::new(clock.now(), head_bytes_max));
         Self { stream, first, reader: Reader::Frames { gate, clock, ended: Ended::Not } }
     }
 }

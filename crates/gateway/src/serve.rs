@@ -48,12 +48,12 @@ pub(crate) async fn serve(
         }
     };
     let peer = Rc::new(opened.peer);
+    let head_bytes_max = worker.config.head_bytes_max;
     let served = if opened.is_h2 {
         let clock = worker.shared.endpoints.clock;
-        let stream = ReadStream::http2(opened.stream, opened.first, clock);
+        let stream = ReadStream::http2(opened.stream, opened.first, clock, head_bytes_max);
         serve_http2(&worker, stream, peer, &drain).await
     } else {
-        let head_bytes_max = worker.config.head_bytes_max;
         let (stream, doubts) = ReadStream::http1(opened.stream, opened.first, head_bytes_max);
         serve_http1(&worker, stream, doubts, peer, &drain).await
     };

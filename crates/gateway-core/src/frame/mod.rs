@@ -1,15 +1,17 @@
 //! A gate on the frames of an HTTP/2 connection: what RFC 9113 calls a connection error and the library lets pass or calls
 //! something else, and floods of frames without use.
 //!
-//! It reads along headers of frames (section 4.1) and SETTINGS, keeps no payload, and changes nothing. Whatever it lets
-//! through is judged once more by the library.
+//! It reads along headers of frames (section 4.1), SETTINGS and header blocks, and changes nothing. Whatever it lets through is
+//! judged once more by the library.
 
+mod block;
+mod huffman;
 mod meter;
 mod streams;
 
 use std::time::Duration;
 
-use self::{meter::Meter, streams::Streams};
+use self::{block::Blocks, meter::Meter, streams::Streams};
 
 /// Reads along with one connection, from its preface on.
 #[derive(Clone, Debug)]
@@ -25,6 +27,15 @@ pub struct FrameGate {
     has_begun: bool,
     /// The stream whose header block is under way: nothing else may come between (section 4.3).
     block_of: Option<u32>,
+    block_bytes_max: usize,
+    /// What has come of that block.
+    block: Vec<u8>,
+    /// What of it came in earlier frames.
+    block_before: usize,
+    is_trailers: bool,
+    /// The frame that is under way, where it carries a part of a header block.
+    part: Option<Header>,
+    blocks: Blocks,
     streams: Streams,
     meter: Meter,
 }
@@ -41,6 +52,12 @@ pub enum FrameError {
     /// STREAM_CLOSED
     #[error("a frame on a stream whose end was sent")]
     StreamClosed,
+    /// COMPRESSION_ERROR
+    #[error("a header block that cannot be read")]
+    Compression,
+    /// PROTOCOL_ERROR, as any error of a stream may end the connection (section 5.4.1).
+    #[error("a header block that no request has")]
+    Malformed,
     /// FRAME_SIZE_ERROR
     #[error("a frame of a size that its kind does not have")]
     FrameSize,
@@ -53,10 +70,11 @@ impl FrameError {
     /// The number on the wire.
     pub const fn code(self) -> u32 {
         match self {
-            Self::Protocol => 0x1,
+            Self::Protocol | Self::Malformed => 0x1,
             Self::FlowControl => 0x3,
             Self::StreamClosed => 0x5,
             Self::FrameSize => 0x6,
+            Self::Compression => 0x9,
             Self::Flood => 0xb,
         }
     }
@@ -74,6 +92,8 @@ pub struct FrameRefusal {
 const HEADER_BYTES: usize = 9;
 const PREFACE_BYTES: usize = 24;
 const SETTING_BYTES: usize = 6;
+/// What is kept for the next block.
+const BLOCK_BYTES_KEPT: usize = 2 << 10;
 
 const DATA: u8 = 0;
 const HEADERS: u8 = 1;
@@ -104,9 +124,11 @@ struct Header {
 }
 
 impl FrameGate {
-    /// A gate for a new connection, at this time of any clock.
-    pub const fn new(now: Duration) -> Self {
+    /// A gate for a new connection, at this time of any clock. `head_bytes_max`: the limit of heads, in whose proportion header
+    /// blocks are read; what is too much for the one and not for the other is the library's to refuse.
+    pub const fn new(now: Duration, head_bytes_max: usize) -> Self {
         Self {
+            block_bytes_max: head_bytes_max.saturating_mul(2),
             preface_left: PREFACE_BYTES,
             header: [0; HEADER_BYTES],
             header_bytes: 0,
@@ -116,6 +138,11 @@ impl FrameGate {
             setting_bytes: 0,
             has_begun: false,
             block_of: None,
+            block: Vec::new(),
+            block_before: 0,
+            is_trailers: false,
+            part: None,
+            blocks: Blocks::new(),
             streams: Streams::new(),
             meter: Meter::new(now),
         }
@@ -143,6 +170,9 @@ impl FrameGate {
                 rest = after;
                 if self.is_settings {
                     self.settings(payload).map_err(|error| refuse(begins, error))?;
+                }
+                if self.part.is_some() {
+                    self.block_part(payload).map_err(|error| refuse(begins, error))?;
                 }
                 continue;
             }
@@ -179,7 +209,13 @@ impl FrameGate {
         self.has_begun = true;
         self.check_block(header)?;
         check_size(header)?;
-        self.streams.check(header)
+        if header.kind == HEADERS {
+            self.is_trailers = header.stream <= self.streams.last();
+        }
+        self.streams.check(header)?;
+        self.part = matches!(header.kind, HEADERS | CONTINUATION).then_some(header);
+        // A part without bytes ends here.
+        if self.part.is_some() && length == 0 { self.block_part(&[]) } else { Ok(()) }
     }
 
     /// A header block is HEADERS and as many CONTINUATION frames as it takes, with nothing between.
@@ -191,6 +227,40 @@ impl FrameGate {
         if matches!(header.kind, HEADERS | CONTINUATION) {
             self.block_of = (header.flags & END_HEADERS == 0).then_some(header.stream);
         }
+        Ok(())
+    }
+
+    /// Bytes of a header block; at its end it is read.
+    fn block_part(&mut self, payload: &[u8]) -> Result<(), FrameError> {
+        self.block.extend_from_slice(payload);
+        if self.block.len() > self.block_bytes_max {
+            return Err(FrameError::Flood);
+        }
+        let Some(header) = self.part.filter(|_| self.payload_left == 0) else { return Ok(()) };
+        self.part = None;
+        self.strip(header)?;
+        self.block_before = self.block.len();
+        if header.flags & END_HEADERS == 0 {
+            return Ok(());
+        }
+        let read = self.blocks.read(&self.block, self.is_trailers);
+        self.block_before = 0;
+        self.block.clear();
+        // What a large one took is given back.
+        self.block.shrink_to(BLOCK_BYTES_KEPT);
+        read
+    }
+
+    /// Takes off what is no part of the block (section 6.2): the length of the padding, the priority, and the padding.
+    fn strip(&mut self, header: Header) -> Result<(), FrameError> {
+        let has = |flag: u8| header.kind == HEADERS && header.flags & flag != 0;
+        let frame = self.block.get(self.block_before..).unwrap_or_default();
+        let padding =
+            frame.first().filter(|_| has(PADDED)).map_or(0, |length| usize::from(*length));
+        let before = usize::from(has(PADDED)) + if has(WITH_PRIORITY) { 5 } else { 0 };
+        let length = frame.len().checked_sub(before + padding).ok_or(FrameError::Protocol)?;
+        self.block.truncate(self.block_before + before + length);
+        self.block.drain(self.block_before..self.block_before + before);
         Ok(())
     }
 

@@ -2,6 +2,9 @@ use proptest::prelude::*;
 
 use super::{FrameError as E, *};
 
+const HEAD_BYTES_MAX: usize = 8192;
+/// A block of one field, `accept-encoding`.
+const FIELD: u8 = 0x90;
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
@@ -10,11 +13,11 @@ fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
 }
 
 fn of_length(kind: u8, length: usize) -> Vec<u8> {
-    frame(kind, if kind == HEADERS { END_HEADERS } else { 0 }, 1, &vec![0x55; length])
+    frame(kind, if kind == HEADERS { END_HEADERS } else { 0 }, 1, &vec![FIELD; length])
 }
 
 fn begun() -> FrameGate {
-    let mut gate = FrameGate::new(Duration::ZERO);
+    let mut gate = FrameGate::new(Duration::ZERO, HEAD_BYTES_MAX);
     gate.read(PREFACE, Duration::ZERO).unwrap();
     gate.read(&frame(SETTINGS, 0, 0, &[]), Duration::ZERO).unwrap();
     gate
@@ -30,7 +33,7 @@ fn survives(frames: &[(u8, usize)], each: Duration) -> bool {
             stream += 2;
         }
         let flags = if *kind == HEADERS { END_HEADERS } else { 0 };
-        gate.read(&frame(*kind, flags, stream, &vec![0; *length]), now).is_ok()
+        gate.read(&frame(*kind, flags, stream, &vec![FIELD; *length]), now).is_ok()
     })
 }
 
@@ -64,7 +67,7 @@ fn floods_end_and_work_goes_on() {
 #[test]
 fn the_first_frame_is_settings() {
     for first in [frame(PING, 0, 0, &[0; 8]), frame(SETTINGS, ACK, 0, &[])] {
-        let mut gate = FrameGate::new(Duration::ZERO);
+        let mut gate = FrameGate::new(Duration::ZERO, HEAD_BYTES_MAX);
         let bytes = [PREFACE, &first].concat();
         let refusal = FrameRefusal { bytes_before: PREFACE.len(), error: E::Protocol };
         assert_eq!(gate.read(&bytes, Duration::ZERO), Err(refusal));
@@ -73,7 +76,7 @@ fn the_first_frame_is_settings() {
 
 #[test]
 fn what_ends_a_connection() {
-    let head = |stream, flags| frame(HEADERS, END_HEADERS | flags, stream, &[0x82]);
+    let head = |stream, flags| frame(HEADERS, END_HEADERS | flags, stream, &[FIELD]);
     let data = |stream, flags| frame(DATA, flags, stream, b"x");
     let reset = |stream| frame(RST_STREAM, 0, stream, &[0; 4]);
     let window = |value: u32| {
@@ -129,6 +132,43 @@ fn what_ends_a_connection() {
             None,
         ),
         (
+            "a field in pieces",
+            vec![
+                frame(HEADERS, PADDED | WITH_PRIORITY, 1, b"\x01\0\0\0\0\0\0\x01x\x05va\0"),
+                frame(CONTINUATION, END_HEADERS, 1, b"lue"),
+                head(3, 0),
+            ],
+            None,
+        ),
+        (
+            "a block that ends early",
+            vec![frame(HEADERS, END_HEADERS, 1, &[0, 1])],
+            Some(E::Compression),
+        ),
+        (
+            "one in pieces",
+            vec![frame(HEADERS, 0, 1, &[0, 1]), frame(CONTINUATION, END_HEADERS, 1, &[])],
+            Some(E::Compression),
+        ),
+        (
+            "padding over the frame",
+            vec![frame(HEADERS, END_HEADERS | PADDED, 1, &[2, FIELD])],
+            Some(E::Protocol),
+        ),
+        (
+            "a pseudo-header in trailers",
+            vec![head(1, 0), frame(HEADERS, END_HEADERS | END_STREAM, 1, &[0x82])],
+            Some(E::Malformed),
+        ),
+        (
+            "a block without end",
+            vec![
+                frame(HEADERS, 0, 1, &[FIELD; HEAD_BYTES_MAX]),
+                frame(CONTINUATION, 0, 1, &[FIELD; HEAD_BYTES_MAX + 1]),
+            ],
+            Some(E::Flood),
+        ),
+        (
             "something inside a block",
             vec![frame(HEADERS, 0, 1, &[]), frame(0xfa, 0, 1, &[])],
             Some(E::Protocol),
@@ -150,7 +190,7 @@ fn what_ends_a_connection() {
 fn memory_of_streams_is_bounded() {
     let mut gate = begun();
     for number in 0..10_000 {
-        let head = frame(HEADERS, END_HEADERS, 2 * number + 1, &[0x82]);
+        let head = frame(HEADERS, END_HEADERS, 2 * number + 1, &[FIELD]);
         gate.read(&head, Duration::ZERO).unwrap();
     }
     // The library knows what became of the first one.
