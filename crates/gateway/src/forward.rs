@@ -33,6 +33,8 @@ pub(crate) struct Rules<'a> {
     pub(crate) statuses: &'a [u16],
     /// How long the upstream may take, counted from the last byte it was sent.
     pub(crate) timeout: Duration,
+    /// How long one instance may take where another one can be asked.
+    pub(crate) try_timeout: Option<Duration>,
     pub(crate) body_bytes_max: u64,
     pub(crate) deadline: Option<Deadline>,
     /// Whether sending it twice does no harm.
@@ -49,6 +51,8 @@ enum Missed {
     NotSent(Request<RequestBody>),
     /// The connection broke; some of the request may have been received.
     Broken,
+    /// No response in the time of one try.
+    Slow,
     /// For good.
     Failed(Failure),
 }
@@ -67,6 +71,7 @@ pub(crate) async fn forward(
     let again = (rules.can_repeat && rules.tries_max > 1).then(|| copy(&request)).flatten();
     let mut tries = Tries { worker, cluster, rules, tried: Vec::new(), is_given_back: false };
     let mut failure = Failure::Unreachable { is_role: cluster.is_role() };
+    let mut first_sent = None;
     for number in 0..rules.tries_max {
         if number > 0 && !tries.may_go_on().await {
             break;
@@ -86,9 +91,11 @@ pub(crate) async fn forward(
             deadline.write(request.headers_mut());
         }
         let sent = Instant::now();
-        match send(&mut sender, request, rules).await {
+        let is_last = number + 1 == rules.tries_max;
+        let spent = sent.saturating_duration_since(*first_sent.get_or_insert(sent));
+        let patience = Patience::of(rules, spent, again.is_some() && !is_last);
+        match send(&mut sender, request, rules, patience).await {
             Ok(response) => {
-                let is_last = number + 1 == rules.tries_max;
                 tries.answered(&busy, response.status(), sent.elapsed());
                 match &again {
                     Some(again)
@@ -116,6 +123,13 @@ pub(crate) async fn forward(
                 tries.failed(&busy, failed);
                 return Err(failed);
             }
+            Err(Missed::Slow) => {
+                failure = Failure::Timeout;
+                tries.failed(&busy, failure);
+                let Some(same) = again.as_ref().and_then(copy) else { return Err(failure) };
+                tries.tried.push(Arc::clone(&busy.0));
+                request = same;
+            }
             Err(Missed::Broken) => {
                 failure = Failure::Broken;
                 tries.failed(&busy, failure);
@@ -126,6 +140,25 @@ pub(crate) async fn forward(
         }
     }
     Err(failure)
+}
+
+/// How long a try may take.
+#[derive(Clone, Copy, Debug)]
+struct Patience {
+    timeout: Duration,
+    /// Whether another instance is asked then.
+    is_of_try: bool,
+}
+
+impl Patience {
+    /// `spent`: what earlier tries took. The time of all tries together is that of the rules.
+    fn of(rules: &Rules<'_>, spent: Duration, can_try_again: bool) -> Self {
+        let left = rules.timeout.saturating_sub(spent);
+        match rules.try_timeout.filter(|try_timeout| can_try_again && *try_timeout < left) {
+            Some(timeout) => Self { timeout, is_of_try: true },
+            None => Self { timeout: left, is_of_try: false },
+        }
+    }
 }
 
 /// The tries of one request.
@@ -234,12 +267,16 @@ async fn send(
     sender: &mut Sender,
     request: Request<RequestBody>,
     rules: &Rules<'_>,
+    patience: Patience,
 ) -> Result<Response<Incoming>, Missed> {
     let progress = request.body().progress();
     let sending = sender.send(request);
     tokio::select! {
         result = sending => result.map_err(|error| missed(rules, error, &progress)),
-        failure = out_of_time(&progress, rules) => Err(Missed::Failed(failure)),
+        failure = out_of_time(&progress, patience.timeout, rules.deadline) => Err(match failure {
+            Failure::Timeout if patience.is_of_try => Missed::Slow,
+            failure => Missed::Failed(failure),
+        }),
     }
 }
 
@@ -264,15 +301,19 @@ fn missed(
 }
 
 /// Ends when the body has not moved on for too long, or the caller does not wait any more.
-async fn out_of_time(progress: &Rc<Progress>, rules: &Rules<'_>) -> Failure {
+async fn out_of_time(
+    progress: &Rc<Progress>,
+    timeout: Duration,
+    deadline: Option<Deadline>,
+) -> Failure {
     progress.last.set(Instant::now());
     loop {
-        let rest = rules.timeout.saturating_sub(progress.last.get().elapsed());
+        let rest = timeout.saturating_sub(progress.last.get().elapsed());
         if rest.is_zero() {
             let is_stalled = progress.is_waiting.get();
             return if is_stalled { Failure::BodyStalled } else { Failure::Timeout };
         }
-        let left = rules.deadline.map_or(rest, Deadline::left);
+        let left = deadline.map_or(rest, Deadline::left);
         if left.is_zero() {
             return Failure::DeadlinePassed;
         }

@@ -19,6 +19,7 @@ pub(crate) fn send(worker: &Rc<Worker>, target: &Arc<Cluster>, request: Request<
             tries_max: 1,
             statuses: &[],
             timeout: worker.config.response_timeout(),
+            try_timeout: None,
             body_bytes_max: worker.config.request_body_bytes_max,
             deadline: None,
             can_repeat: false,

@@ -111,6 +111,7 @@ impl Exchange<'_> {
                     statuses: &policy.retry.statuses,
                     timeout: policy.timeout,
                     body_bytes_max: policy.body_bytes_max,
+                    try_timeout: policy.retry.try_timeout,
                     deadline,
                     can_repeat,
                 };

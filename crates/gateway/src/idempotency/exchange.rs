@@ -66,6 +66,7 @@ impl Once {
             tries_max: policy.retry.tries_max,
             statuses: &[],
             timeout: policy.timeout,
+            try_timeout: policy.retry.try_timeout,
             body_bytes_max: policy.body_bytes_max,
             deadline,
             can_repeat: request.method().is_idempotent(),

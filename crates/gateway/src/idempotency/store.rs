@@ -109,6 +109,7 @@ async fn call(
         tries_max: TRIES_MAX,
         statuses: &[503],
         timeout: worker.config.response_timeout(),
+        try_timeout: None,
         body_bytes_max: u64::MAX,
         deadline: None,
         // Events have ids: the same one again is no other one.

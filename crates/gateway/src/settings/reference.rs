@@ -272,6 +272,11 @@ const LIMIT: &[Key] = &[
 
 const CORS: &[Key] = &[
     (
+    (
+        "try_timeout_ms",
+        "none",
+        "How long one instance may take to begin its response before another one is asked: for idempotent methods, or with an `Idempotency-Key`. Longer than any good answer takes",
+    ),
         "origins",
         "required",
         "Such as `https://app.example.com`; `[\"*\"]` for all, without credentials",

@@ -119,6 +119,7 @@ pub(crate) struct RetrySettings {
     pub(crate) tries_max: Option<u32>,
     #[serde(default)]
     pub(crate) statuses: Vec<u16>,
+    pub(crate) try_timeout_ms: Option<u64>,
 }
 
 /// Who is refused first when there is too much to do.

@@ -198,7 +198,7 @@ impl<S: Surroundings> Builder<'_, S> {
             body_bytes_max: self.config.request_body_bytes_max,
             access: Access::ByPath,
             identity: Identity::None,
-            retry: Retry { tries_max: 3, statuses: Vec::new() },
+            retry: Retry { tries_max: 3, try_timeout: None, statuses: Vec::new() },
             priority: Priority::High,
             limits: Vec::new(),
             allow: Vec::new(),

@@ -114,6 +114,8 @@ pub(crate) struct Retry {
 
 /// How much is let through.
 #[derive(Debug)]
+    /// How long one instance may take before another one is asked.
+    pub(crate) try_timeout: Option<Duration>,
 pub(crate) struct Limit {
     /// Its name in `RateLimit` headers.
     pub(crate) name: Box<str>,

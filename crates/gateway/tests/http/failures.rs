@@ -157,6 +157,62 @@ async fn an_upstream_that_hangs() {
 }
 
 #[tokio::test]
+async fn an_instance_that_hangs_costs_no_request_that_can_be_repeated() {
+    let (hanging, heads) = rude(Manners::Hang).await;
+    let upstream = Upstream::start("payments").await;
+    let text = format!(
+        "
+        response_timeout_ms = 60000
+        [[upstream]]
+        name = \"payments\"
+        addresses = [\"{hanging}\", \"{}\"]
+        ejection_ms = 30000
+        [[route]]
+        name = \"payments\"
+        prefix = \"/payments\"
+        upstream = \"payments\"
+        auth = \"none\"
+        retry = {{ try_timeout_ms = 50 }}
+        ",
+        upstream.address
+    );
+    let world = World::with(crate::support::config(&text)).await;
+    for number in 1..=40 {
+        assert_eq!(world.get("/payments/x", "").await.status(), 200, "{number}");
+        let keyed = world.client.put(world.url("/payments/x")).body("x").send().await.unwrap();
+        assert_eq!(keyed.status(), 200, "{number}");
+    }
+    assert_eq!(heads.load(SeqCst), 3, "then it is ejected");
+    assert_eq!(upstream.requests(), 80);
+}
+
+#[tokio::test]
+async fn a_post_waits_for_its_one_answer() {
+    // Another try would be a second payment: the time of a try is not for it.
+    let (hanging, heads) = rude(Manners::Hang).await;
+    let text = format!(
+        "
+        response_timeout_ms = 200
+        [[upstream]]
+        name = \"payments\"
+        addresses = [\"{hanging}\"]
+        [[route]]
+        name = \"payments\"
+        prefix = \"/payments\"
+        upstream = \"payments\"
+        auth = \"none\"
+        retry = {{ try_timeout_ms = 20 }}
+        "
+    );
+    let world = World::with(crate::support::config(&text)).await;
+    let (status, slug, _) = problem(world.post("/payments/x", "", "x").await).await;
+    assert_eq!((status, slug.as_str(), heads.load(SeqCst)), (504, "upstream-timeout", 1));
+    // All tries together take no longer than the timeout; a GET uses them all.
+    let (status, slug, _) = problem(world.get("/payments/x", "").await).await;
+    assert_eq!((status, slug.as_str(), heads.load(SeqCst)), (504, "upstream-timeout", 1 + 3));
+}
+
+#[tokio::test]
 async fn an_instance_that_is_away_costs_no_request() {
     let upstream = Upstream::start("payments").await;
     let (world, token) = world_with(config(), &[closed_port(), upstream.address]).await;

@@ -43,6 +43,11 @@ impl<S: Surroundings> Builder<'_, S> {
             settings.retry.as_ref().map(|retry| retry.statuses.clone()).unwrap_or_default();
         let can_retry = statuses.iter().all(|status| matches!(status, 502..=504));
         self.check(can_retry, "retry: statuses can be 502, 503 and 504");
+        let try_timeout = settings.retry.as_ref().and_then(|retry| retry.try_timeout_ms);
+        self.check(
+            try_timeout.is_none_or(|try_timeout| (1..=timeout).contains(&try_timeout)),
+            "retry: try_timeout_ms is not 1 to timeout_ms",
+        );
         let cors = settings.cors.as_ref().and_then(|cors| self.cors(cors));
         let allow = self.networks(&settings.allow);
         let limits = settings
@@ -83,7 +88,11 @@ impl<S: Surroundings> Builder<'_, S> {
                 IdentitySettings::Token => Identity::Token,
                 IdentitySettings::None => Identity::None,
             },
-            retry: Retry { tries_max: usize::try_from(tries).unwrap_or(1), statuses },
+            retry: Retry {
+                tries_max: usize::try_from(tries).unwrap_or(1),
+                try_timeout: try_timeout.map(Duration::from_millis),
+                statuses,
+            },
             priority: match settings.priority {
                 PrioritySettings::Low => Priority::Low,
                 PrioritySettings::Normal => Priority::Normal,
