@@ -16,9 +16,14 @@ use tokio::{
     net::{TcpListener, TcpStream},
 };
 
-use crate::support::{World, config, problem};
+use crate::{
+    idempotency,
+    support::{World, config, problem},
+};
 
 const POSTS: usize = 4000;
+/// Each is several requests to the event store too.
+const POSTS_WITH_KEYS: usize = 1000;
 const IN_FLIGHT: usize = 24;
 const INSTANCES: usize = 3;
 
@@ -96,10 +101,96 @@ async fn serve(mut stream: TcpStream, received: Received) {
     }
 }
 
+/// How many requests are sent.
+fn posts(usual: usize) -> usize {
+    let asked = std::env::var("LOMBARD_CHAOS_POSTS").ok();
+    asked.and_then(|text| text.parse().ok()).unwrap_or(usual)
+}
+
+/// One after the other, each time that so many more requests have been answered.
+fn kill_one_after_the_other(
+    mut instances: Vec<Instance>,
+    done: Arc<AtomicUsize>,
+) -> tokio::task::JoinHandle<()> {
+    tokio::spawn(async move {
+        let mut kills = 0;
+        loop {
+            let wanted = (kills + 1) * 100;
+            while done.load(SeqCst) < wanted {
+                tokio::task::yield_now().await;
+            }
+            instances[kills % INSTANCES].kill_and_restart().await;
+            kills += 1;
+        }
+    })
+}
+
+#[tokio::test]
+async fn with_a_key_a_request_is_done_once_however_often_it_is_repeated() {
+    let posts = posts(POSTS_WITH_KEYS);
+    let received = Received::default();
+    let mut instances = Vec::new();
+    for _ in 0..INSTANCES {
+        instances.push(Instance::start(&received).await);
+    }
+    let addresses: Vec<String> =
+        instances.iter().map(|instance| format!("\"{}\"", instance.address)).collect();
+    let world = idempotency::world_of(&format!(
+        "
+        [[upstream]]
+        name = \"payments\"
+        addresses = [{}]
+        breaker_failure_percent = 100
+        [[route]]
+        name = \"payments\"
+        prefix = \"/payments\"
+        upstream = \"payments\"
+        idempotency = \"gateway\"
+        ",
+        addresses.join(", ")
+    ))
+    .await;
+    let token = world.token("/payments", "a:b");
+    let done = Arc::new(AtomicUsize::new(0));
+    let killing = kill_one_after_the_other(instances, Arc::clone(&done));
+    let sent = futures_util::stream::iter(0..posts).map(async |number| {
+        // A client repeats what failed, with the same key, until it knows.
+        let outcome = loop {
+            let request = world.client.post(world.url(&format!("/payments/{number}")));
+            let request = request.bearer_auth(&token).header("idempotency-key", number.to_string());
+            let response = request.body("x").send().await.unwrap();
+            if response.status() == 200 {
+                assert_eq!(response.text().await.unwrap(), "ok");
+                break "ok".to_owned();
+            }
+            let (_, slug, detail) = problem(response).await;
+            if slug == "outcome-unknown" {
+                break slug;
+            }
+            assert!(!slug.is_empty(), "{detail}");
+        };
+        done.fetch_add(1, SeqCst);
+        (number, outcome)
+    });
+    let outcomes: Vec<(usize, String)> = sent.buffer_unordered(IN_FLIGHT).collect().await;
+    killing.abort();
+    let received = received.lock().unwrap();
+    for (number, outcome) in &outcomes {
+        let times = received.get(&format!("/payments/{number}")).copied().unwrap_or(0);
+        if outcome == "ok" {
+            assert_eq!(times, 1, "{number}");
+        } else {
+            assert!(times <= 1, "{number}: {times}");
+        }
+    }
+    let unknown = outcomes.iter().filter(|(_, outcome)| outcome != "ok").count();
+    assert!(unknown <= posts / 100 * IN_FLIGHT, "{unknown}");
+    assert!(unknown < posts / 2, "{unknown}");
+}
+
 #[tokio::test]
 async fn no_mutation_is_done_twice_while_upstreams_are_killed() {
-    let posts = std::env::var("LOMBARD_CHAOS_POSTS").ok().and_then(|text| text.parse().ok());
-    let posts: usize = posts.unwrap_or(POSTS);
+    let posts = posts(POSTS);
     let received = Received::default();
     let mut instances = Vec::new();
     for _ in 0..INSTANCES {
@@ -123,19 +214,7 @@ async fn no_mutation_is_done_twice_while_upstreams_are_killed() {
     )))
     .await;
     let done = Arc::new(AtomicUsize::new(0));
-    let counting = Arc::clone(&done);
-    let killing = tokio::spawn(async move {
-        // One after the other, each time that so many more requests have been answered.
-        let mut kills = 0;
-        loop {
-            let wanted = (kills + 1) * 100;
-            while counting.load(SeqCst) < wanted {
-                tokio::task::yield_now().await;
-            }
-            instances[kills % INSTANCES].kill_and_restart().await;
-            kills += 1;
-        }
-    });
+    let killing = kill_one_after_the_other(instances, Arc::clone(&done));
     let sent = futures_util::stream::iter(0..posts).map(async |number| {
         let response = world
             .client

@@ -104,6 +104,10 @@ async fn world(upstream: SocketAddr) -> (World, Store, String) {
     (world, store, token)
 }
 
+pub(crate) async fn world_of(config_text: &str) -> World {
+    World::with_eventstore(config(config_text), Some(Store::default().start())).await
+}
+
 async fn send(world: &World, token: &str, key: &str, body: &'static str) -> reqwest::Response {
     let request = world.client.post(world.url("/orders/x?y=1")).bearer_auth(token);
     request.header("idempotency-key", key).body(body).send().await.unwrap()
