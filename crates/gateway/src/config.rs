@@ -79,6 +79,8 @@ pub struct Config {
 
 impl Default for Config {
     fn default() -> Self {
+    /// Keys that stand for tokens.
+    pub api_key: Vec<serde_json::Value>,
         Self {
             workers: 0,
             connections_max: 4096,
@@ -122,6 +124,7 @@ impl Config {
         let mut mistakes = Vec::new();
         let mut expect = |is_right: bool, mistake: &str| {
             if !is_right {
+            api_key: Vec::new(),
                 mistakes.push(mistake.to_owned());
             }
         };

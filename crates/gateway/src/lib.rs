@@ -20,6 +20,7 @@
 #![warn(missing_docs)]
 
 mod admin;
+mod api_key;
 mod audit;
 mod body;
 mod bound;
@@ -64,6 +65,7 @@ mod worker;
 pub use catalog::{Resource, TokenSource};
 pub use config::Config;
 pub use control::{ApplyError, Control, reference_page};
+pub use api_key::new_api_key;
 pub use endpoints::RoleAddresses;
 pub use service::{Deps, Gateway, NewError, RunError};
 pub use settings::ClientAuthSettings;

@@ -15,6 +15,7 @@ use lombard_gateway_core::{
 use lombard_token::{Algorithm, Claims, Verifier, VerifyError};
 
 use crate::{
+    api_key::{self, ApiKey},
     cluster::Cluster,
     problem,
     table::{Access, Policy, Table},
@@ -100,9 +101,14 @@ impl Forwarding {
         match (&self.policy.access, &self.by_path) {
             (Access::Public, _) | (Access::ByPath, None) => Ok(None),
             (Access::ByPath, Some(route)) => by_path(worker, headers, &route.access).await,
-            (Access::Token { verifiers, algorithms, scopes, details }, _) => {
-                check_algorithm(headers, algorithms)?;
-                let claims = verify(verifiers, headers).await?;
+            (Access::Token { verifiers, algorithms, scopes, details, api_keys }, _) => {
+                let claims = match with_api_key(api_keys, headers)? {
+                    Some(claims) => claims,
+                    None => {
+                        check_algorithm(headers, algorithms)?;
+                        verify(verifiers, headers).await?
+                    }
+                };
                 for required in scopes {
                     if !required.is_met_by(&claims.scope, &self.path, &self.captures) {
                         return Err(insufficient_scope(&required.text(&self.path, &self.captures)));
@@ -145,6 +151,11 @@ impl Forwarding {
         }
     }
 
+    /// Whether a request may have an API key, which ends here.
+    pub(crate) fn takes_api_keys(&self) -> bool {
+        matches!(&self.policy.access, Access::Token { api_keys, .. } if !api_keys.is_empty())
+    }
+
     /// The path that the upstream sees.
     pub(crate) fn path_for_upstream(&self) -> Cow<'_, str> {
         match (&self.by_path, &self.policy.rewrite) {
@@ -170,6 +181,17 @@ async fn by_path(
         return Ok(Some(claims));
     }
     Err(insufficient_scope(&required.scope()))
+}
+
+/// Who asks, where the route takes API keys and the request has one.
+fn with_api_key(
+    api_keys: &[Arc<ApiKey>],
+    headers: &HeaderMap,
+) -> Result<Option<Arc<Claims>>, Problem> {
+    if api_keys.is_empty() {
+        return Ok(None);
+    }
+    api_key::authenticate(api_keys, headers)
 }
 
 /// Verifies a token that any of several issuers may have made.

@@ -41,6 +41,13 @@ pub(crate) enum GatewayCommand {
     },
     /// Show what goes through the gateway right now, again and again
     Top(TopArguments),
+    /// Make an API key for a partner: the key, which is shown this once, and what the configuration has of it
+    ApiKey {
+        /// What routes call it
+        name: String,
+        #[command(flatten)]
+        output: OutputArguments,
+    },
     /// Have the gateway read its configuration again; one with mistakes changes nothing
     Reload {
         #[command(flatten)]
@@ -72,6 +79,7 @@ pub(crate) async fn run(common: &CommonArguments, command: GatewayCommand) -> an
             show_upstreams(&output, &answer);
             Ok(())
         }
+        GatewayCommand::ApiKey { name, output } => make_api_key(&name, &output),
         GatewayCommand::Top(arguments) => gateway_top::run(common, &arguments).await,
         GatewayCommand::Reload { output } => {
             let answer = ask(common, Method::POST, "/reload").await?;
@@ -109,6 +117,18 @@ fn check(file: &Path) -> anyhow::Result<()> {
         return Ok(());
     }
     bail!("{} has {} mistake(s):\n{}", file.display(), mistakes.len(), mistakes.join("\n"))
+}
+
+fn make_api_key(name: &str, output: &OutputArguments) -> anyhow::Result<()> {
+    let (key, sha256) = lombard_gateway::new_api_key().context("no random numbers")?;
+    if output.json {
+        println!("{:#}", json!({ "name": name, "key": key, "sha256": sha256 }));
+        return Ok(());
+    }
+    println!("{key}\n");
+    println!("It is shown this once. The configuration has its hash:\n");
+    println!("[[gateway.api_key]]\nname = \"{name}\"\nsha256 = \"{sha256}\"\nscopes = []");
+    Ok(())
 }
 
 async fn ask(common: &CommonArguments, method: Method, path: &str) -> anyhow::Result<Value> {

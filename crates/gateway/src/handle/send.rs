@@ -11,6 +11,7 @@ use lombard_gateway_core::NormalPath;
 
 use super::{Exchange, admit::Admission};
 use crate::{
+    api_key::API_KEY,
     body::{self, RequestBody, ResponseBody},
     cluster::{Cluster, Protocol},
     contract::Asking,
@@ -195,6 +196,9 @@ impl Exchange<'_> {
         };
         headers::to_upstream(&mut parts.headers, &self.context, &from);
         if let Some(thumbprint) = self.peer.certificate {
+        if forwarding.takes_api_keys() {
+            parts.headers.remove(API_KEY);
+        }
             headers::add_certificate(&mut parts.headers, &thumbprint);
         }
         parts.uri = target(&forwarding.path_for_upstream(), &parts.uri)

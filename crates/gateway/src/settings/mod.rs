@@ -14,8 +14,8 @@ pub(crate) use route::{
 };
 pub use upstream::ClientAuthSettings;
 pub(crate) use upstream::{
-    AddressSettings, CertificateSettings, IssuerSettings, ProtocolSettings, UpstreamSettings,
-    UpstreamTlsSettings,
+    AddressSettings, ApiKeySettings, CertificateSettings, IssuerSettings, ProtocolSettings,
+    UpstreamSettings, UpstreamTlsSettings,
 };
 
 /// Reads each entry of a list, and adds what is wrong to the mistakes.

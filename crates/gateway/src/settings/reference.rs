@@ -93,6 +93,7 @@ const UPSTREAM: &[Key] = &[
     ("service", "", "A service of the registry, whose instances are told by push"),
     (
         "addresses",
+    ("api_key", "Keys of partners that stand for tokens: `[[gateway.api_key]]`."),
         "",
         "A fixed list: `\"10.0.0.7:8080\"`, or `{ address = \"10.0.0.7:8080\", zone = \"a\" }`",
     ),
@@ -166,6 +167,22 @@ const ROUTE: &[Key] = &[
     (
         "headers",
         "none",
+const API_KEY: &[Key] = &[
+    ("name", "required", "What routes call it"),
+    (
+        "sha256",
+        "required",
+        "The SHA-256 of the key, in hexadecimal digits: `lombard gateway api-key` makes both",
+    ),
+    (
+        "client",
+        "the name",
+        "The client that it stands for: limits, logs and upstreams know it by that",
+    ),
+    ("scopes", "none", "What it permits, as a token's scope"),
+    ("expires", "never", "From when on it is worth nothing, such as `2027-01-31T00:00:00Z`"),
+];
+
         "Headers that a request must have: `{ x-version = \"2\" }`; `\"*\"` for any value",
     ),
     (
@@ -210,6 +227,7 @@ const ROUTE: &[Key] = &[
     ),
     (
         "identity",
+    ("api_keys", "none", "Keys that are taken beside tokens, in `X-Api-Key`: their names"),
         "`\"headers\"`",
         "`\"headers\"`: `X-Lombard-Client`, `-Subject`, `-Scope`; `\"token\"`: `X-Lombard-Identity` too, a token of the gateway's own for a minute; `\"none\"`",
     ),
@@ -328,6 +346,7 @@ pub(crate) fn page() -> String {
     }
     page
 }
+        ("`[[gateway.api_key]]`", API_KEY),
 
 fn line(page: &mut String, name: &str, default: &str, meaning: &str) {
     page.push_str(&format!("| `{name}` | {default} | {meaning} |\n"));
@@ -346,8 +365,8 @@ fn taken<T: serde::de::DeserializeOwned>() -> Vec<String> {
 #[cfg(test)]
 pub(crate) fn differences() -> Vec<String> {
     use super::{
-        CertificateSettings, CorsSettings, IssuerSettings, LimitSettings, RouteSettings,
-        UpstreamSettings, UpstreamTlsSettings,
+        ApiKeySettings, CertificateSettings, CorsSettings, IssuerSettings, LimitSettings,
+        RouteSettings, UpstreamSettings, UpstreamTlsSettings,
         route::{MirrorSettings, RetrySettings},
     };
 
@@ -370,3 +389,4 @@ pub(crate) fn differences() -> Vec<String> {
     .map(|(said, taken)| format!("said {said:?}, taken {taken:?}"))
     .collect()
 }
+        (names(API_KEY), taken::<ApiKeySettings>()),

@@ -29,6 +29,8 @@ pub(crate) struct RouteSettings {
     #[serde(default)]
     pub(crate) issuers: Vec<String>,
     #[serde(default)]
+    pub(crate) api_keys: Vec<String>,
+    #[serde(default)]
     pub(crate) algorithms: Vec<String>,
     #[serde(default)]
     pub(crate) scopes: Vec<String>,

@@ -1,4 +1,4 @@
-//! `[[gateway.upstream]]` and `[[gateway.issuer]]`.
+//! `[[gateway.upstream]]`, `[[gateway.issuer]]` and `[[gateway.api_key]]`.
 
 use std::path::PathBuf;
 
@@ -96,4 +96,16 @@ pub(crate) struct IssuerSettings {
     pub(crate) name: String,
     pub(crate) issuer: String,
     pub(crate) jwks_file: std::path::PathBuf,
+}
+
+/// A key that stands for a token.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ApiKeySettings {
+    pub(crate) name: String,
+    pub(crate) sha256: String,
+    pub(crate) client: Option<String>,
+    #[serde(default)]
+    pub(crate) scopes: Vec<String>,
+    pub(crate) expires: Option<String>,
 }

@@ -1,6 +1,7 @@
 //! From settings to a table. All mistakes are collected; a table is only made where there is none.
 
 mod access;
+mod api_key;
 mod cors;
 mod limit;
 mod nowhere;
@@ -20,9 +21,12 @@ pub(crate) use nowhere::Nowhere;
 use super::{Access, Identity, Network, Policy, Retry, Table};
 use crate::{
     Config,
+    api_key::ApiKey,
     cluster::{Address, Cluster, ClusterRules, Source, Transport},
     metrics::RouteCounters,
-    settings::{self, CertificateSettings, IssuerSettings, RouteSettings, UpstreamSettings},
+    settings::{
+        self, ApiKeySettings, CertificateSettings, IssuerSettings, RouteSettings, UpstreamSettings,
+    },
     tls,
 };
 
@@ -68,6 +72,7 @@ pub(crate) fn build(
     let upstreams: Vec<UpstreamSettings> =
         settings::read("upstream", &config.upstream, &mut mistakes);
     let issuers: Vec<IssuerSettings> = settings::read("issuer", &config.issuer, &mut mistakes);
+    let api_keys: Vec<ApiKeySettings> = settings::read("api_key", &config.api_key, &mut mistakes);
     let mut builder = Builder {
         config,
         surroundings,
@@ -76,7 +81,11 @@ pub(crate) fn build(
         issuers: issuers.into_iter().map(|issuer| (issuer.name.clone(), issuer)).collect(),
         mistakes,
         place: String::new(),
+        api_keys: HashMap::new(),
     };
+    for api_key in &api_keys {
+        builder.api_key(api_key);
+    }
     for upstream in &upstreams {
         builder.upstream(upstream);
     }
@@ -147,6 +156,8 @@ struct Builder<'a, S> {
 impl<S: Surroundings> Builder<'_, S> {
     fn mistake(&mut self, text: impl std::fmt::Display) {
         self.mistakes.push(format!("{}: {text}", self.place));
+    /// Those without mistakes; `None` for the others.
+    api_keys: HashMap<String, Option<Arc<ApiKey>>>,
     }
 
     /// The value, or a mistake about a key.

@@ -8,7 +8,10 @@ use lombard_gateway_core::{
 };
 use lombard_token::{Algorithm, AuthorizationDetail, Claims, DetailType, Verifier};
 
-use crate::{cluster::Cluster, contract::Contract, metrics::RouteCounters, settings::LimitBy};
+use crate::{
+    api_key::ApiKey, cluster::Cluster, contract::Contract, metrics::RouteCounters,
+    settings::LimitBy,
+};
 
 /// A route of the configuration, or the one for what has none.
 #[derive(Debug)]
@@ -59,6 +62,8 @@ pub(crate) enum Access {
         algorithms: Vec<Algorithm>,
         scopes: Vec<RequiredScope>,
         details: Vec<DetailRule>,
+        /// Keys that are taken beside tokens.
+        api_keys: Vec<Arc<ApiKey>>,
     },
     /// What the path says: a role or a service.
     ByPath,

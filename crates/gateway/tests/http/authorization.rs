@@ -2,7 +2,7 @@
 
 use lombard_token::SigningKey;
 
-use crate::support::{ISSUER, Upstream, World, problem, sign};
+use crate::support::{ISSUER, Upstream, World, config, problem, sign};
 
 #[tokio::test]
 async fn without_the_right_token_nothing_is_forwarded() {
@@ -52,6 +52,77 @@ async fn without_the_right_token_nothing_is_forwarded() {
     assert_eq!(world.roles.requests(), before);
     assert_eq!(world.get("/payments/x", &reader).await.status(), 200);
     assert_eq!(world.post("/payments/x", &writer, "").await.status(), 200);
+}
+
+#[tokio::test]
+async fn an_api_key_stands_for_a_token() {
+    let upstream = Upstream::start("orders").await;
+    // SHA-256 of "partner-key" and of "old-key".
+    let text = format!(
+        "
+        [[upstream]]
+        name = \"orders\"
+        addresses = [\"{}\"]
+        [[api_key]]
+        name = \"partner\"
+        sha256 = \"346e50af211b5135824bb2bb58fe0f9e6df228adcf10c58a37fbc46b57baee74\"
+        client = \"old-partner\"
+        scopes = [\"orders:read:7/*\"]
+        [[api_key]]
+        name = \"gone\"
+        sha256 = \"762c08fc17a1cc5f00d248f8b50f2f2f4d17ff2934ac31e64deacb3f5bb3f2ec\"
+        scopes = [\"orders:read\"]
+        expires = \"2020-01-01T00:00:00Z\"
+        [[route]]
+        name = \"orders\"
+        prefix = \"/orders/{{id}}\"
+        upstream = \"orders\"
+        scopes = [\"orders:read:{{id}}/*\"]
+        identity = \"token\"
+        api_keys = [\"partner\", \"gone\"]
+        limits = [{{ by = \"client\", quota = 3, per = \"day\" }}]
+        [[route]]
+        name = \"others\"
+        prefix = \"/others\"
+        upstream = \"orders\"
+        audience = \"/orders\"
+        ",
+        upstream.address
+    );
+    let world = World::with(config(&text)).await;
+    let ask = async |path: &str, key: &str, token: &str| {
+        let mut request = world.client.get(world.url(path)).header("x-api-key", key);
+        if !token.is_empty() {
+            request = request.bearer_auth(token);
+        }
+        request.send().await.unwrap()
+    };
+    let response = ask("/orders/7", "partner-key", "").await;
+    assert_eq!(response.status(), 200);
+    let got: serde_json::Value = serde_json::from_slice(&response.bytes().await.unwrap()).unwrap();
+    let headers = &got["headers"];
+    assert_eq!(headers["x-lombard-client"], "old-partner");
+    assert!(headers["x-lombard-identity"].as_str().unwrap().starts_with("eyJ"));
+    assert!(headers.get("x-api-key").is_none(), "a key ends at the gateway: {headers}");
+    let token = world.token("/orders", "orders:read:7/*");
+    for (path, key, token, status, slug) in [
+        ("/orders/8", "partner-key", "", 403, "insufficient-scope"),
+        ("/orders/7", "old-key", "", 401, "unauthenticated"),
+        ("/orders/7", "guessed", "", 401, "unauthenticated"),
+        ("/orders/7", "partner-key", token.as_str(), 401, "unauthenticated"),
+        ("/others/7", "partner-key", "", 401, "unauthenticated"),
+    ] {
+        let (got, got_slug, detail) = problem(ask(path, key, token).await).await;
+        assert_eq!((got, got_slug.as_str()), (status, slug), "{path} {key}");
+        assert!(!detail.contains(key), "{detail}");
+    }
+    assert_eq!(upstream.requests(), 1);
+    // Tokens are taken as before, and the key's client has its own limit.
+    assert_eq!(world.get("/orders/7", &token).await.status(), 200);
+    assert_eq!(ask("/orders/7", "partner-key", "").await.status(), 200);
+    let statuses =
+        [ask("/orders/7", "partner-key", "").await, ask("/orders/7", "partner-key", "").await];
+    assert_eq!(statuses.map(|response| response.status().as_u16()), [200, 429]);
 }
 
 #[tokio::test]

@@ -47,6 +47,7 @@ impl<S: Surroundings> Builder<'_, S> {
                 || !settings.authorization_details.is_empty()
                 || !settings.issuers.is_empty()
                 || !settings.algorithms.is_empty()
+                || !settings.api_keys.is_empty()
                 || settings.audience.is_some();
             self.check(!asks, "auth is none, but something is said of tokens");
             return Some(Access::Public);
@@ -80,7 +81,8 @@ impl<S: Surroundings> Builder<'_, S> {
             let verifier = self.surroundings.verifier(issuer.as_ref(), &audience);
             verifiers.extend(self.expect(&format!("issuers: {name}"), verifier));
         }
-        Some(Access::Token { verifiers, algorithms, scopes, details })
+        let api_keys = self.keys_of_route(&settings.api_keys);
+        Some(Access::Token { verifiers, algorithms, scopes, details, api_keys })
     }
 }
 
