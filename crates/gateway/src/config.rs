@@ -69,6 +69,10 @@ pub struct Config {
     pub certificate_check_ms: u64,
     /// What clients are shown with TLS. This and the three below are read one by one, so that all mistakes are found.
     pub certificate: Vec<serde_json::Value>,
+    /// Where spans of requests go: a collector that takes OTLP over HTTP, in JSON.
+    pub otlp_traces_url: Option<String>,
+    /// New traces that are recorded.
+    pub trace_percent: u32,
     /// Other authorization servers.
     pub issuer: Vec<serde_json::Value>,
     /// Where requests can be sent.
@@ -115,6 +119,8 @@ impl Default for Config {
             upstream: Vec::new(),
             route: Vec::new(),
         }
+            otlp_traces_url: None,
+            trace_percent: 100,
     }
 }
 

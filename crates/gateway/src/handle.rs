@@ -30,6 +30,7 @@ use crate::{
     headers,
     plan::{Forwarding, Label, Plan},
     problem,
+    span::Span,
     table::Table,
     values::Values,
     worker::Worker,
@@ -58,7 +59,11 @@ pub(crate) async fn handle(
     let table = worker.shared.table.load_full();
     let context = Context::from_headers_or(request.headers(), || worker.random.request_id());
     let values = Values::new();
+    let spans = worker.shared.spans.as_ref();
+    let traceparent = context.traceparent.as_deref();
+    let span = spans.map(|spans| Span::begin(traceparent, &worker.random, spans.percent));
     let exchange = Exchange {
+        span,
         worker,
         table: &table,
         peer,
@@ -104,6 +109,8 @@ struct Exchange<'a> {
     is_grpc: bool,
     start: Instant,
     context: Context,
+    /// Its place in the trace, where spans are kept.
+    span: Option<Span>,
     /// Its id, as a value.
     request_id: Option<HeaderValue>,
     values: Values,

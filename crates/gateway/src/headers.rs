@@ -8,7 +8,7 @@ use lombard_chassis::{
     context::{REQUEST_ID, TRACEPARENT},
 };
 
-use crate::{random::Random, values::Values};
+use crate::{random::Random, span::Span, values::Values};
 
 /// Headers about one connection (RFC 9110 section 7.6.1), whether the Connection header names them or not. `Expect` is
 /// answered here; trailers are not passed on, so nobody is promised any.
@@ -41,6 +41,8 @@ pub(crate) struct From<'a> {
     pub(crate) values: &'a Values,
     /// The request's id, as a value.
     pub(crate) request_id: Option<&'a HeaderValue>,
+    /// The gateway's own part of the trace, where it keeps one.
+    pub(crate) span: Option<&'a Span>,
     pub(crate) address: IpAddr,
     pub(crate) scheme: &'static str,
     /// The authority of the target, where it has one.
@@ -91,13 +93,14 @@ fn set_context(headers: &mut HeaderMap, context: &Context, from: &From<'_>) {
     if let Some(id) = from.request_id {
         headers.insert(REQUEST_ID, id.clone());
     }
-    let traceparent = match &context.traceparent {
-        Some(traceparent) => from.values.text(traceparent),
-        None => {
-            // What belongs to a trace that cannot be read cannot be read either.
-            headers.remove("tracestate");
-            from.random.traceparent(from.values)
-        }
+    if context.traceparent.is_none() {
+        // What belongs to a trace that cannot be read cannot be read either.
+        headers.remove("tracestate");
+    }
+    let traceparent = match (from.span, &context.traceparent) {
+        (Some(span), _) => span.traceparent(from.values),
+        (None, Some(traceparent)) => from.values.text(traceparent),
+        (None, None) => from.random.traceparent(from.values),
     };
     if let Some(traceparent) = traceparent {
         headers.insert(TRACEPARENT, traceparent);
@@ -192,6 +195,7 @@ mod tests {
             random: &random,
             values: &values,
             request_id: request_id.as_ref(),
+            span: None,
         };
         to_upstream(&mut headers, &context, &from);
         assert!(lombard_chassis::context::is_traceparent(headers[TRACEPARENT].to_str().unwrap()));

@@ -46,6 +46,7 @@ mod limits;
 mod local;
 mod metrics;
 mod mirror;
+mod otlp;
 mod plan;
 mod pool;
 pub mod problem;

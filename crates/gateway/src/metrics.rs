@@ -26,6 +26,7 @@ pub(crate) struct GatewayMetrics {
     pub(crate) lost_lines: Counter,
     pub(crate) lost_events: Counter,
     in_flight: Gauge,
+    pub(crate) lost_spans: Counter,
     seconds: Histogram,
 }
 
@@ -107,6 +108,7 @@ impl GatewayMetrics {
             lost_events: Counter::default(),
             in_flight: Gauge::default(),
             // 0.25 ms doubled 17 times: 32.8 s, past the default timeout of an upstream.
+            lost_spans: Counter::default(),
             seconds: Histogram::new(exponential_buckets(0.000_25, 2.0, 18)),
         };
         // Made now, so that a scrape shows every series from the start, at zero.
@@ -140,6 +142,8 @@ impl GatewayMetrics {
             registry.register("lost_audit_events", "Events that were not appended in time", lost);
             let refused = own.refused_framings.clone();
             registry.register("refused_framings", "Connections with ambiguous bytes", refused);
+            let lost = own.lost_spans.clone();
+            registry.register("lost_spans", "Spans that were not sent in time", lost);
             registry.register("in_flight", "Requests under way", own.in_flight.clone());
             let help = "Seconds from a request's head to its response's head";
             registry.register("request_seconds", help, own.seconds.clone());

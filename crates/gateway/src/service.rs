@@ -16,6 +16,7 @@ use crate::{
     keys::Verifiers,
     limits::Limits,
     metrics::GatewayMetrics,
+    otlp::{self, Ended, Spans},
     renewal,
     seen::{AccessLog, Audit, EVENTS_MAX},
     table,
@@ -60,6 +61,8 @@ pub struct Gateway {
     tls_address: Option<SocketAddr>,
     /// What the audit is told.
     told: Option<mpsc::Receiver<String>>,
+    /// Requests that ended, and whom they are told.
+    ended: Option<(String, mpsc::Receiver<Ended>)>,
     eventstore: SocketAddr,
     registry: std::net::SocketAddr,
     tokens: Arc<dyn TokenSource>,
@@ -160,6 +163,15 @@ impl Gateway {
         } else {
             (None, None)
         };
+        let (spans, ended) = match &config.otlp_traces_url {
+            Some(url) => {
+                let (queue, ended) = mpsc::channel(otlp::SPANS_MAX);
+                let percent = config.trace_percent;
+                let lost = metrics.lost_spans.clone();
+                (Some(Spans { queue, percent, lost }), Some((url.clone(), ended)))
+            }
+            None => (None, None),
+        };
         let verifiers = Verifiers::new(deps.issuer, deps.keys, config.services_max);
         if let Some(nonces) = deps.dpop_nonces {
             verifiers.require_nonces(nonces);
@@ -167,6 +179,7 @@ impl Gateway {
         let shared = Arc::new(Shared {
             access_log: access_log.transpose()?,
             audit,
+            spans,
             endpoints: Endpoints::new(deps.roles, config.zone.as_deref()),
             verifiers,
             metrics,
@@ -239,6 +252,12 @@ impl Gateway {
         };
         let serving = async {
             let result = futures_util::future::try_join_all(workers).await;
+        let tracing = async {
+            if let Some((url, ended)) = self.ended {
+                let lost = self.shared.metrics.lost_spans.clone();
+                otlp::follow(url, ended, lost, have_ended.clone()).await;
+            }
+        };
             // One that failed takes the others with it.
             stop.cancel();
             have_ended.cancel();

@@ -24,6 +24,7 @@ use crate::{
     keys::Verifiers,
     limits::Limits,
     metrics::{GatewayMetrics, RouteCounters},
+    otlp::Spans,
     pool::Pool,
     random::Random,
     seen::{AccessLog, Audit},
@@ -41,6 +42,7 @@ pub(crate) struct Shared {
     pub(crate) audit: Option<Audit>,
     /// What the gateway shows of itself.
     pub(crate) tokens: Arc<dyn TokenSource>,
+    pub(crate) spans: Option<Spans>,
     pub(crate) signing_key: Arc<SigningKey>,
     /// What clients are shown with TLS. A connection keeps what it began with.
     pub(crate) tls: ArcSwapOption<rustls::ServerConfig>,

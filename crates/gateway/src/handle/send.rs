@@ -193,6 +193,7 @@ impl Exchange<'_> {
             random: &self.worker.random,
             values: &self.values,
             request_id: self.request_id.as_ref(),
+            span: self.span.as_ref(),
         };
         headers::to_upstream(&mut parts.headers, &self.context, &from);
         if let Some(thumbprint) = self.peer.certificate {

@@ -8,13 +8,40 @@ use crate::{
     body::ResponseBody,
     plan::Label,
     seen::{Seen, TimeText},
+    otlp::Ended,
 };
 
 impl Exchange<'_> {
-    /// Tells the access log and the audit, where there are any.
+    /// Tells the access log, the audit and the collector of spans, where there are any.
     pub(super) fn tell(&self, method: &Method, path: &str, response: &Response<ResponseBody>) {
         let shared = &self.worker.shared;
         let is_read = matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS);
+        self.tell_readers(method, path, response);
+        self.tell_collector(method, path, response);
+    }
+
+    fn tell_collector(&self, method: &Method, path: &str, response: &Response<ResponseBody>) {
+        let Some(spans) = &self.worker.shared.spans else { return };
+        let Some(span) = self.span.filter(|span| span.is_sampled) else { return };
+        let took = self.start.elapsed();
+        let route = self.label.take();
+        self.label.set(route.clone());
+        spans.tell(Ended {
+            span,
+            start: SystemTime::now().checked_sub(took).unwrap_or(UNIX_EPOCH),
+            took,
+            method: method.clone(),
+            path: path.into(),
+            request_id: self.context.request_id.as_str().into(),
+            route,
+            status: response.status().as_u16(),
+            refused: self.refused.get(),
+            upstream: self.upstream.borrow().clone(),
+            claims: self.claims.borrow().clone(),
+        });
+    }
+
+    fn tell_readers(&self, method: &Method, path: &str, response: &Response<ResponseBody>) {
         let audit = shared.audit.as_ref().filter(|_| !is_read);
         if shared.access_log.is_none() && audit.is_none() {
             return;

@@ -76,6 +76,14 @@ const CONFIG: &[(&str, &str)] = &[
         "How often the files of TLS are looked at; new ones are used without a reload.",
     ),
     (
+    (
+        "otlp_traces_url",
+        "Where spans of requests go: a collector that takes OTLP over HTTP, such as `http://127.0.0.1:4318/v1/traces`. *",
+    ),
+    (
+        "trace_percent",
+        "How many of the traces that begin here are recorded; for others the caller has decided. *",
+    ),
         "certificate",
         "What clients are shown with TLS: `[[gateway.certificate]]`. The files are read with each reload, and when they have changed.",
     ),
