@@ -21,6 +21,9 @@ pub struct Rate {
 )]
 pub struct RateError;
 
+/// How far beyond the burst others can bring a cell: five seconds.
+const DEBT_NANOS_MAX: u64 = 5_000_000_000;
+
 /// When the next request would be on time: all that is remembered of a caller.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Cell(
@@ -91,6 +94,15 @@ impl Rate {
         }
     }
 
+    /// Counts requests that others have let through, also where that is more than the rate: what is too much now is missing
+    /// afterwards, so that all together keep the rate.
+    pub fn charge(&self, cell: &mut Cell, now: u64, requests: u32) {
+        let used = self.interval.saturating_mul(u64::from(requests));
+        // Whoever says too much stops nobody for long.
+        let latest = now.saturating_add(self.tolerance).saturating_add(DEBT_NANOS_MAX);
+        cell.0 = cell.0.max(now).saturating_add(used).min(latest.max(cell.0));
+    }
+
     /// Whether a cell says no more than one that was never used.
     pub const fn is_idle(cell: Cell, now: u64) -> bool {
         cell.0 <= now
@@ -114,6 +126,15 @@ pub struct Used {
 }
 
 impl Quota {
+    /// Counts requests that others have let through.
+    pub fn charge(&self, used: &mut Used, now: Duration, requests: u32) {
+        let period = now.as_secs() / self.period.as_secs().max(1);
+        if used.period != period {
+            *used = Used { period, requests: 0 };
+        }
+        used.requests = used.requests.saturating_add(requests.into()).min(self.requests);
+    }
+
     /// Judges a request; one that is let through is counted. `now`: since 1970.
     pub fn admit(&self, used: &mut Used, now: Duration) -> Verdict {
         let length = self.period.as_secs().max(1);

@@ -36,7 +36,7 @@ pub(crate) async fn answer(
         "/reload" if *request.method() != Method::POST => return Err(method_not_allowed()),
         _ => {}
     }
-    authorize(worker, peer, request).await?;
+    authorize(worker, peer, request, if is_read { "read" } else { "write" }).await?;
     match path.strip_prefix(RESOURCE).unwrap_or_default() {
         "/routes" => Ok(json_response(&json!({ "routes": routes(worker) }))),
         "/upstreams" => {
@@ -53,10 +53,12 @@ pub(crate) async fn answer(
     }
 }
 
-async fn authorize(
+/// Whether the request has a token for an operation on the gateway.
+pub(crate) async fn authorize(
     worker: &Worker,
     peer: &Peer,
     request: &Request<Incoming>,
+    operation: &str,
 ) -> Result<(), Problem> {
     let (verifier, is_kept) = worker.shared.verifiers.of(RESOURCE);
     let claims = authenticate_unproved(&verifier, request.headers()).await?;
@@ -65,8 +67,6 @@ async fn authorize(
     }
     let asked = (request.method(), request.uri(), request.headers());
     bound::check(&worker.shared.verifiers, &claims, peer, asked)?;
-    let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
-    let operation = if is_read { "read" } else { "write" };
     if claims.scope.permits("gateway", operation, None) {
         return Ok(());
     }

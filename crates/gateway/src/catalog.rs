@@ -22,6 +22,8 @@ pub enum Resource {
     Registry,
     /// For what is kept of Idempotency-Keys.
     Eventstore,
+    /// For what the other gateways are told of limits.
+    Gateway,
 }
 
 /// Where the gateway gets the tokens that it shows to the roles.

@@ -39,6 +39,10 @@ pub struct Config {
     pub in_flight_max: usize,
     /// Callers and routes that limits remember.
     pub limit_entries_max: usize,
+    /// Other gateways that keep the same limits.
+    pub limit_peers: Vec<String>,
+    /// How often they are told what was let through.
+    pub limit_exchange_ms: u64,
     /// The zone of this gateway.
     pub zone: Option<String>,
     /// Whether every registered service can be reached without a route.
@@ -65,16 +69,18 @@ pub struct Config {
     pub access_log: Option<std::path::PathBuf>,
     /// Whether an event is appended for each request that may change something.
     pub audit: bool,
-    /// How often the files of TLS are looked at.
-    pub certificate_check_ms: u64,
-    /// What clients are shown with TLS. This and the three below are read one by one, so that all mistakes are found.
-    pub certificate: Vec<serde_json::Value>,
     /// Where spans of requests go: a collector that takes OTLP over HTTP, in JSON.
     pub otlp_traces_url: Option<String>,
     /// New traces that are recorded.
     pub trace_percent: u32,
+    /// How often the files of TLS are looked at.
+    pub certificate_check_ms: u64,
+    /// What clients are shown with TLS. This and the four below are read one by one, so that all mistakes are found.
+    pub certificate: Vec<serde_json::Value>,
     /// Other authorization servers.
     pub issuer: Vec<serde_json::Value>,
+    /// Keys that stand for tokens.
+    pub api_key: Vec<serde_json::Value>,
     /// Where requests can be sent.
     pub upstream: Vec<serde_json::Value>,
     /// Which requests, where to.
@@ -83,8 +89,6 @@ pub struct Config {
 
 impl Default for Config {
     fn default() -> Self {
-    /// Keys that stand for tokens.
-    pub api_key: Vec<serde_json::Value>,
         Self {
             workers: 0,
             connections_max: 4096,
@@ -100,6 +104,8 @@ impl Default for Config {
             drain_timeout_ms: 10_000,
             in_flight_max: 8192,
             limit_entries_max: 200_000,
+            limit_peers: Vec::new(),
+            limit_exchange_ms: 200,
             zone: None,
             expose_services: true,
             trusted_proxies: Vec::new(),
@@ -113,14 +119,15 @@ impl Default for Config {
             idempotency_response_bytes_max: 64 << 10,
             access_log: None,
             audit: false,
+            otlp_traces_url: None,
+            trace_percent: 100,
             certificate_check_ms: 10_000,
             certificate: Vec::new(),
             issuer: Vec::new(),
+            api_key: Vec::new(),
             upstream: Vec::new(),
             route: Vec::new(),
         }
-            otlp_traces_url: None,
-            trace_percent: 100,
     }
 }
 
@@ -130,7 +137,6 @@ impl Config {
         let mut mistakes = Vec::new();
         let mut expect = |is_right: bool, mistake: &str| {
             if !is_right {
-            api_key: Vec::new(),
                 mistakes.push(mistake.to_owned());
             }
         };
@@ -155,6 +161,26 @@ impl Config {
         expect(self.tunnel_idle_ms_max > 0, "tunnel_idle_ms_max is 0");
         expect(self.in_flight_max > 0, "in_flight_max is 0");
         expect(self.limit_entries_max >= 64, "limit_entries_max is below 64");
+        expect(self.limit_peers.len() <= 64, "limit_peers has more than 64 entries");
+        let has_port = |peer: &String| {
+            let port = peer.rsplit_once(':').filter(|(host, _)| !host.is_empty());
+            port.is_some_and(|(_, port)| port.parse::<u16>().is_ok_and(|port| port > 0))
+        };
+        expect(
+            self.limit_peers.iter().all(has_port),
+            "limit_peers has an entry that is not host:port",
+        );
+        expect(self.limit_exchange_ms >= 10, "limit_exchange_ms is below 10");
+        expect(self.trace_percent <= 100, "trace_percent is over 100");
+        let is_url = |text: &String| {
+            url::Url::parse(text).is_ok_and(|url| {
+                url.scheme() == "http" && url.has_host() && url.username().is_empty()
+            })
+        };
+        expect(
+            self.otlp_traces_url.as_ref().is_none_or(is_url),
+            "otlp_traces_url is not the http:// URL of a collector, such as http://127.0.0.1:4318/v1/traces",
+        );
         mistakes.append(&mut crate::table::mistakes(self));
         mistakes
     }
@@ -185,6 +211,10 @@ impl Config {
 
     pub(crate) const fn certificate_check(&self) -> Duration {
         Duration::from_millis(self.certificate_check_ms)
+    }
+
+    pub(crate) const fn limit_exchange(&self) -> Duration {
+        Duration::from_millis(self.limit_exchange_ms)
     }
 
     pub(crate) const fn idempotency_time(&self) -> Duration {

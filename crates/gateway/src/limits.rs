@@ -32,6 +32,8 @@ pub(crate) struct Limits {
     entries_of_part_max: usize,
     /// Keys cannot be chosen to meet each other.
     hasher: RandomState,
+    /// What other gateways are told, where there are any.
+    told: Option<Mutex<HashMap<u64, Told>>>,
     start: Instant,
 }
 
@@ -41,6 +43,22 @@ enum Entry {
     Quota { used: Used, period: Duration },
     Concurrent(u32),
 }
+
+/// What a caller was let through since the other gateways were last told.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub(crate) struct Told {
+    /// The limit's id.
+    pub(crate) limit: u64,
+    /// The client, where it has one of its own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) client: Option<Box<str>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) address: Option<IpAddr>,
+    pub(crate) requests: u32,
+}
+
+/// Callers that others are told of at once; of more they are not told.
+const TOLD_MAX: usize = 20_000;
 
 /// Keys are hashes already.
 #[derive(Clone, Copy, Debug, Default)]
@@ -96,8 +114,10 @@ impl std::fmt::Debug for Running {
 }
 
 impl Limits {
-    pub(crate) fn new(entries_max: usize) -> Self {
+    /// `is_shared`: whether there are other gateways that are told what was let through.
+    pub(crate) fn new(entries_max: usize, is_shared: bool) -> Self {
         Self {
+            told: is_shared.then(Mutex::default),
             parts: (0..PARTS).map(|_| Mutex::default()).collect(),
             entries_of_part_max: entries_max.div_ceil(PARTS),
             hasher: RandomState::new(),
@@ -130,6 +150,7 @@ impl Limits {
             if !verdict.is_permitted {
                 return Err(Exceeded { kind: limit.kind, retry_after: verdict.retry_after });
             }
+            self.note(key, limit, caller);
             if let Some(policy) = &limit.header {
                 // Rounded up: nobody is told to come too early.
                 let reset = verdict.reset_after;
@@ -157,13 +178,48 @@ impl Limits {
         key.max(SHARED + 1)
     }
 
+    /// Remembers what the other gateways are told.
+    fn note(&self, key: u64, limit: &Limit, caller: Caller<'_>) {
+        let Some(told) = &self.told else { return };
+        let mut told = told.lock();
+        if let Some(told) = told.get_mut(&key) {
+            told.requests = told.requests.saturating_add(1);
+        } else if told.len() < TOLD_MAX {
+            let client = caller.client.filter(|_| limit.by == LimitBy::Client).map(Into::into);
+            let address = Some(caller.address).filter(|_| limit.by == LimitBy::Address);
+            told.insert(key, Told { limit: limit.id, client, address, requests: 1 });
+        }
+    }
+
+    /// What the other gateways are told now.
+    pub(crate) fn take_told(&self) -> Vec<Told> {
+        let told = self.told.as_ref().map(|told| std::mem::take(&mut *told.lock()));
+        told.into_iter().flat_map(HashMap::into_values).collect()
+    }
+
+    /// Counts what another gateway has let through.
+    pub(crate) fn charge(&self, limit: &Limit, told: &Told) {
+        let address = told.address.unwrap_or(IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED));
+        let key = self.key(limit, Caller { client: told.client.as_deref(), address });
+        let Some(fresh) = fresh(limit.kind) else { return };
+        let (nanos, wall) = (self.nanos(), wall());
+        self.with_entry(key, fresh, |entry| match (limit.kind, entry) {
+            (LimitKind::Quota(quota), Entry::Quota { used, .. }) => {
+                quota.charge(used, wall, told.requests);
+            }
+            (LimitKind::Rate(rate), Entry::Rate(cell)) => rate.charge(cell, nanos, told.requests),
+            // The entry that those share for whom there is no room is of another kind.
+            _ => {}
+        });
+    }
+
+    fn nanos(&self) -> u64 {
+        u64::try_from(self.start.elapsed().as_nanos()).unwrap_or(u64::MAX)
+    }
+
     fn judge(&self, key: u64, kind: LimitKind) -> Verdict {
-        let nanos = u64::try_from(self.start.elapsed().as_nanos()).unwrap_or(u64::MAX);
-        let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let fresh = match kind {
-            LimitKind::Quota(quota) => Entry::Quota { used: Used::default(), period: quota.period },
-            _ => Entry::Rate(Cell::default()),
-        };
+        let (nanos, wall) = (self.nanos(), wall());
+        let fresh = fresh(kind).unwrap_or(Entry::Rate(Cell::default()));
         self.with_entry(key, fresh, |entry| match (kind, entry) {
             (LimitKind::Quota(quota), Entry::Quota { used, .. }) => quota.admit(used, wall),
             (LimitKind::Rate(rate), Entry::Rate(cell)) => rate.admit(cell, nanos),
@@ -210,8 +266,7 @@ impl Limits {
         let Some(part) = self.part(key) else { return act(&mut fresh) };
         let mut part = part.lock();
         if part.len() >= self.entries_of_part_max && !part.contains_key(&key) {
-            let nanos = u64::try_from(self.start.elapsed().as_nanos()).unwrap_or(u64::MAX);
-            let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+            let (nanos, wall) = (self.nanos(), wall());
             part.retain(|_, entry| match entry {
                 Entry::Rate(cell) => !Rate::is_idle(*cell, nanos),
                 Entry::Quota { used, period } => {
@@ -235,6 +290,22 @@ impl Limits {
     #[cfg(test)]
     fn len(&self) -> usize {
         self.parts.iter().map(|part| part.lock().len()).sum()
+    }
+}
+
+/// The time of the calendar, since 1970.
+fn wall() -> Duration {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
+}
+
+/// What is remembered of a caller that nothing was known of; nothing where only what is under way counts.
+fn fresh(kind: LimitKind) -> Option<Entry> {
+    match kind {
+        LimitKind::Quota(quota) => {
+            Some(Entry::Quota { used: Used::default(), period: quota.period })
+        }
+        LimitKind::Rate(_) => Some(Entry::Rate(Cell::default())),
+        LimitKind::Concurrent(_) => None,
     }
 }
 
@@ -264,7 +335,7 @@ mod tests {
 
     #[test]
     fn each_caller_is_counted_alone() {
-        let limits = Arc::new(Limits::new(1000));
+        let limits = Arc::new(Limits::new(1000, false));
         let by_client = [limit(LimitBy::Client, rate(10, 2))];
         let is_permitted =
             |client: &str| limits.admit(&by_client, caller(client), &Values::new()).is_ok();
@@ -284,7 +355,7 @@ mod tests {
 
     #[test]
     fn requests_under_way_are_counted_until_they_end() {
-        let limits = Arc::new(Limits::new(1000));
+        let limits = Arc::new(Limits::new(1000, false));
         let two = [limit(LimitBy::Client, LimitKind::Concurrent(2))];
         let first = limits.admit(&two, caller("a"), &Values::new()).unwrap();
         let second = limits.admit(&two, caller("a"), &Values::new()).unwrap();
@@ -297,7 +368,7 @@ mod tests {
 
     #[test]
     fn made_up_callers_neither_take_memory_nor_get_around_the_limit() {
-        let limits = Arc::new(Limits::new(640));
+        let limits = Arc::new(Limits::new(640, false));
         let strict = [limit(LimitBy::Client, rate(1, 1))];
         let names: Vec<String> = (0..5000).map(|number| number.to_string()).collect();
         let let_through = names
@@ -321,7 +392,7 @@ mod tests {
 
     #[test]
     fn what_is_let_through_over_many_threads_is_the_number() {
-        let limits = Arc::new(Limits::new(1000));
+        let limits = Arc::new(Limits::new(1000, false));
         let burst = 10_000;
         let count = std::thread::scope(|scope| {
             let threads: Vec<_> = (0..4)
@@ -337,5 +408,43 @@ mod tests {
             threads.into_iter().map(|thread| thread.join().unwrap()).sum::<usize>()
         });
         assert_eq!(count, 10_000);
+    }
+
+    #[test]
+    fn gateways_that_tell_each_other_keep_one_limit() {
+        let gateways = [0, 1].map(|_| Arc::new(Limits::new(1000, true)));
+        let mut exchanged = 0;
+        let tell = |limit: &Limit| {
+            let told = gateways.each_ref().map(|gateway| gateway.take_told());
+            for (index, told) in told.iter().enumerate() {
+                told.iter().for_each(|told| gateways[1 - index].charge(limit, told));
+            }
+            told.iter().map(Vec::len).sum::<usize>()
+        };
+        for (by, kind) in [
+            (LimitBy::Client, rate(10, 6)),
+            (
+                LimitBy::Address,
+                LimitKind::Quota(Quota { requests: 6, period: Duration::from_secs(86_400) }),
+            ),
+            (LimitBy::Route, rate(10, 6)),
+        ] {
+            let limit = [limit(by, kind)];
+            let mut let_through = 0;
+            for _ in 0..20 {
+                for gateway in &gateways {
+                    let_through +=
+                        usize::from(gateway.admit(&limit, caller("a"), &Values::new()).is_ok());
+                }
+                exchanged += tell(&limit[0]);
+            }
+            assert_eq!(let_through, 6, "{by:?}");
+        }
+        // Each was told of what was let through, and of nothing else.
+        assert_eq!(exchanged, 3 * 6);
+        let concurrent = Limit { id: 8, ..limit(LimitBy::Route, LimitKind::Concurrent(1)) };
+        let told = Told { limit: 7, client: None, address: None, requests: 9 };
+        gateways[0].charge(&concurrent, &told);
+        assert!(gateways[0].admit(&[concurrent], caller("a"), &Values::new()).is_ok());
     }
 }

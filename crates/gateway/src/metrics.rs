@@ -23,10 +23,11 @@ pub(crate) struct GatewayMetrics {
     refused_retries: Counter,
     shed: Family<ShedLabels, Counter>,
     refused_framings: Counter,
+    failed_exchanges: Counter,
     pub(crate) lost_lines: Counter,
     pub(crate) lost_events: Counter,
-    in_flight: Gauge,
     pub(crate) lost_spans: Counter,
+    in_flight: Gauge,
     seconds: Histogram,
 }
 
@@ -104,11 +105,12 @@ impl GatewayMetrics {
             refused_retries: Counter::default(),
             shed: Family::default(),
             refused_framings: Counter::default(),
+            failed_exchanges: Counter::default(),
             lost_lines: Counter::default(),
             lost_events: Counter::default(),
+            lost_spans: Counter::default(),
             in_flight: Gauge::default(),
             // 0.25 ms doubled 17 times: 32.8 s, past the default timeout of an upstream.
-            lost_spans: Counter::default(),
             seconds: Histogram::new(exponential_buckets(0.000_25, 2.0, 18)),
         };
         // Made now, so that a scrape shows every series from the start, at zero.
@@ -140,10 +142,13 @@ impl GatewayMetrics {
             registry.register("lost_access_log_lines", "Lines that were not written in time", lost);
             let lost = own.lost_events.clone();
             registry.register("lost_audit_events", "Events that were not appended in time", lost);
-            let refused = own.refused_framings.clone();
-            registry.register("refused_framings", "Connections with ambiguous bytes", refused);
             let lost = own.lost_spans.clone();
             registry.register("lost_spans", "Spans that were not sent in time", lost);
+            let refused = own.refused_framings.clone();
+            registry.register("refused_framings", "Connections with ambiguous bytes", refused);
+            let failed = own.failed_exchanges.clone();
+            let help = "Messages on limits that another gateway did not take";
+            registry.register("failed_limit_exchanges", help, failed);
             registry.register("in_flight", "Requests under way", own.in_flight.clone());
             let help = "Seconds from a request's head to its response's head";
             registry.register("request_seconds", help, own.seconds.clone());
@@ -197,6 +202,11 @@ impl GatewayMetrics {
 
     pub(crate) fn retried(&self) {
         self.upstream_retries.inc();
+    }
+
+    /// Messages to other gateways that were not taken.
+    pub(crate) fn not_shared(&self, count: usize) {
+        self.failed_exchanges.inc_by(u64::try_from(count).unwrap_or(u64::MAX));
     }
 
     pub(crate) fn framing_refused(&self) {

@@ -31,7 +31,7 @@ impl Random {
     }
 
     /// A UUIDv7 (RFC 9562 section 5.7).
-    fn uuid(&self) -> Uuid {
+    pub(crate) fn uuid(&self) -> Uuid {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let millis = u64::try_from(now.as_millis()).unwrap_or(u64::MAX);
         let mut bytes = [0; 10];

@@ -19,7 +19,7 @@ use crate::{
     otlp::{self, Ended, Spans},
     renewal,
     seen::{AccessLog, Audit, EVENTS_MAX},
-    table,
+    sharing, table,
     worker::{self, Listeners, Shared},
 };
 
@@ -184,7 +184,8 @@ impl Gateway {
             verifiers,
             metrics,
             tokens: Arc::clone(&deps.tokens),
-            limits: Arc::new(Limits::new(config.limit_entries_max)),
+            limits: Arc::new(Limits::new(config.limit_entries_max, !config.limit_peers.is_empty())),
+            id: uuid::Uuid::new_v4(),
             signing_key: Arc::new(SigningKey::generate().map_err(NewError::Key)?),
             tls: ArcSwapOption::empty(),
             table: ArcSwap::from_pointee(empty),
@@ -198,6 +199,7 @@ impl Gateway {
             listeners,
             tls_address,
             told,
+            ended,
             eventstore: deps.roles.eventstore,
             registry: deps.roles.registry,
             tokens: deps.tokens,
@@ -250,20 +252,26 @@ impl Gateway {
                 audit::follow(self.eventstore, tokens, told, have_ended.clone()).await;
             }
         };
-        let serving = async {
-            let result = futures_util::future::try_join_all(workers).await;
         let tracing = async {
             if let Some((url, ended)) = self.ended {
                 let lost = self.shared.metrics.lost_spans.clone();
                 otlp::follow(url, ended, lost, have_ended.clone()).await;
             }
         };
+        let serving = async {
+            let result = futures_util::future::try_join_all(workers).await;
             // One that failed takes the others with it.
             stop.cancel();
             have_ended.cancel();
             result
         };
-        let (result, (), (), _, _, ()) = tokio::join!(
+        let (peers, every) = (&self.config.limit_peers, self.config.limit_exchange());
+        let sharing = async {
+            if !peers.is_empty() {
+                sharing::follow(&self.shared, peers, every).await;
+            }
+        };
+        let (result, (), (), _, _, _, (), ()) = tokio::join!(
             serving,
             self.shared.verifiers.run(&self.health, &stop),
             catalog::follow(
@@ -275,7 +283,9 @@ impl Gateway {
             ),
             stop.run_until_cancelled(dns::follow(&self.shared)),
             stop.run_until_cancelled(renewal::follow(&self.shared)),
+            stop.run_until_cancelled(sharing),
             telling,
+            tracing,
         );
         drop(result?);
         if drain.is_cancelled() { Ok(()) } else { Err(RunError::WorkerGone) }

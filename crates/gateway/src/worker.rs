@@ -38,11 +38,13 @@ pub(crate) struct Shared {
     pub(crate) verifiers: Verifiers,
     pub(crate) metrics: GatewayMetrics,
     pub(crate) limits: Arc<Limits>,
+    /// Tells this gateway from others.
+    pub(crate) id: uuid::Uuid,
     pub(crate) access_log: Option<AccessLog>,
     pub(crate) audit: Option<Audit>,
+    pub(crate) spans: Option<Spans>,
     /// What the gateway shows of itself.
     pub(crate) tokens: Arc<dyn TokenSource>,
-    pub(crate) spans: Option<Spans>,
     pub(crate) signing_key: Arc<SigningKey>,
     /// What clients are shown with TLS. A connection keeps what it began with.
     pub(crate) tls: ArcSwapOption<rustls::ServerConfig>,

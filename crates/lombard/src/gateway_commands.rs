@@ -6,7 +6,7 @@ use std::{
     sync::Arc,
 };
 
-use anyhow::bail;
+use anyhow::{Context as _, bail};
 use clap::Subcommand;
 use lombard_chassis::config;
 use lombard_client::Call;

@@ -539,6 +539,7 @@ impl lombard_gateway::TokenSource for GatewayTokens {
         let role = match resource {
             lombard_gateway::Resource::Registry => Role::Registry,
             lombard_gateway::Resource::Eventstore => Role::Eventstore,
+            lombard_gateway::Resource::Gateway => Role::Gateway,
         };
         Box::pin(async move {
             let resource = format!("{}/v1/{role}", self.issuer);

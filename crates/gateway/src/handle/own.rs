@@ -8,7 +8,7 @@ use lombard_gateway_core::OwnEndpoint;
 use tower::ServiceExt as _;
 
 use super::Exchange;
-use crate::{admin, body::ResponseBody, problem};
+use crate::{admin, body::ResponseBody, problem, sharing};
 
 /// Longest answer of the gateway's own endpoints.
 const OWN_BYTES_MAX: usize = 4 << 20;
@@ -22,6 +22,9 @@ impl Exchange<'_> {
     ) -> Result<Response<ResponseBody>, Problem> {
         if own == OwnEndpoint::Admin {
             let path = request.uri().path().to_owned();
+            if path == sharing::PATH {
+                return sharing::hear(self.worker, self.peer, request).await;
+            }
             return admin::answer(self.worker, self.peer, &path, &request).await;
         }
         if own == OwnEndpoint::Metrics && !self.peer.address.ip().to_canonical().is_loopback() {

@@ -111,8 +111,8 @@ impl Exchange<'_> {
                     tries_max: policy.retry.tries_max,
                     statuses: &policy.retry.statuses,
                     timeout: policy.timeout,
-                    body_bytes_max: policy.body_bytes_max,
                     try_timeout: policy.retry.try_timeout,
+                    body_bytes_max: policy.body_bytes_max,
                     deadline,
                     can_repeat,
                 };
@@ -196,10 +196,10 @@ impl Exchange<'_> {
             span: self.span.as_ref(),
         };
         headers::to_upstream(&mut parts.headers, &self.context, &from);
-        if let Some(thumbprint) = self.peer.certificate {
         if forwarding.takes_api_keys() {
             parts.headers.remove(API_KEY);
         }
+        if let Some(thumbprint) = self.peer.certificate {
             headers::add_certificate(&mut parts.headers, &thumbprint);
         }
         parts.uri = target(&forwarding.path_for_upstream(), &parts.uri)

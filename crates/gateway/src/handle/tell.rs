@@ -1,21 +1,21 @@
 //! What is told of a request once it is answered.
 
+use std::time::{SystemTime, UNIX_EPOCH};
+
 use http::{Method, Response};
 use lombard_types::Timestamp;
 
 use super::Exchange;
 use crate::{
     body::ResponseBody,
+    otlp::Ended,
     plan::Label,
     seen::{Seen, TimeText},
-    otlp::Ended,
 };
 
 impl Exchange<'_> {
     /// Tells the access log, the audit and the collector of spans, where there are any.
     pub(super) fn tell(&self, method: &Method, path: &str, response: &Response<ResponseBody>) {
-        let shared = &self.worker.shared;
-        let is_read = matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS);
         self.tell_readers(method, path, response);
         self.tell_collector(method, path, response);
     }
@@ -42,6 +42,8 @@ impl Exchange<'_> {
     }
 
     fn tell_readers(&self, method: &Method, path: &str, response: &Response<ResponseBody>) {
+        let shared = &self.worker.shared;
+        let is_read = matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS);
         let audit = shared.audit.as_ref().filter(|_| !is_read);
         if shared.access_log.is_none() && audit.is_none() {
             return;
@@ -56,7 +58,7 @@ impl Exchange<'_> {
         let answered = if upstream.is_some() { "forwarded" } else { "answered" };
         let position = response.headers().get("lombard-position");
         let seen = Seen {
-            time: TimeText(Timestamp::from_system_time(std::time::SystemTime::now())),
+            time: TimeText(Timestamp::from_system_time(SystemTime::now())),
             request_id: self.context.request_id.as_str(),
             traceparent: self.context.traceparent.as_deref(),
             address: self.address.get().unwrap_or_else(|| self.peer.address.ip()),

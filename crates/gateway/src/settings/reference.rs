@@ -34,6 +34,11 @@ const CONFIG: &[(&str, &str)] = &[
         "limit_entries_max",
         "Callers and routes that limits remember. Where they are more, the others share one count. *",
     ),
+    (
+        "limit_peers",
+        "Other gateways that keep the same limits, as `host:port`: each is told what this one lets through. A name may stand for several, and for this one too. *",
+    ),
+    ("limit_exchange_ms", "How often they are told. *"),
     ("zone", "The zone of this gateway: instances there are preferred. *"),
     (
         "expose_services",
@@ -72,11 +77,6 @@ const CONFIG: &[(&str, &str)] = &[
         "Whether an event is appended to the stream `gateway-audit` for each request that may change something. *",
     ),
     (
-        "certificate_check_ms",
-        "How often the files of TLS are looked at; new ones are used without a reload.",
-    ),
-    (
-    (
         "otlp_traces_url",
         "Where spans of requests go: a collector that takes OTLP over HTTP, such as `http://127.0.0.1:4318/v1/traces`. *",
     ),
@@ -84,10 +84,16 @@ const CONFIG: &[(&str, &str)] = &[
         "trace_percent",
         "How many of the traces that begin here are recorded; for others the caller has decided. *",
     ),
+    (
+        "certificate_check_ms",
+        "How often the files of TLS are looked at; new ones are used without a reload.",
+    ),
+    (
         "certificate",
         "What clients are shown with TLS: `[[gateway.certificate]]`. The files are read with each reload, and when they have changed.",
     ),
     ("issuer", "Other authorization servers: `[[gateway.issuer]]`."),
+    ("api_key", "Keys of partners that stand for tokens: `[[gateway.api_key]]`."),
     ("upstream", "Where requests can be sent: `[[gateway.upstream]]`."),
     ("route", "Which requests, where to: `[[gateway.route]]`."),
 ];
@@ -101,7 +107,6 @@ const UPSTREAM: &[Key] = &[
     ("service", "", "A service of the registry, whose instances are told by push"),
     (
         "addresses",
-    ("api_key", "Keys of partners that stand for tokens: `[[gateway.api_key]]`."),
         "",
         "A fixed list: `\"10.0.0.7:8080\"`, or `{ address = \"10.0.0.7:8080\", zone = \"a\" }`",
     ),
@@ -162,19 +167,6 @@ const ISSUER: &[Key] = &[
     ("jwks_file", "required", "Its public keys (RFC 7517), read at start and with each reload"),
 ];
 
-const ROUTE: &[Key] = &[
-    ("name", "required", "Its name in metrics and logs: small letters, digits, `-`"),
-    ("host", "any", "`api.example.com`, or `*.example.com` for all below it"),
-    ("path", "", "The whole path, such as `/customers/{id}`; a parameter stands for one segment"),
-    (
-        "prefix",
-        "",
-        "The beginning of the path, in whole segments. Exactly one of `path` and `prefix`",
-    ),
-    ("methods", "all", "Such as `[\"GET\", \"HEAD\"]`"),
-    (
-        "headers",
-        "none",
 const API_KEY: &[Key] = &[
     ("name", "required", "What routes call it"),
     (
@@ -191,6 +183,19 @@ const API_KEY: &[Key] = &[
     ("expires", "never", "From when on it is worth nothing, such as `2027-01-31T00:00:00Z`"),
 ];
 
+const ROUTE: &[Key] = &[
+    ("name", "required", "Its name in metrics and logs: small letters, digits, `-`"),
+    ("host", "any", "`api.example.com`, or `*.example.com` for all below it"),
+    ("path", "", "The whole path, such as `/customers/{id}`; a parameter stands for one segment"),
+    (
+        "prefix",
+        "",
+        "The beginning of the path, in whole segments. Exactly one of `path` and `prefix`",
+    ),
+    ("methods", "all", "Such as `[\"GET\", \"HEAD\"]`"),
+    (
+        "headers",
+        "none",
         "Headers that a request must have: `{ x-version = \"2\" }`; `\"*\"` for any value",
     ),
     (
@@ -222,6 +227,7 @@ const API_KEY: &[Key] = &[
         "What tokens must be for: a path behind the platform's URL, or a URL",
     ),
     ("issuers", "`[\"platform\"]`", "Whose tokens are taken"),
+    ("api_keys", "none", "Keys that are taken beside tokens, in `X-Api-Key`: their names"),
     ("algorithms", "all that are safe", "Of `ES256`, `EdDSA`, `PS256`"),
     (
         "scopes",
@@ -235,7 +241,6 @@ const API_KEY: &[Key] = &[
     ),
     (
         "identity",
-    ("api_keys", "none", "Keys that are taken beside tokens, in `X-Api-Key`: their names"),
         "`\"headers\"`",
         "`\"headers\"`: `X-Lombard-Client`, `-Subject`, `-Scope`; `\"token\"`: `X-Lombard-Identity` too, a token of the gateway's own for a minute; `\"none\"`",
     ),
@@ -268,6 +273,11 @@ const API_KEY: &[Key] = &[
 const RETRY: &[Key] = &[
     ("tries_max", "3", "Tries in all, each at another instance where there is one; 1 for none"),
     (
+        "try_timeout_ms",
+        "none",
+        "How long one instance may take to begin its response before another one is asked: for idempotent methods, or with an `Idempotency-Key`. Longer than any good answer takes",
+    ),
+    (
         "statuses",
         "none",
         "Answers of an upstream that lead to another try, of 502, 503, 504: for idempotent methods, or with an `Idempotency-Key`",
@@ -298,11 +308,6 @@ const LIMIT: &[Key] = &[
 
 const CORS: &[Key] = &[
     (
-    (
-        "try_timeout_ms",
-        "none",
-        "How long one instance may take to begin its response before another one is asked: for idempotent methods, or with an `Idempotency-Key`. Longer than any good answer takes",
-    ),
         "origins",
         "required",
         "Such as `https://app.example.com`; `[\"*\"]` for all, without credentials",
@@ -317,7 +322,7 @@ const CORS: &[Key] = &[
 const HEAD: &str = "# Configuration of the gateway
 
 Made from the program; `lombard gateway check FILE` says every mistake of a file. All of it stands in the table `[gateway]`
-of the file that `--config` names. Upstreams, routes, issuers and what is not marked with * take effect when the gateway is
+of the file that `--config` names. Upstreams, routes, issuers, keys and what is not marked with * take effect when the gateway is
 told to reload (SIGHUP, or `lombard gateway reload`), without a request noticing; a file with mistakes changes nothing. What
 is marked with * takes effect with the next start.
 
@@ -341,6 +346,7 @@ pub(crate) fn page() -> String {
         ("`tls` of an upstream", UPSTREAM_TLS),
         ("`[[gateway.certificate]]`", CERTIFICATE),
         ("`[[gateway.issuer]]`", ISSUER),
+        ("`[[gateway.api_key]]`", API_KEY),
         ("`[[gateway.route]]`", ROUTE),
         ("`retry` of a route", RETRY),
         ("`mirror` of a route", MIRROR),
@@ -354,7 +360,6 @@ pub(crate) fn page() -> String {
     }
     page
 }
-        ("`[[gateway.api_key]]`", API_KEY),
 
 fn line(page: &mut String, name: &str, default: &str, meaning: &str) {
     page.push_str(&format!("| `{name}` | {default} | {meaning} |\n"));
@@ -386,6 +391,7 @@ pub(crate) fn differences() -> Vec<String> {
         (names(UPSTREAM_TLS), taken::<UpstreamTlsSettings>()),
         (names(CERTIFICATE), taken::<CertificateSettings>()),
         (names(ISSUER), taken::<IssuerSettings>()),
+        (names(API_KEY), taken::<ApiKeySettings>()),
         (names(ROUTE), taken::<RouteSettings>()),
         (names(RETRY), taken::<RetrySettings>()),
         (names(MIRROR), taken::<MirrorSettings>()),
@@ -397,4 +403,3 @@ pub(crate) fn differences() -> Vec<String> {
     .map(|(said, taken)| format!("said {said:?}, taken {taken:?}"))
     .collect()
 }
-        (names(API_KEY), taken::<ApiKeySettings>()),

@@ -119,9 +119,9 @@ pub(crate) enum IdentitySettings {
 #[serde(deny_unknown_fields)]
 pub(crate) struct RetrySettings {
     pub(crate) tries_max: Option<u32>,
+    pub(crate) try_timeout_ms: Option<u64>,
     #[serde(default)]
     pub(crate) statuses: Vec<u16>,
-    pub(crate) try_timeout_ms: Option<u64>,
 }
 
 /// Who is refused first when there is too much to do.

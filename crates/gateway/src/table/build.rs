@@ -130,7 +130,15 @@ pub(crate) fn build(
     if !mistakes.is_empty() {
         return Err(mistakes);
     }
+    let numbered = policies.iter().enumerate();
+    let limits = numbered
+        .flat_map(|(number, policy)| {
+            policy.limits.iter().enumerate().map(move |limit| (number, limit))
+        })
+        .map(|(number, (place, limit))| (limit.id, (number, place)))
+        .collect();
     Ok(Table {
+        limits,
         index,
         policies,
         fallback,
@@ -148,6 +156,8 @@ struct Builder<'a, S> {
     clusters: HashMap<Box<str>, Arc<Cluster>>,
     known: BTreeSet<String>,
     issuers: HashMap<String, IssuerSettings>,
+    /// Those without mistakes; `None` for the others.
+    api_keys: HashMap<String, Option<Arc<ApiKey>>>,
     mistakes: Vec<String>,
     /// What is read right now, for the mistakes.
     place: String,
@@ -156,8 +166,6 @@ struct Builder<'a, S> {
 impl<S: Surroundings> Builder<'_, S> {
     fn mistake(&mut self, text: impl std::fmt::Display) {
         self.mistakes.push(format!("{}: {text}", self.place));
-    /// Those without mistakes; `None` for the others.
-    api_keys: HashMap<String, Option<Arc<ApiKey>>>,
     }
 
     /// The value, or a mistake about a key.

@@ -24,6 +24,8 @@ pub(crate) struct Table {
     /// For what no route is configured: the roles and, if they are exposed, the services.
     pub(crate) fallback: Arc<Policy>,
     pub(crate) clusters: HashMap<Box<str>, Arc<Cluster>>,
+    /// Where limits are: the route's number and the limit's, by the limit's id.
+    pub(crate) limits: HashMap<u64, (usize, usize)>,
     pub(crate) trusted_proxies: Vec<Network>,
     /// What clients are shown with TLS.
     pub(crate) tls: Option<Arc<rustls::ServerConfig>>,
@@ -32,6 +34,12 @@ pub(crate) struct Table {
 }
 
 impl Table {
+    /// The limit with this id.
+    pub(crate) fn limit(&self, id: u64) -> Option<&Limit> {
+        let (policy, limit) = self.limits.get(&id)?;
+        self.policies.get(*policy)?.limits.get(*limit)
+    }
+
     /// The configured route of a request, and what it captures.
     pub(crate) fn find(
         &self,

@@ -114,13 +114,13 @@ pub(crate) enum Identity {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Retry {
     pub(crate) tries_max: usize,
+    /// How long one instance may take before another one is asked.
+    pub(crate) try_timeout: Option<Duration>,
     pub(crate) statuses: Vec<u16>,
 }
 
 /// How much is let through.
 #[derive(Debug)]
-    /// How long one instance may take before another one is asked.
-    pub(crate) try_timeout: Option<Duration>,
 pub(crate) struct Limit {
     /// Its name in `RateLimit` headers.
     pub(crate) name: Box<str>,

@@ -6,7 +6,7 @@ use tokio::{
     net::TcpStream,
 };
 
-use crate::support::{Upstream, World};
+use crate::support::{Upstream, World, closed_port, config, until};
 
 #[tokio::test]
 async fn health_and_metrics() {
@@ -64,4 +64,42 @@ async fn a_drain_finishes_what_is_under_way() {
     assert!(answer.contains("\"body_bytes\":6"), "{answer}");
     (&mut world.running).await.unwrap();
     assert!(TcpStream::connect(world.address).await.is_err());
+}
+
+#[tokio::test]
+async fn gateways_tell_each_other_what_they_let_through() {
+    let routes = "
+        limit_exchange_ms = 10
+        [[route]]
+        name = \"status\"
+        path = \"/status\"
+        upstream = \"auth\"
+        auth = \"none\"
+        limits = [{ by = \"route\", quota = 1000, per = \"day\" }]
+        ";
+    let one = World::with(config(routes)).await;
+    // Another one that is not there takes nothing away.
+    let peers = vec![one.address.to_string(), closed_port().to_string()];
+    let other = World::with(Config { limit_peers: peers, ..config(routes) }).await;
+    for _ in 0..5 {
+        assert_eq!(other.get("/status", "").await.status(), 200);
+    }
+    let mut asked = 0;
+    until(async || {
+        asked += 1;
+        let response = one.get("/status", "").await;
+        let said = response.headers()["ratelimit"].to_str().unwrap().to_owned();
+        let left = said.split(';').find_map(|part| part.strip_prefix("r=")).unwrap();
+        left.parse::<u32>().unwrap() == 1000 - asked - 5
+    })
+    .await;
+    let tell = async |scope: &str, body: &'static str| {
+        let token = one.token("/v1/gateway", scope);
+        let request = one.client.post(one.url("/v1/gateway/limits")).bearer_auth(token);
+        request.body(body).send().await.unwrap().status().as_u16()
+    };
+    assert_eq!(tell("gateway:write", "{}").await, 403);
+    assert_eq!(tell("gateway:limits", "{}").await, 400);
+    let unknown = r#"{ "from": "00000000-0000-0000-0000-000000000000", "used": [{ "limit": 1, "requests": 1 }] }"#;
+    assert_eq!(tell("gateway:limits", unknown).await, 200);
 }

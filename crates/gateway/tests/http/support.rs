@@ -3,7 +3,7 @@
 use std::{
     net::{SocketAddr, TcpListener},
     sync::{
-        Arc, Mutex,
+        Arc, LazyLock, Mutex,
         atomic::{AtomicUsize, Ordering::SeqCst},
     },
     time::{Duration, SystemTime},
@@ -26,6 +26,8 @@ use tokio::sync::watch;
 
 pub(crate) const ISSUER: &str = "http://gateway.test";
 const REGISTRY_TOKEN: &str = "the-gateways-own";
+/// Of the one issuer of all gateways.
+static KEY: LazyLock<SigningKey> = LazyLock::new(|| SigningKey::generate().unwrap());
 
 /// A running gateway. Dropping it ends it.
 pub(crate) struct World {
@@ -40,7 +42,6 @@ pub(crate) struct World {
     pub(crate) running: tokio::task::JoinHandle<()>,
     /// What the roles got.
     pub(crate) roles: Upstream,
-    key: SigningKey,
     catalog: watch::Sender<(u64, Value)>,
     /// Questions that the registry failed to answer.
     failed_asks: Arc<AtomicUsize>,
@@ -93,7 +94,6 @@ impl World {
             registry,
             console: closed_port(),
         };
-        let key = SigningKey::generate().unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let (health, drain) = (Health::starting(), CancellationToken::new());
@@ -107,7 +107,7 @@ impl World {
             tokens: Arc::new(FixedToken),
             reader: Arc::new(move || read.lock().unwrap().clone()),
             dpop_nonces,
-            keys: Arc::new(FixedKeys(Jwks { keys: vec![key.public_jwk().clone()] })),
+            keys: Arc::new(FixedKeys(Jwks { keys: vec![KEY.public_jwk().clone()] })),
             health: health.clone(),
             metrics: Metrics::new("gateway"),
         };
@@ -127,7 +127,6 @@ impl World {
             drain,
             running,
             roles,
-            key,
             catalog,
             failed_asks,
         };
@@ -169,12 +168,12 @@ impl World {
 
     /// A token for a resource.
     pub(crate) fn token(&self, resource: &str, scope: &str) -> String {
-        sign(&self.key, &format!("{ISSUER}{resource}"), scope)
+        sign(&KEY, &format!("{ISSUER}{resource}"), scope)
     }
 
     /// A token with claims of one's own.
     pub(crate) fn sign(&self, claims: Claims) -> String {
-        claims.sign(&self.key).unwrap()
+        claims.sign(&KEY).unwrap()
     }
 
     pub(crate) fn url(&self, path: &str) -> String {
@@ -379,8 +378,13 @@ pub(crate) fn serve(router: Router) -> SocketAddr {
 struct FixedToken;
 
 impl TokenSource for FixedToken {
-    fn token(&self, _: Resource) -> BoxFuture<'_, Result<String, String>> {
-        Box::pin(async { Ok(REGISTRY_TOKEN.to_owned()) })
+    fn token(&self, resource: Resource) -> BoxFuture<'_, Result<String, String>> {
+        Box::pin(async move {
+            Ok(match resource {
+                Resource::Gateway => sign(&KEY, &format!("{ISSUER}/v1/gateway"), "gateway:limits"),
+                _ => REGISTRY_TOKEN.to_owned(),
+            })
+        })
     }
 }
 
