@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, fmt};
 use lombard_token::{DetailType, PublicJwk, ScopeSet};
 use lombard_types::{ClientId, Timestamp};
 
-use crate::{Profile, RedirectUri};
+use crate::{CertificateSubject, Profile, RedirectUri};
 
 /// An OAuth client (RFC 6749 section 2): a program that may ask for tokens.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,6 +28,8 @@ pub struct Client {
     pub redirect_uris: Vec<RedirectUri>,
     /// Where they may be sent after they logged out.
     pub post_logout_redirect_uris: Vec<RedirectUri>,
+    /// What it asked for beyond that.
+    pub options: ClientOptions,
     /// When it was registered.
     pub registered_at: Timestamp,
     /// The client that registered it; `bootstrap` for those of the first start.
@@ -38,6 +40,15 @@ impl Client {
     /// Whether it keeps a secret or a key (RFC 6749 section 2.1): one that does not runs where its user can read it.
     pub fn is_confidential(&self) -> bool {
         self.authentication != Authentication::Nothing
+    }
+
+    /// Whether its tokens are bound to the certificate that it shows: always where it authenticates with one.
+    pub fn binds_to_certificates(&self) -> bool {
+        let by_certificate = matches!(
+            self.authentication,
+            Authentication::Certificate(_) | Authentication::SelfSignedCertificate { .. }
+        );
+        by_certificate || self.options.certificate_bound_tokens
     }
 
     /// Whether it may ask for tokens in this way.
@@ -63,10 +74,19 @@ impl Client {
             grant_types: [GrantType::ClientCredentials].into(),
             redirect_uris: Vec::new(),
             post_logout_redirect_uris: Vec::new(),
+            options: ClientOptions::default(),
             registered_at: Timestamp::EPOCH,
             registered_by: "admin".into(),
         }
     }
+}
+
+/// What a client may ask for at its registration, and what else is so without that.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ClientOptions {
+    /// Whether its tokens are bound to the certificate that it shows, however it authenticates
+    /// (`tls_client_certificate_bound_access_tokens`, RFC 8705 section 3.4).
+    pub certificate_bound_tokens: bool,
 }
 
 /// A way to ask for tokens (RFC 6749 section 1.3).
@@ -121,6 +141,13 @@ pub enum Authentication {
     },
     /// A private key, whose public half is known (`private_key_jwt`).
     Key(Box<PublicJwk>),
+    /// A certificate that an authority has signed (`tls_client_auth`, RFC 8705 section 2.1).
+    Certificate(Box<CertificateSubject>),
+    /// A certificate that was registered itself (`self_signed_tls_client_auth`, RFC 8705 section 2.2): one of these.
+    SelfSignedCertificate {
+        /// SHA-256 of each, in DER.
+        sha256s: BTreeSet<[u8; 32]>,
+    },
     /// Not at all (`none`): a public client, such as a program on a person's own machine.
     Nothing,
 }
@@ -131,6 +158,8 @@ impl Authentication {
         match self {
             Self::Secret { .. } => "client_secret_basic",
             Self::Key(_) => "private_key_jwt",
+            Self::Certificate(_) => "tls_client_auth",
+            Self::SelfSignedCertificate { .. } => "self_signed_tls_client_auth",
             Self::Nothing => "none",
         }
     }
@@ -141,6 +170,8 @@ impl fmt::Debug for Authentication {
         match self {
             Self::Secret { .. } => f.write_str("Secret(..)"),
             Self::Key(key) => f.debug_tuple("Key").field(&key.kid()).finish(),
+            Self::Certificate(subject) => f.debug_tuple("Certificate").field(subject).finish(),
+            Self::SelfSignedCertificate { .. } => f.write_str("SelfSignedCertificate(..)"),
             Self::Nothing => f.write_str("Nothing"),
         }
     }

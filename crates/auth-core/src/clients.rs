@@ -78,7 +78,7 @@ pub enum Rejection {
     TooManyClients,
     /// There is no such client.
     ClientNotFound,
-    /// The client authenticates with a key, or not at all, and has no secret.
+    /// The client authenticates in another way, or not at all, and has no secret.
     HasNoSecret,
 }
 
@@ -123,7 +123,7 @@ impl Clients {
                         let event = Event::SecretRotated { id, sha256 };
                         Ok(Decision::Commit(vec![event], Reply::Rotated))
                     }
-                    Authentication::Key(_) | Authentication::Nothing => Err(Rejection::HasNoSecret),
+                    _ => Err(Rejection::HasNoSecret),
                 }
             }
             Command::Remove { id } => {

@@ -14,9 +14,11 @@
 #![warn(missing_docs)]
 
 mod audit;
+mod certificate;
 mod client;
 pub mod clients;
 mod decision;
+mod distinguished_name;
 mod exchange;
 mod grant;
 pub mod grants;
@@ -32,9 +34,11 @@ mod user_grant;
 pub mod users;
 
 pub use audit::AuditEntry;
-pub use client::{Authentication, Client, ClientName, GrantType, InvalidClientName};
+pub use certificate::{CertificateNames, CertificateSubject};
+pub use client::{Authentication, Client, ClientName, ClientOptions, GrantType, InvalidClientName};
 pub use clients::Clients;
 pub use decision::Decision;
+pub use distinguished_name::{DistinguishedName, ParseDistinguishedNameError, RelativeName};
 pub use exchange::{ExchangeError, exchange};
 pub use grant::{Authority, GrantError, Granted, Request, grant, resource_of_family};
 pub use grants::Grants;

@@ -5,7 +5,7 @@ use crate::{Authentication, Client, GrantType};
 /// What a client is held to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Profile {
-    /// The FAPI 2.0 Security Profile (section 5.3): a private key, pushed requests, tokens that are bound to a key. The
+    /// The FAPI 2.0 Security Profile (section 5.3): a private key or a certificate, pushed requests, tokens that are bound to one. The
     /// default of confidential clients.
     Fapi2,
     /// OAuth 2.1 and what RFC 9700 makes of it, which all clients must do anyway.
@@ -15,9 +15,10 @@ pub enum Profile {
 /// A client is not what its profile makes it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ProfileError {
-    /// It does not authenticate with a private key (FAPI 2.0 section 5.3.2.1).
+    /// It authenticates with neither a private key nor a certificate (FAPI 2.0 section 5.3.2.1).
     #[error(
-        "a client of fapi-2.0 authenticates with private_key_jwt: send its public key as jwk, or say the profile oauth-2.1"
+        "a client of fapi-2.0 authenticates with private_key_jwt or a certificate: send its public key as jwk, or say the profile \
+         oauth-2.1"
     )]
     NoKey,
     /// It may use the device grant, in which nothing ties the person's browser to the device.
@@ -50,7 +51,7 @@ impl Profile {
         matches!(self, Self::Fapi2)
     }
 
-    /// Whether tokens are bound to a key that the client proves (RFC 9449 section 5.2).
+    /// Whether tokens are bound to a key that the client proves (RFC 9449 section 5.2), or to its certificate (RFC 8705).
     pub const fn requires_bound_tokens(self) -> bool {
         matches!(self, Self::Fapi2)
     }
@@ -67,7 +68,12 @@ impl Client {
     pub fn check_profile(&self) -> Result<(), ProfileError> {
         match self.profile {
             Profile::OAuth21 => Ok(()),
-            Profile::Fapi2 if !matches!(self.authentication, Authentication::Key(_)) => {
+            Profile::Fapi2
+                if matches!(
+                    self.authentication,
+                    Authentication::Secret { .. } | Authentication::Nothing
+                ) =>
+            {
                 Err(ProfileError::NoKey)
             }
             Profile::Fapi2 if self.may_use(GrantType::DeviceCode) => Err(ProfileError::DeviceGrant),

@@ -184,7 +184,9 @@ fn parse<T: FromStr>(text: &str) -> Result<T, DecodeError> {
 
 #[cfg(test)]
 mod tests {
-    use lombard_auth_core::{Authentication, Client, ClientName, GrantType, Profile};
+    use lombard_auth_core::{
+        Authentication, CertificateSubject, Client, ClientName, ClientOptions, GrantType, Profile,
+    };
     use lombard_token::SigningKey;
 
     use super::*;
@@ -203,6 +205,7 @@ mod tests {
                 grant_types: [GrantType::ClientCredentials].into(),
                 redirect_uris: Vec::new(),
                 post_logout_redirect_uris: Vec::new(),
+                options: Default::default(),
                 registered_at: Timestamp::from_unix_nanos(0x0102),
                 registered_by: "admin".into(),
             }
@@ -221,6 +224,15 @@ mod tests {
                 ..client(&["payment", "statement"], Authentication::Key(Box::new(key)))
             }),
             registered(app),
+            registered(Client {
+                options: ClientOptions { certificate_bound_tokens: true },
+                ..client(&[], certificate("tls_client_auth_subject_dn", "CN=shop,O=Shop\\, Co."))
+            }),
+            registered(client(&[], certificate("tls_client_auth_san_ip", "10.0.0.7"))),
+            registered(client(
+                &[],
+                Authentication::SelfSignedCertificate { sha256s: [[1; 32], [2; 32]].into() },
+            )),
             Event::Client(clients::Event::SecretRotated {
                 id: "shop".parse().unwrap(),
                 sha256: [8; 32],
@@ -240,6 +252,10 @@ mod tests {
         events.extend(grant::samples().into_iter().map(Event::Grant));
         events.extend(signing_key::samples().into_iter().map(Event::SigningKey));
         events
+    }
+
+    fn certificate(member: &str, value: &str) -> Authentication {
+        Authentication::Certificate(Box::new(CertificateSubject::parse(member, value).unwrap()))
     }
 
     fn revoked(target: Target) -> Event {

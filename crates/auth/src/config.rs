@@ -8,7 +8,7 @@ use lombard_master_key::MasterKeyPlaces;
 use lombard_token::{DetailType, Payment};
 use serde::{Deserialize, Serialize};
 
-use crate::throttle::ThrottleLimits;
+use crate::{mtls::MtlsConfig, throttle::ThrottleLimits};
 
 /// How the authorization server is run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -115,6 +115,8 @@ pub struct Config {
     pub signing_master_key_command_ms_max: u64,
     /// Types of authorization details that the platform's services understand, beside `payment`, which the ledger does.
     pub authorization_details_types: Vec<String>,
+    /// Where clients show certificates.
+    pub mtls: MtlsConfig,
     /// How long a write waits before its outcome is reported as unknown.
     pub submit_ms_max: u64,
     /// A snapshot of the state is made after this many records,
@@ -175,6 +177,7 @@ impl Default for Config {
             signing_master_key_command: Vec::new(),
             signing_master_key_command_ms_max: 30_000,
             authorization_details_types: Vec::new(),
+            mtls: MtlsConfig::default(),
             submit_ms_max: 10_000,
             snapshot_records: SnapshotPolicy::default().records,
             snapshot_bytes: SnapshotPolicy::default().bytes,
@@ -280,6 +283,7 @@ impl Config {
             let is_type = name.parse::<DetailType>().is_ok() && name != Payment::TYPE;
             expect(is_type, "authorization_details_types has a name that is none, or payment");
         }
+        self.mtls.mistakes().into_iter().for_each(|mistake| expect(false, mistake));
         expect(self.submit_ms_max > 0, "submit_ms_max is 0");
         expect(self.snapshot_records > 0, "snapshot_records is 0");
         expect(self.snapshot_bytes > 0, "snapshot_bytes is 0");

@@ -15,6 +15,7 @@ use lombard_engine::{Engine, Follower, Handle, Snapshots, StartError, StoppedErr
 use lombard_log::SharedLog;
 use lombard_token::{DpopNonces, Jwks, KeySource, KeySourceError, Verifier};
 use lombard_types::Timestamp;
+use rustls::ServerConfig;
 use tokio::sync::Semaphore;
 
 use crate::{
@@ -23,6 +24,7 @@ use crate::{
     bootstrap::{self, BootstrapError},
     device::DeviceRequests,
     metrics::AuthMetrics,
+    mtls::ClientCertificates,
     oauth,
     password::Passwords,
     pending::PendingRequests,
@@ -87,6 +89,7 @@ pub(crate) struct Api {
     pub(crate) health: Health,
     /// Verifies the tokens that were issued here.
     pub(crate) verifier: Verifier,
+    pub(crate) client_certificates: Arc<ClientCertificates>,
     /// Room for verifiers that wait for revocations.
     pub(crate) revocation_seats: Arc<Semaphore>,
     pub(crate) metrics: AuthMetrics,
@@ -105,6 +108,7 @@ pub struct Auth {
     api: Api,
     engine: Engine,
     verifier: Verifier,
+    tls: Option<Arc<ServerConfig>>,
     health: Health,
     first_clients: Vec<Client>,
     scribe: Scribe,
@@ -186,6 +190,9 @@ impl Auth {
             let path = server_secret_file.display().to_string();
             NewError::ServerSecret { path, source }
         })?;
+        let of_file = |mistake| NewError::Config { mistakes: vec![format!("mtls: {mistake}")] };
+        let client_certificates = ClientCertificates::new(&config.mtls).map_err(of_file)?;
+        let tls = config.mtls.server().map_err(of_file)?;
         let keyring = Keyring::open(signing_keys_directory, config.signing_master_key())?;
         let first_clients =
             bootstrap_file.as_deref().map(bootstrap::read).transpose()?.unwrap_or_default();
@@ -211,6 +218,7 @@ impl Auth {
             writer,
             view,
             verifier: verifier.clone(),
+            client_certificates: Arc::new(client_certificates),
             revocation_seats: Arc::new(Semaphore::new(config.revocation_waiters_max)),
             used_assertions: Arc::new(UsedAssertions::new(config.assertions_max)),
             passwords: Arc::new(Passwords::new(&config).map_err(|_| NewError::Passwords)?),
@@ -227,7 +235,7 @@ impl Auth {
             keyring: Arc::new(keyring),
             metrics,
         };
-        Ok(Self { api, engine, verifier, health, first_clients, scribe })
+        Ok(Self { api, engine, verifier, tls, health, first_clients, scribe })
     }
 
     /// The HTTP interface.
@@ -235,6 +243,11 @@ impl Auth {
         oauth::router(self.api.clone())
             .merge(rest::router(self.api.clone()).layer(Extension(self.verifier.clone())))
             .layer(axum::middleware::from_fn_with_state(self.api.clone(), audit::layer))
+    }
+
+    /// TLS for the listener on which clients show certificates, where the configuration says one.
+    pub fn tls(&self) -> Option<Arc<ServerConfig>> {
+        self.tls.clone()
     }
 
     /// Verifies the tokens that the role issues for itself.

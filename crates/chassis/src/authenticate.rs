@@ -4,9 +4,9 @@ use std::{fmt, sync::Arc};
 
 use axum::extract::{FromRequestParts, OriginalUri};
 use http::{HeaderMap, Method, header, request::Parts};
-use lombard_token::{Claims, DpopRequest, Verifier, VerifyError};
+use lombard_token::{Claims, DpopRequest, Presented, Verifier, VerifyError};
 
-use crate::{Problem, extract::single_header, problems};
+use crate::{ClientCertificate, Problem, extract::single_header, problems};
 
 /// The verified claims of a request's token. An extractor: the router must carry a [`Verifier`] as an
 /// `axum::Extension`. Without a good token the request ends with 401.
@@ -91,20 +91,22 @@ pub fn bearer_token(headers: &HeaderMap) -> Result<&str, Problem> {
     Ok(token.trim())
 }
 
-/// Verifies the token of a request, and the proof that comes with it where it is bound to a key (RFC 9449 section 7). The URL
-/// that the proof is for is the public one: clients know no other.
+/// Verifies the token of a request, and what comes with it where it is bound: the proof of a key (RFC 9449 section 7), or the
+/// certificate (RFC 8705 section 3). The URL that a proof is for is the public one: clients know no other.
 pub async fn authenticate_request(
     verifier: &Verifier,
     method: &Method,
     path: &str,
     headers: &HeaderMap,
+    certificate: Option<&ClientCertificate>,
 ) -> Result<Arc<Claims>, Problem> {
     let claims = authenticate_unproved(verifier, headers).await?;
     let url = format!("{}{path}", verifier.issuer());
     let access_token = Some(bearer_token(headers)?);
     let request = DpopRequest { method: method.as_str(), url: &url, access_token };
-    let proof = single_header(headers, "dpop")?;
-    verifier.check_proof(&claims, proof, request).map_err(|error| refusal(&error))?;
+    let certificate_sha256 = certificate.map(|certificate| &certificate.sha256);
+    let presented = Presented { proof: single_header(headers, "dpop")?, certificate_sha256 };
+    verifier.check_proof(&claims, presented, request).map_err(|error| refusal(&error))?;
     Ok(claims)
 }
 
@@ -164,7 +166,9 @@ impl<S: Sync> FromRequestParts<S> for Authenticated {
         };
         // Routers that are nested see less of the path than the client.
         let uri = parts.extensions.get::<OriginalUri>().map_or(&parts.uri, |OriginalUri(uri)| uri);
-        let claims = authenticate_request(verifier, &parts.method, uri.path(), &parts.headers);
+        let certificate = parts.extensions.get::<ClientCertificate>();
+        let (method, headers) = (&parts.method, &parts.headers);
+        let claims = authenticate_request(verifier, method, uri.path(), headers, certificate);
         claims.await.map(Self)
     }
 }

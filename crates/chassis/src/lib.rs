@@ -6,6 +6,7 @@
 #![warn(missing_docs)]
 
 pub mod authenticate;
+mod client_certificate;
 pub mod config;
 pub mod context;
 pub mod drain;
@@ -22,12 +23,14 @@ mod refuse;
 mod revocations;
 mod server;
 pub mod telemetry;
+pub mod tls;
 
 pub use authenticate::Authenticated;
+pub use client_certificate::{ClientCertificate, sha256 as certificate_sha256};
 pub use context::Context;
 pub use extract::{Json, Path, Query, RawBody};
 pub use operations::{Health, Metrics};
 pub use page::Page;
 pub use problem::{DPOP_NONCE, Problem, ProblemType};
-pub use server::{ServerLimits, serve};
+pub use server::{ServerLimits, serve, serve_tls};
 pub use tokio_util::sync::CancellationToken;

@@ -8,15 +8,18 @@ use hyper_util::{
     rt::{TokioIo, TokioTimer},
     server::graceful::GracefulShutdown,
 };
+use ipnet::IpNet;
+use rustls::ServerConfig;
 use serde::{Deserialize, Serialize};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
-use crate::{context, extract, refuse::Refusing};
+use crate::{ClientCertificate, context, extract, refuse::Refusing};
 
 /// A server's limits: the table `[server]` of the configuration, for every role but the gateway, which has its own.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ServerLimits {
     /// Connections at once; one more is answered with `overloaded`, and closed.
@@ -29,6 +32,9 @@ pub struct ServerLimits {
     pub head_timeout_ms: u64,
     /// How long requests under way may take after the drain began.
     pub drain_timeout_ms: u64,
+    /// The networks of proxies that end TLS and are believed which certificate a client has shown (RFC 9440, or the gateway's
+    /// `x-lombard-client-certificate`). From elsewhere these headers are passed over.
+    pub client_certificate_headers_from: Vec<IpNet>,
 }
 
 impl Default for ServerLimits {
@@ -39,6 +45,7 @@ impl Default for ServerLimits {
             head_bytes_max: 32 << 10,
             head_timeout_ms: 60_000,
             drain_timeout_ms: 10_000,
+            client_certificate_headers_from: Vec::new(),
         }
     }
 }
@@ -52,12 +59,34 @@ pub async fn serve(
     limits: ServerLimits,
     drain: CancellationToken,
 ) -> std::io::Result<()> {
+    serve_with(listener, router, limits, None, drain).await
+}
+
+/// The same over TLS. Requests have the [`ClientCertificate`] that was shown when their connection was made.
+pub async fn serve_tls(
+    listener: std::net::TcpListener,
+    router: Router,
+    limits: ServerLimits,
+    tls: Arc<ServerConfig>,
+    drain: CancellationToken,
+) -> std::io::Result<()> {
+    serve_with(listener, router, limits, Some(TlsAcceptor::from(tls)), drain).await
+}
+
+async fn serve_with(
+    listener: std::net::TcpListener,
+    router: Router,
+    limits: ServerLimits,
+    tls: Option<TlsAcceptor>,
+    drain: CancellationToken,
+) -> std::io::Result<()> {
     listener.set_nonblocking(true)?;
     let listener = tokio::net::TcpListener::from_std(listener)?;
     let router = router
         .fallback(extract::not_found)
         .method_not_allowed_fallback(extract::method_not_allowed)
         .layer(middleware::from_fn(context::layer));
+    let proxies: Arc<[IpNet]> = limits.client_certificate_headers_from.clone().into();
     let connections = Arc::new(Semaphore::new(limits.connections_max));
     let refusing = Refusing::default();
     let graceful = GracefulShutdown::new();
@@ -75,19 +104,26 @@ pub async fn serve(
         };
         // Answers are small and complete: waiting to fill a packet only costs time.
         drop(stream.set_nodelay(true));
-        let service = service_for(router.clone(), peer);
-        let connection = http1::Builder::new()
-            .timer(TokioTimer::new())
-            .header_read_timeout(Duration::from_millis(limits.head_timeout_ms))
-            .max_headers(limits.headers_max)
-            .max_buf_size(limits.head_bytes_max.max(MIN_BUFFER_BYTES))
-            .serve_connection(TokioIo::new(stream), service);
-        let connection = graceful.watch(connection);
+        let (router, watcher, http) = (router.clone(), graceful.watcher(), http(&limits));
+        let Some(tls) = tls.clone() else {
+            let shown = Shown::to_proxies(&proxies, peer);
+            let connection =
+                http.serve_connection(TokioIo::new(stream), service_for(router, peer, shown));
+            tokio::spawn(run(watcher.watch(connection), peer, permit));
+            continue;
+        };
+        let patience = Duration::from_millis(limits.head_timeout_ms);
         tokio::spawn(async move {
-            if let Err(error) = connection.await {
-                tracing::debug!(%peer, %error, "connection ended");
-            }
-            drop(permit);
+            let stream = match tokio::time::timeout(patience, tls.accept(stream)).await {
+                Ok(Ok(stream)) => stream,
+                Ok(Err(error)) => return tracing::debug!(%peer, %error, "no handshake"),
+                Err(_) => return tracing::debug!(%peer, "no handshake in time"),
+            };
+            let chain = stream.get_ref().1.peer_certificates().unwrap_or_default();
+            let shown = Shown::Here(ClientCertificate::of_chain(chain));
+            let service = service_for(router, peer, shown);
+            let connection = http.serve_connection(TokioIo::new(stream), service);
+            run(watcher.watch(connection), peer, permit).await;
         });
     }
     drop(listener);
@@ -100,6 +136,56 @@ pub async fn serve(
 
 /// hyper's smallest buffer.
 const MIN_BUFFER_BYTES: usize = 8192;
+
+fn http(limits: &ServerLimits) -> http1::Builder {
+    let mut http = http1::Builder::new();
+    http.timer(TokioTimer::new())
+        .header_read_timeout(Duration::from_millis(limits.head_timeout_ms))
+        .max_headers(limits.headers_max)
+        .max_buf_size(limits.head_bytes_max.max(MIN_BUFFER_BYTES));
+    http
+}
+
+/// One connection to its end. The permit makes room for another.
+async fn run(
+    connection: impl Future<Output = hyper::Result<()>>,
+    peer: SocketAddr,
+    _permit: OwnedSemaphorePermit,
+) {
+    if let Err(error) = connection.await {
+        tracing::debug!(%peer, %error, "connection ended");
+    }
+}
+
+/// To whom a client has shown its certificate.
+#[derive(Clone)]
+enum Shown {
+    /// To us, in the handshake: headers are passed over.
+    Here(Option<ClientCertificate>),
+    /// To a proxy, which says so in headers.
+    ToProxy,
+    /// To nobody who is believed.
+    No,
+}
+
+impl Shown {
+    fn to_proxies(proxies: &[IpNet], peer: SocketAddr) -> Self {
+        let address = peer.ip().to_canonical();
+        if proxies.iter().any(|network| network.contains(&address)) {
+            Self::ToProxy
+        } else {
+            Self::No
+        }
+    }
+
+    fn of_request(&self, headers: &http::HeaderMap) -> Option<ClientCertificate> {
+        match self {
+            Self::Here(certificate) => certificate.clone(),
+            Self::ToProxy => ClientCertificate::of_headers(headers),
+            Self::No => None,
+        }
+    }
+}
 
 async fn accept(listener: &tokio::net::TcpListener) -> Option<(tokio::net::TcpStream, SocketAddr)> {
     match listener.accept().await {
@@ -116,6 +202,7 @@ async fn accept(listener: &tokio::net::TcpListener) -> Option<(tokio::net::TcpSt
 fn service_for(
     router: Router,
     peer: SocketAddr,
+    shown: Shown,
 ) -> impl hyper::service::Service<
     hyper::Request<Incoming>,
     Response = hyper::Response<Body>,
@@ -125,6 +212,7 @@ fn service_for(
     service_fn(move |request: hyper::Request<Incoming>| {
         let mut request = request.map(Body::new);
         request.extensions_mut().insert(ConnectInfo(peer));
+        ClientCertificate::put(shown.of_request(request.headers()), &mut request);
         let router = router.clone();
         async move {
             let answered = pin!(router.oneshot(request));

@@ -1,5 +1,6 @@
-//! Tokens that are bound to a key (RFC 9449): whoever uses one proves to have the key, anew for each request. Here is only which
-//! URL a proof must be for; the rest is the verifier's.
+//! Tokens that are bound: to a key, which is proved anew with each request (RFC 9449), or to a certificate, which was shown when
+//! the connection was made (RFC 8705). Here is only which URL a proof must be for, and whose certificate it is; the rest is the
+//! verifier's.
 
 use http::{HeaderMap, Method, Uri, header};
 use lombard_chassis::{
@@ -7,25 +8,26 @@ use lombard_chassis::{
     authenticate::{bearer_token, refusal},
     extract::single_header,
 };
-use lombard_token::{Claims, DpopRequest};
+use lombard_token::{Claims, DpopRequest, Presented};
 
 use crate::{handle::Peer, keys::Verifiers};
 
-/// Checks the proof that comes with a bound token; a token that is not bound needs none.
+/// Checks what comes with a bound token; a token that is not bound needs none.
 pub(crate) fn check(
     verifiers: &Verifiers,
     claims: &Claims,
     peer: &Peer,
     (method, uri, headers): (&Method, &Uri, &HeaderMap),
 ) -> Result<(), Problem> {
-    if claims.key_thumbprint.is_none() {
+    if claims.confirmation.is_none() {
         return Ok(());
     }
     let url = url(peer, verifiers.issuer(), uri, headers);
     let access_token = Some(bearer_token(headers)?);
     let request = DpopRequest { method: method.as_str(), url: &url, access_token };
-    let proof = single_header(headers, "dpop")?;
-    verifiers.check_proof(claims, proof, request).map_err(|error| refusal(&error))
+    let certificate_sha256 = peer.certificate.as_ref();
+    let presented = Presented { proof: single_header(headers, "dpop")?, certificate_sha256 };
+    verifiers.check_proof(claims, presented, request).map_err(|error| refusal(&error))
 }
 
 /// The URL as the client knows it: the platform's public one where it names that host, since TLS may end before the gateway.

@@ -25,11 +25,14 @@ const HOP_BY_HOP: [HeaderName; 9] = [
 ];
 
 /// What upstreams believe because only the gateway can have said it.
-const TRUSTED: [HeaderName; 4] = [
+const TRUSTED: [HeaderName; 6] = [
     header::FORWARDED,
     HeaderName::from_static("x-forwarded-for"),
     HeaderName::from_static("x-forwarded-proto"),
     HeaderName::from_static("x-forwarded-host"),
+    // RFC 9440: certificates of clients, which those who trust a proxy believe.
+    HeaderName::from_static("client-cert"),
+    HeaderName::from_static("client-cert-chain"),
 ];
 const TRUSTED_PREFIXES: [&str; 2] = ["x-lombard-", "x-forwarded-"];
 
@@ -62,7 +65,7 @@ pub(crate) fn to_upstream(headers: &mut HeaderMap, context: &Context, from: &Fro
     for name in forged {
         headers.remove(name);
     }
-    let [_, forwarded_for, forwarded_proto, forwarded_host] = TRUSTED;
+    let [_, forwarded_for, forwarded_proto, forwarded_host, ..] = TRUSTED;
     if let Some(peer) = from.values.write(format_args!("{}", from.address)) {
         headers.insert(forwarded_for, peer);
     }
@@ -174,6 +177,8 @@ mod tests {
             ("x-forwarded-for", "1.2.3.4"),
             ("x-forwarded-user", "root"),
             ("forwarded", "for=1.2.3.4"),
+            ("client-cert", ":AQID:"),
+            ("client-cert-chain", ":AQID:"),
             ("tracestate", "a=b"),
             ("traceparent", "nonsense"),
             ("authorization", "Bearer x"),

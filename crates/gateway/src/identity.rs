@@ -95,7 +95,7 @@ impl Identities {
             // Never longer than the token that it stands for.
             expires_at: now.plus(LIFE).min(claims.expires_at),
             // What the caller's token is bound to, this one is not: whoever has it is the upstream.
-            key_thumbprint: None,
+            confirmation: None,
             ..claims.clone()
         };
         let token = own.sign(&self.key)?;

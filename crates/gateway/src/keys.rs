@@ -9,8 +9,8 @@ use std::{
 use futures_util::{FutureExt as _, future::BoxFuture};
 use lombard_chassis::{CancellationToken, Health};
 use lombard_token::{
-    Claims, DpopNonces, DpopRequest, Jwks, KeySource, KeySourceError, RevokedTokens, Verifier,
-    VerifyError,
+    Claims, DpopNonces, DpopRequest, Jwks, KeySource, KeySourceError, Presented, RevokedTokens,
+    Verifier, VerifyError,
 };
 use parking_lot::RwLock;
 use tokio::sync::Mutex;
@@ -128,15 +128,15 @@ impl Verifiers {
         &self.issuer
     }
 
-    /// Checks the proof that comes with a bound token, whoever issued that: a proof is used once at this gateway, whatever for,
+    /// Checks what comes with a bound token, whoever issued that: a proof is used once at this gateway, whatever for,
     /// and also where the routes and their verifiers were made anew since.
     pub(crate) fn check_proof(
         &self,
         claims: &Claims,
-        proof: Option<&str>,
+        presented: Presented<'_>,
         request: DpopRequest<'_>,
     ) -> Result<(), VerifyError> {
-        self.first.check_proof(claims, proof, request)
+        self.first.check_proof(claims, presented, request)
     }
 
     /// A verifier for a configured route: of the platform's tokens, or of those of another issuer with the keys of a file.

@@ -86,7 +86,7 @@ async fn open(
     let (_, session) = stream.get_ref();
     let is_h2 = tls::is_h2(session.alpn_protocol());
     let leaf = session.peer_certificates().and_then(|chain| chain.first());
-    let certificate = leaf.map(|leaf| tls::thumbprint(leaf));
+    let certificate = leaf.map(lombard_chassis::certificate_sha256);
     let peer = Peer { address, is_tls: true, certificate };
     Ok(Opened { stream: Stream::Tls(Box::new(stream.into())), first, is_h2, peer })
 }

@@ -5,11 +5,12 @@
 
 use std::{collections::HashMap, path::Path, sync::Arc};
 
+use lombard_chassis::tls::{authorities, certified, read_certificates, read_key};
 use lombard_gateway_core::HostPattern;
 use rustls::{
-    ClientConfig, RootCertStore, ServerConfig,
+    ClientConfig, ServerConfig,
     crypto::{CryptoProvider, aws_lc_rs},
-    pki_types::{CertificateDer, PrivateKeyDer, ServerName, pem::PemObject as _},
+    pki_types::ServerName,
     server::{ClientHello, ResolvesServerCert, WebPkiClientVerifier, danger::ClientCertVerifier},
     sign::CertifiedKey,
     version::{TLS12, TLS13},
@@ -17,8 +18,6 @@ use rustls::{
 
 use crate::settings::{CertificateSettings, ClientAuthSettings, UpstreamTlsSettings};
 
-/// Longest file that is read.
-const FILE_BYTES_MAX: u64 = 1 << 20;
 const H2: &[u8] = b"h2";
 const HTTP_1: &[u8] = b"http/1.1";
 
@@ -67,14 +66,6 @@ fn client_verifier(
         builder
     };
     builder.build().map(Some).map_err(|error| format!("client_ca_file: {error}"))
-}
-
-/// The SHA-256 of a certificate, by which tokens are bound to it (RFC 8705 section 3.1).
-pub(crate) fn thumbprint(certificate: &CertificateDer<'_>) -> [u8; 32] {
-    let mut thumbprint = [0; 32];
-    let digest = ::aws_lc_rs::digest::digest(&::aws_lc_rs::digest::SHA256, certificate);
-    thumbprint.copy_from_slice(digest.as_ref());
-    thumbprint
 }
 
 /// Whether both sides settled on HTTP/2.
@@ -136,16 +127,6 @@ impl ResolvesServerCert for Certificates {
     }
 }
 
-fn certified(
-    certificate_file: &Path,
-    key_file: &Path,
-    provider: &CryptoProvider,
-) -> Result<CertifiedKey, String> {
-    let chain = read_certificates(certificate_file)?;
-    CertifiedKey::from_der(chain, read_key(key_file)?, provider)
-        .map_err(|error| format!("{}: {error}", key_file.display()))
-}
-
 /// How an upstream is spoken to.
 #[derive(Clone, Debug)]
 pub(crate) struct UpstreamTls {
@@ -180,43 +161,4 @@ impl UpstreamTls {
         };
         Ok(Self { config: Arc::new(config), server_name })
     }
-}
-
-fn authorities(file: &Path) -> Result<RootCertStore, String> {
-    let mut roots = RootCertStore::empty();
-    for certificate in read_certificates(file)? {
-        roots.add(certificate).map_err(|error| format!("{}: {error}", file.display()))?;
-    }
-    Ok(roots)
-}
-
-/// A chain of certificates, or the certificates of authorities.
-fn read_certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
-    let shown = path.display();
-    let certificates: Vec<_> = CertificateDer::pem_slice_iter(&read(path)?)
-        .collect::<Result<_, _>>()
-        .map_err(|error| format!("{shown}: {error}"))?;
-    if certificates.is_empty() {
-        return Err(format!("{shown} has no certificate"));
-    }
-    Ok(certificates)
-}
-
-fn read_key(path: &Path) -> Result<PrivateKeyDer<'static>, String> {
-    // What is wrong with a key is said without its content.
-    PrivateKeyDer::from_pem_slice(&read(path)?)
-        .map_err(|_| format!("{} is not a private key", path.display()))
-}
-
-fn read(path: &Path) -> Result<Vec<u8>, String> {
-    let failed = |error: std::io::Error| format!("{}: {error}", path.display());
-    let metadata = std::fs::metadata(path).map_err(failed)?;
-    // Neither a folder nor a device without end.
-    if !metadata.is_file() {
-        return Err(format!("{} is not a file", path.display()));
-    }
-    if metadata.len() > FILE_BYTES_MAX {
-        return Err(format!("{} is longer than {FILE_BYTES_MAX} bytes", path.display()));
-    }
-    std::fs::read(path).map_err(failed)
 }

@@ -14,7 +14,7 @@ use anyhow::Context as _;
 use futures_util::future::BoxFuture;
 use lombard_chassis::{
     CancellationToken, Health, Metrics, ServerLimits, config, drain, keys, listen, operations,
-    serve, telemetry,
+    serve, serve_tls, telemetry,
 };
 use lombard_client::{AccessTokens, Credentials};
 use lombard_log::{LogId, SegmentedConfig, SegmentedLog, SharedLog};
@@ -98,7 +98,7 @@ struct Others {
     /// For the clients of other registries.
     consul: Option<TcpListener>,
     dns: Option<(TcpListener, UdpSocket)>,
-    /// Of the gateway, which binds it itself where nobody passes it.
+    /// Of the gateway and of auth: bound where the configuration says it, if nobody passes it.
     tls: Option<TcpListener>,
 }
 
@@ -291,7 +291,7 @@ impl Start {
         Ok(())
     }
 
-    async fn auth(self) -> anyhow::Result<()> {
+    async fn auth(mut self) -> anyhow::Result<()> {
         let (log, _, transparency) = self.log(SegmentedConfig::small(), "auth")?;
         let deps = lombard_auth::Deps {
             log,
@@ -304,8 +304,19 @@ impl Start {
             health: self.health.clone(),
             metrics: self.metrics.clone(),
         };
-        let auth = lombard_auth::Auth::new(self.config()?, deps)?;
+        let config: lombard_auth::Config = self.config()?;
+        let mtls_listen = config.mtls.listen;
+        let auth = lombard_auth::Auth::new(config, deps)?;
         let router = self.with_proofs(auth.router(), transparency, auth.verifier());
+        if let (Some(tls), Some(address)) = (auth.tls(), mtls_listen) {
+            // Nothing crosses the network in clear text there.
+            let listener = match self.others.tls.take() {
+                Some(listener) => listener,
+                None => listen::bind(address, "listen of [auth.mtls]", true)?,
+            };
+            let (router, limits, drain) = (auth.router(), self.limits.clone(), self.drain.clone());
+            tokio::spawn(serve_tls(listener, router, limits, tls, drain));
+        }
         let drain = self.drain.clone();
         Self::serve(
             (self.listener, self.limits),
@@ -399,7 +410,7 @@ impl Start {
             tokio::spawn(serve(
                 listener,
                 registry.compatible_router(),
-                self.limits,
+                self.limits.clone(),
                 self.drain.clone(),
             ))
         });

@@ -5,7 +5,7 @@ use std::time::Duration;
 use lombard_types::Timestamp;
 use serde_json::{Map, Value, json};
 
-use crate::{AuthorizationDetails, KeyError, ScopeSet, SigningKey};
+use crate::{AuthorizationDetails, Confirmation, KeyError, ScopeSet, SigningKey};
 
 /// The `typ` of access tokens.
 pub const ACCESS_TOKEN_TYPE: &str = "at+jwt";
@@ -36,8 +36,8 @@ pub struct Claims {
     pub actor: Option<Box<Actor>>,
     /// The grant that it comes from, where a person made it.
     pub grant: Option<Box<UserGrant>>,
-    /// The thumbprint of the key that its holder must prove to have (`cnf.jkt`, RFC 9449 section 6.1).
-    pub key_thumbprint: Option<Box<str>>,
+    /// What its holder must prove to have (`cnf`).
+    pub confirmation: Option<Confirmation>,
     /// The key that a verified token is signed with (`kid` of its header): it can be taken back by that. Empty where the
     /// claims come from no token.
     pub signed_by: Box<str>,
@@ -116,8 +116,8 @@ impl Claims {
             if let Some(grant) = &self.grant {
                 grant.put(members);
             }
-            if let Some(thumbprint) = &self.key_thumbprint {
-                members.insert("cnf".to_owned(), json!({ "jkt": &**thumbprint }));
+            if let Some(confirmation) = &self.confirmation {
+                members.insert("cnf".to_owned(), confirmation.to_value());
             }
         }
         key.sign(ACCESS_TOKEN_TYPE, claims.to_string().as_bytes())
@@ -153,7 +153,7 @@ impl Claims {
             expires_at: time(members, "exp")?,
             actor: members.get("act").map(Actor::read).transpose()?.map(Box::new),
             grant: UserGrant::read(members)?.map(Box::new),
-            key_thumbprint: key_thumbprint(members)?,
+            confirmation: Confirmation::read(members)?,
             signed_by: signed_by.into(),
         })
     }
@@ -257,22 +257,6 @@ fn methods(members: &Map<String, Value>) -> Result<Box<[Box<str>]>, ClaimsError>
     let Some(value) = members.get("amr") else { return Ok(Box::default()) };
     let texts = value.as_array().ok_or_else(malformed)?.iter().map(Value::as_str);
     texts.map(|text| text.map(Into::into).ok_or_else(malformed)).collect()
-}
-
-/// What the token is bound to. A binding of another kind is refused: it could not be checked, and passing it over would make
-/// a bound token one of the bearer's.
-fn key_thumbprint(members: &Map<String, Value>) -> Result<Option<Box<str>>, ClaimsError> {
-    let malformed = ClaimsError::Malformed("cnf");
-    match members.get("cnf") {
-        None => Ok(None),
-        Some(Value::Object(cnf)) if cnf.len() == 1 => match cnf.get("jkt") {
-            Some(Value::String(thumbprint)) if thumbprint.len() == 43 => {
-                Ok(Some(thumbprint.as_str().into()))
-            }
-            _ => Err(malformed),
-        },
-        Some(_) => Err(malformed),
-    }
 }
 
 pub(crate) fn text<'a>(

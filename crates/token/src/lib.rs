@@ -11,6 +11,7 @@ mod algorithm;
 mod assertion;
 mod authorization_details;
 mod claims;
+mod confirmation;
 mod dpop;
 mod dpop_nonces;
 mod id_token;
@@ -35,6 +36,7 @@ pub use authorization_details::{
     PaymentId,
 };
 pub use claims::{ACCESS_TOKEN_TYPE, Actor, Claims, ClaimsError, UserGrant};
+pub use confirmation::{Confirmation, Presented};
 pub use dpop::{
     DpopError, DpopProof, DpopRequest, dpop_proof, dpop_proof_with_nonce, verify_dpop_proof,
 };

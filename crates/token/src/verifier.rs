@@ -18,8 +18,8 @@ use parking_lot::RwLock;
 use tokio::sync::Mutex;
 
 use crate::{
-    ACCESS_TOKEN_TYPE, Claims, ClaimsError, DpopError, DpopNonces, DpopRequest, Jwks, JwsError,
-    RevokedTokens, claims,
+    ACCESS_TOKEN_TYPE, Claims, ClaimsError, Confirmation, DpopError, DpopNonces, DpopRequest, Jwks,
+    JwsError, Presented, RevokedTokens, claims,
     jws::{self, HeaderRules, KeyRule, Unverified},
     used_proofs::UsedProofs,
     verification_key::VerificationKey,
@@ -85,6 +85,12 @@ pub enum VerifyError {
     /// The proof was used before.
     #[error("its proof was used before")]
     ProofReplayed,
+    /// It is bound to a certificate, and the connection has shown none.
+    #[error("it is bound to a certificate: use it on a connection that shows that")]
+    CertificateMissing,
+    /// The certificate is another one than the token's.
+    #[error("it is bound to another certificate")]
+    OtherCertificate,
     /// So many proofs are remembered that another could not be told from a used one.
     #[error("too many proofs at once")]
     TooManyProofs,
@@ -224,10 +230,11 @@ impl Verifier {
     /// Verifies a token of the bearer's with the keys that are known. One that is bound to a key is refused.
     pub fn verify(&self, token: &str) -> Result<Arc<Claims>, VerifyError> {
         let claims = self.inspect(token)?;
-        if claims.key_thumbprint.is_some() {
-            return Err(VerifyError::ProofMissing);
+        match claims.confirmation {
+            None => Ok(claims),
+            Some(Confirmation::Key(_)) => Err(VerifyError::ProofMissing),
+            Some(Confirmation::Certificate(_)) => Err(VerifyError::CertificateMissing),
         }
-        Ok(claims)
     }
 
     /// What a good token says, whoever sends it: for the issuer, who answers questions about tokens. Nobody may act on it.
@@ -287,10 +294,11 @@ impl Verifier {
     /// unknown keys.
     pub async fn verify_or_refresh(&self, token: &str) -> Result<Arc<Claims>, VerifyError> {
         let claims = self.inspect_or_refresh(token).await?;
-        if claims.key_thumbprint.is_some() {
-            return Err(VerifyError::ProofMissing);
+        match claims.confirmation {
+            None => Ok(claims),
+            Some(Confirmation::Key(_)) => Err(VerifyError::ProofMissing),
+            Some(Confirmation::Certificate(_)) => Err(VerifyError::CertificateMissing),
         }
-        Ok(claims)
     }
 
     /// The same for a token that may be bound to a key: whoever acts on it has checked the proof that comes with it
@@ -316,18 +324,40 @@ impl Verifier {
         self.inspect(token)
     }
 
-    /// Checks the proof of possession that a request with a bound token comes with (RFC 9449 section 4.3), once. Its access
-    /// token must be named in `request`. A token that is not bound needs none.
+    /// Checks that a request with a bound token comes from whom it is bound to: by a proof of the key, once (RFC 9449
+    /// section 4.3), whose access token must be named in `request`; or by the certificate (RFC 8705 section 3). A token that is
+    /// not bound needs neither.
     pub fn check_proof(
         &self,
         claims: &Claims,
+        presented: Presented<'_>,
+        request: DpopRequest<'_>,
+    ) -> Result<(), VerifyError> {
+        match &claims.confirmation {
+            None => Ok(()),
+            Some(Confirmation::Key(thumbprint)) => {
+                self.check_key(thumbprint, presented.proof, request)
+            }
+            Some(wanted @ Confirmation::Certificate(_)) => {
+                let shown = presented.certificate_sha256.ok_or(VerifyError::CertificateMissing)?;
+                if Confirmation::of_certificate_sha256(shown) == *wanted {
+                    Ok(())
+                } else {
+                    Err(VerifyError::OtherCertificate)
+                }
+            }
+        }
+    }
+
+    fn check_key(
+        &self,
+        thumbprint: &str,
         proof: Option<&str>,
         request: DpopRequest<'_>,
     ) -> Result<(), VerifyError> {
-        let Some(thumbprint) = &claims.key_thumbprint else { return Ok(()) };
         let now = Timestamp::from_system_time(SystemTime::now());
         let proof = verify_dpop_proof(proof.ok_or(VerifyError::ProofMissing)?, request, now, SKEW)?;
-        if proof.key_thumbprint != *thumbprint {
+        if *proof.key_thumbprint != *thumbprint {
             return Err(VerifyError::ProofOfOtherKey);
         }
         if let Some(nonces) = self.shared.nonces.get()

@@ -17,9 +17,9 @@ use std::{
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use futures_util::future::BoxFuture;
 use lombard_token::{
-    Actor, Algorithm, AuthorizationDetails, Claims, ClaimsError, Jwks, JwsError, KeySource,
-    KeySourceError, ParseJwkError, PaymentId, PublicJwk, Revocation, RevocationKey, SigningKey,
-    UserGrant, Verifier, VerifyError,
+    Actor, Algorithm, AuthorizationDetails, Claims, ClaimsError, Confirmation, DpopRequest, Jwks,
+    JwsError, KeySource, KeySourceError, ParseJwkError, PaymentId, Presented, PublicJwk,
+    Revocation, RevocationKey, SigningKey, UserGrant, Verifier, VerifyError,
 };
 use lombard_types::Timestamp;
 use parking_lot::Mutex;
@@ -221,7 +221,7 @@ async fn a_remembered_token_still_expires() {
 async fn tokens_round_trip() {
     let key = SigningKey::generate().unwrap();
     let key = SigningKey::from_pkcs8(&key.to_pkcs8().unwrap()).unwrap();
-    let made = Claims {
+    let mut made = Claims {
         issuer: ISSUER.into(),
         subject: "shop".into(),
         audience: AUDIENCE.into(),
@@ -242,11 +242,15 @@ async fn tokens_round_trip() {
             acr: "urn:lombard:acr:password".into(),
             methods: ["pwd".into()].into(),
         })),
-        key_thumbprint: None,
+        confirmation: Some(Confirmation::of_certificate(b"der")),
         signed_by: key.public_jwk().kid().into(),
     };
     let token = made.sign(&key).unwrap();
-    assert_eq!(*verifier(&Source::of(&[&key])).await.verify(&token).unwrap(), made);
+    let verifier = verifier(&Source::of(&[&key])).await;
+    assert_eq!(*verifier.inspect(&token).unwrap(), made);
+    assert_eq!(verifier.verify(&token).map(drop), Err(VerifyError::CertificateMissing));
+    made.confirmation = None;
+    assert_eq!(*verifier.verify(&made.sign(&key).unwrap()).unwrap(), made);
     assert!(!format!("{key:?}").contains(&token));
 }
 
@@ -261,7 +265,7 @@ async fn a_bound_token_is_no_token_of_the_bearer() {
     for cnf in [
         json!({ "jkt": thumbprint }),
         json!({ "jkt": "short" }),
-        json!({ "x5t#S256": thumbprint }),
+        json!({ "x5t#S256": "short" }),
         json!({ "jkt": thumbprint, "x5t#S256": thumbprint }),
         json!({}),
         json!(null),
@@ -274,6 +278,27 @@ async fn a_bound_token_is_no_token_of_the_bearer() {
     let malformed = || VerifyError::Claims(ClaimsError::Malformed("cnf"));
     assert_eq!(refusals[0], VerifyError::ProofMissing);
     assert!(refusals[1..].iter().all(|refusal| *refusal == malformed()), "{refusals:?}");
+}
+
+/// RFC 8705 section 3: no certificate, another one, and a proof of a key in its place.
+#[tokio::test]
+async fn a_token_is_used_with_the_certificate_that_it_is_bound_to() {
+    let key = SigningKey::generate().unwrap();
+    let verifier = verifier(&Source::of(&[&key])).await;
+    let (own, other) = ([7; 32], [8; 32]);
+    let cnf = Confirmation::of_certificate_sha256(&own).to_value();
+    let token = key.sign("at+jwt", with("cnf", cnf).as_bytes()).unwrap();
+    let claims = verifier.inspect(&token).unwrap();
+    let request = DpopRequest { method: "GET", url: AUDIENCE, access_token: Some(&token) };
+    let proof = lombard_token::dpop_proof(&key, request, "1", now()).unwrap();
+    let check = |proof: Option<&str>, certificate_sha256: Option<&[u8; 32]>| {
+        verifier.check_proof(&claims, Presented { proof, certificate_sha256 }, request)
+    };
+    assert_eq!(check(None, Some(&own)), Ok(()));
+    assert_eq!(check(None, None), Err(VerifyError::CertificateMissing));
+    assert_eq!(check(Some(&proof), None), Err(VerifyError::CertificateMissing));
+    assert_eq!(check(None, Some(&other)), Err(VerifyError::OtherCertificate));
+    assert_eq!(verifier.verify(&token).map(drop), Err(VerifyError::CertificateMissing));
 }
 
 /// Two keys of two kinds: a token says the algorithm of its key, and no other.

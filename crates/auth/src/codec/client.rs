@@ -4,15 +4,21 @@
 //!  v1  id text | name text | scope text | authentication | registered at u64 | registered by text
 //!  v2  v1 | count of attributes u8 | attributes: kind u8, byte string
 //!
-//!  authentication  0, SHA-256 of the secret, 32 bytes  |  1, public JWK as JSON text  |  2, none
+//!  authentication  0, SHA-256 of the secret, 32 bytes  |  1, public JWK as JSON text  |  2, none  |
+//!                  3, name of the member that says the certificate's subject text, its value text  |
+//!                  4, count u8, SHA-256 of certificates, 32 bytes each
 //!  attributes      in the order of their kinds; one that is empty is left out. Each is a list of texts:
 //!                  1 types of authorization details, 2 grant types (without it: client_credentials alone),
-//!                  3 redirect URIs, 4 redirect URIs after logout, 5 profile (without it: oauth-2.1)
+//!                  3 redirect URIs, 4 redirect URIs after logout, 5 profile (without it: oauth-2.1),
+//!                  6 options: certificate_bound
 //! ```
 
 use std::collections::BTreeSet;
 
-use lombard_auth_core::{Authentication, Client, ClientName, GrantType, Profile, RedirectUri};
+use lombard_auth_core::{
+    Authentication, CertificateSubject, Client, ClientName, ClientOptions, GrantType, Profile,
+    RedirectUri,
+};
 use lombard_engine::{
     DecodeError,
     fields::{Reader, Writer},
@@ -24,11 +30,15 @@ use super::{parse, put_time, time};
 const SECRET: u8 = 0;
 const KEY: u8 = 1;
 const NOTHING: u8 = 2;
+const CERTIFICATE: u8 = 3;
+const SELF_SIGNED: u8 = 4;
 const DETAILS_TYPES: u8 = 1;
 const GRANT_TYPES: u8 = 2;
 const REDIRECT_URIS: u8 = 3;
 const POST_LOGOUT_REDIRECT_URIS: u8 = 4;
 const PROFILE: u8 = 5;
+const OPTIONS: u8 = 6;
+const CERTIFICATE_BOUND: &str = "certificate_bound";
 
 /// Writes the newest version.
 pub(super) fn put(writer: &mut Writer<'_>, client: &Client) {
@@ -45,6 +55,15 @@ pub(super) fn put(writer: &mut Writer<'_>, client: &Client) {
             writer.text(&serde_json::to_string(key).unwrap_or_default());
         }
         Authentication::Nothing => writer.put(&[NOTHING]),
+        Authentication::Certificate(subject) => {
+            writer.put(&[CERTIFICATE]);
+            writer.text(subject.member());
+            writer.text(&subject.value());
+        }
+        Authentication::SelfSignedCertificate { sha256s } => {
+            writer.put(&[SELF_SIGNED, u8::try_from(sha256s.len()).unwrap_or(u8::MAX)]);
+            sha256s.iter().for_each(|sha256| writer.put(sha256));
+        }
     }
     put_time(writer, client.registered_at);
     writer.text(&client.registered_by);
@@ -65,6 +84,7 @@ fn put_attributes(writer: &mut Writer<'_>, client: &Client) {
             texts(client.post_logout_redirect_uris.iter().map(RedirectUri::as_str)),
         ),
         (PROFILE, texts(profile.iter().map(|profile| profile.name()))),
+        (OPTIONS, texts(options(&client.options).into_iter())),
     ];
     let said = || attributes.iter().filter(|(_, value)| !value.is_empty());
     writer.put(&[u8::try_from(said().count()).unwrap_or(u8::MAX)]);
@@ -72,6 +92,22 @@ fn put_attributes(writer: &mut Writer<'_>, client: &Client) {
         writer.put(&[*kind]);
         writer.bytes(value);
     }
+}
+
+fn options(options: &ClientOptions) -> Vec<&'static str> {
+    let ClientOptions { certificate_bound_tokens } = options;
+    [(CERTIFICATE_BOUND, *certificate_bound_tokens)]
+        .into_iter()
+        .filter_map(|(name, is_said)| is_said.then_some(name))
+        .collect()
+}
+
+fn set_option(options: &mut ClientOptions, name: &str) -> Result<(), DecodeError> {
+    match name {
+        CERTIFICATE_BOUND => options.certificate_bound_tokens = true,
+        _ => return Err(DecodeError("unknown option of a client")),
+    }
+    Ok(())
 }
 
 /// How clients ask that say nothing else.
@@ -100,11 +136,22 @@ pub(super) fn v1(reader: &mut Reader<'_>) -> Result<Client, DecodeError> {
                 Authentication::Key(Box::new(key.map_err(|_| DecodeError("public key"))?))
             }
             NOTHING => Authentication::Nothing,
+            CERTIFICATE => {
+                let subject = CertificateSubject::parse(reader.text()?, reader.text()?);
+                let subject = subject.ok_or(DecodeError("subject of a certificate"))?;
+                Authentication::Certificate(Box::new(subject))
+            }
+            SELF_SIGNED => {
+                let count = reader.byte()?;
+                let sha256s = (0..count).map(|_| reader.array()).collect::<Result<_, _>>()?;
+                Authentication::SelfSignedCertificate { sha256s }
+            }
             _ => return Err(DecodeError("unknown kind of authentication")),
         },
         grant_types: default_grant_types(),
         redirect_uris: Vec::new(),
         post_logout_redirect_uris: Vec::new(),
+        options: ClientOptions::default(),
         registered_at: time(reader)?,
         registered_by: reader.text()?.into(),
     })
@@ -132,6 +179,7 @@ pub(super) fn v2(reader: &mut Reader<'_>) -> Result<Client, DecodeError> {
                     let profile = Profile::from_name(value);
                     client.profile = profile.ok_or(DecodeError("unknown profile"))?;
                 }
+                OPTIONS => set_option(&mut client.options, value)?,
                 _ => return Err(DecodeError("unknown kind of attribute of a client")),
             }
         }

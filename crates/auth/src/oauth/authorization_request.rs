@@ -195,6 +195,7 @@ impl AuthorizationRequest {
             grant_types: Default::default(),
             redirect_uris: Vec::new(),
             post_logout_redirect_uris: Vec::new(),
+            options: Default::default(),
             registered_at: lombard_types::Timestamp::EPOCH,
             registered_by: "admin".into(),
         };

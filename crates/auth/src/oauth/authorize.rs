@@ -19,6 +19,7 @@ use super::{
     form::Form,
     interaction::{self, Browser},
     proof::proved_key,
+    sender::Sender,
 };
 use crate::{pending::Full, service::Api};
 
@@ -28,12 +29,12 @@ const REQUEST_URI: &str = "urn:ietf:params:oauth:request_uri:";
 /// `POST /oauth/par`.
 pub(super) async fn push(
     State(api): State<Api>,
-    headers: HeaderMap,
+    sender: Sender,
     body: Result<RawBody, Problem>,
 ) -> Response {
     let pushed = body
         .map_err(|problem| OAuthError::invalid_request(problem.kind().title))
-        .and_then(|RawBody(body)| pushed(&api, &headers, &body));
+        .and_then(|RawBody(body)| pushed(&api, &sender, &body));
     match pushed {
         Ok(id) => {
             let body = json!({
@@ -47,17 +48,17 @@ pub(super) async fn push(
     }
 }
 
-fn pushed(api: &Api, headers: &HeaderMap, body: &[u8]) -> Result<Box<str>, OAuthError> {
-    let form = Form::posted(headers, body)?;
+fn pushed(api: &Api, sender: &Sender, body: &[u8]) -> Result<Box<str>, OAuthError> {
+    let form = Form::posted(&sender.headers, body)?;
     let now = api.now();
-    let client = authenticate(api, headers, &form, now)?;
+    let client = authenticate(api, sender, &form, now)?;
     if form.get("request_uri").is_some() {
         return Err(OAuthError::invalid_request("a request_uri cannot be pushed"));
     }
     let request = AuthorizationRequest::read(client, &form, &api.issuer);
     let mut request = request.map_err(|refused| refused.error)?;
     // RFC 9449 section 10.1: a proof says the same as `dpop_jkt`, and both must say the same key.
-    if let Some(proved) = proved_key(api, headers, "/oauth/par", now)? {
+    if let Some(proved) = proved_key(api, &sender.headers, "/oauth/par", now)? {
         if request.key_thumbprint.as_ref().is_some_and(|named| *named != proved) {
             return Err(OAuthError::invalid_request("dpop_jkt is not the key of the proof"));
         }

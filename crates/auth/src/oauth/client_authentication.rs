@@ -12,6 +12,7 @@ use zeroize::Zeroizing;
 use super::{
     error::{Code, OAuthError},
     form::{self, Form},
+    sender::Sender,
 };
 use crate::{replay::Use, secret, service::Api};
 
@@ -26,7 +27,7 @@ enum Presented {
         client_id: String,
         assertion: String,
     },
-    /// Only its id: good enough for a public client.
+    /// Only its id: good enough for a public client, and for one that its connection's certificate tells.
     Nothing {
         client_id: String,
     },
@@ -45,16 +46,21 @@ impl Presented {
 /// The client that proved who it is.
 pub(super) fn authenticate(
     api: &Api,
-    headers: &HeaderMap,
+    sender: &Sender,
     form: &Form<'_>,
     now: Timestamp,
 ) -> Result<Arc<Client>, OAuthError> {
-    let presented = presented(headers, form)?;
+    let presented = presented(&sender.headers, form)?;
     let claimed = presented.client_id().to_owned();
-    proved(api, presented, now).map_err(|error| error.of(&claimed))
+    proved(api, presented, sender, now).map_err(|error| error.of(&claimed))
 }
 
-fn proved(api: &Api, presented: Presented, now: Timestamp) -> Result<Arc<Client>, OAuthError> {
+fn proved(
+    api: &Api,
+    presented: Presented,
+    sender: &Sender,
+    now: Timestamp,
+) -> Result<Arc<Client>, OAuthError> {
     // Before the clients of the first start are there, nobody can be told whether it is one.
     if !api.health.is_ready() {
         return Err(OAuthError::new(Code::TemporarilyUnavailable, "the server is starting"));
@@ -73,9 +79,13 @@ fn proved(api: &Api, presented: Presented, now: Timestamp) -> Result<Arc<Client>
                 _ => Err(refused(&client_id, used_basic)),
             }
         }
-        Presented::Nothing { client_id } => find(api, &client_id)
-            .filter(|client| !client.is_confidential())
-            .ok_or_else(|| refused(&client_id, false)),
+        Presented::Nothing { client_id } => {
+            let client = find(api, &client_id).ok_or_else(|| refused(&client_id, false))?;
+            if client.is_confidential() {
+                check_certificate(api, &client, sender, now)?;
+            }
+            Ok(client)
+        }
         Presented::Assertion { client_id, assertion } => {
             let client = find(api, &client_id).ok_or_else(|| refused(&client_id, false))?;
             let Authentication::Key(key) = &client.authentication else {
@@ -115,6 +125,22 @@ fn proved(api: &Api, presented: Presented, now: Timestamp) -> Result<Arc<Client>
             }
         }
     }
+}
+
+/// A client that presents nothing in its form may be known by the certificate of its connection (RFC 8705 section 2). One that
+/// is not registered for that is refused like one that is not there.
+fn check_certificate(
+    api: &Api,
+    client: &Client,
+    sender: &Sender,
+    now: Timestamp,
+) -> Result<(), OAuthError> {
+    let client_id = client.id.as_str();
+    let shown = sender.certificate.as_ref().ok_or_else(|| refused(client_id, false))?;
+    api.client_certificates.check(client, shown, now).map_err(|error| {
+        tracing::info!(client_id, %error, "refused a client's certificate");
+        refused(client_id, false)
+    })
 }
 
 /// Unknown clients and wrong secrets are told apart in no way.
@@ -178,7 +204,7 @@ fn presented(headers: &HeaderMap, form: &Form<'_>) -> Result<Presented, OAuthErr
         (Some(client_id), None) => Ok(Presented::Nothing { client_id: client_id.to_owned() }),
         _ => Err(OAuthError::new(
             Code::InvalidClient,
-            "authenticate the client: HTTP Basic, client_id with client_secret, or client_assertion",
+            "authenticate the client: HTTP Basic, client_id with client_secret or a certificate, or client_assertion",
         )),
     }
 }

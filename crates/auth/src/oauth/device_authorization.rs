@@ -3,7 +3,7 @@
 use aws_lc_rs::rand;
 use axum::{
     extract::State,
-    http::{HeaderMap, HeaderValue, header},
+    http::{HeaderValue, header},
     response::{IntoResponse, Response},
 };
 use lombard_auth_core::GrantType;
@@ -15,6 +15,7 @@ use super::{
     client_authentication::authenticate,
     error::{Code, OAuthError},
     form::Form,
+    sender::Sender,
 };
 use crate::{
     device::{BeginError, UserCode},
@@ -27,12 +28,12 @@ const TRIES: usize = 8;
 
 pub(super) async fn begin(
     State(api): State<Api>,
-    headers: HeaderMap,
+    sender: Sender,
     body: Result<RawBody, Problem>,
 ) -> Response {
     let begun = body
         .map_err(|problem| OAuthError::invalid_request(problem.kind().title))
-        .and_then(|RawBody(body)| begun(&api, &headers, &body));
+        .and_then(|RawBody(body)| begun(&api, &sender, &body));
     match begun {
         Ok(answer) => {
             let no_store = [(header::CACHE_CONTROL, HeaderValue::from_static("no-store"))];
@@ -42,10 +43,10 @@ pub(super) async fn begin(
     }
 }
 
-fn begun(api: &Api, headers: &HeaderMap, body: &[u8]) -> Result<Value, OAuthError> {
-    let form = Form::posted(headers, body)?;
+fn begun(api: &Api, sender: &Sender, body: &[u8]) -> Result<Value, OAuthError> {
+    let form = Form::posted(&sender.headers, body)?;
     let now = api.now();
-    let client = authenticate(api, headers, &form, now)?;
+    let client = authenticate(api, sender, &form, now)?;
     if !client.may_use(GrantType::DeviceCode) {
         let cause = "the client is not registered for the device grant";
         return Err(OAuthError::new(Code::UnauthorizedClient, cause));

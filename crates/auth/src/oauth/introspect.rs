@@ -4,30 +4,31 @@ use std::time::SystemTime;
 
 use axum::{
     extract::State,
-    http::{HeaderMap, HeaderValue, header},
+    http::{HeaderValue, header},
     response::{IntoResponse, Response},
 };
 use lombard_auth_core::UserGrant;
 use lombard_chassis::{Json, Problem, RawBody};
-use lombard_token::Claims;
+use lombard_token::{Claims, Confirmation};
 use lombard_types::Timestamp;
 use serde_json::{Value, json};
 
 use super::{
     error::OAuthError,
     presented_token::{GoodToken, Presented},
+    sender::Sender,
 };
 use crate::service::Api;
 
 pub(super) async fn introspect(
     State(api): State<Api>,
-    headers: HeaderMap,
+    sender: Sender,
     body: Result<RawBody, Problem>,
 ) -> Response {
     let now = Timestamp::from_system_time(SystemTime::now());
     let presented = body
         .map_err(|problem| OAuthError::invalid_request(problem.kind().title))
-        .and_then(|RawBody(body)| Presented::read(&api, &headers, &body, now));
+        .and_then(|RawBody(body)| Presented::read(&api, &sender, &body, now));
     match presented {
         Ok(presented) => {
             // Nothing is said of a token that is not good, nor of one that the client must not know of.
@@ -59,7 +60,7 @@ fn show_refresh(api: &Api, grant: &UserGrant) -> Value {
 fn show(claims: &Claims) -> Value {
     let mut answer = json!({
         "active": true,
-        "token_type": if claims.key_thumbprint.is_some() { "DPoP" } else { "Bearer" },
+        "token_type": claims.confirmation.as_ref().map_or("Bearer", Confirmation::token_type),
         "iss": &*claims.issuer,
         "sub": &*claims.subject,
         "aud": &*claims.audience,
@@ -69,8 +70,8 @@ fn show(claims: &Claims) -> Value {
         "exp": claims.expires_at.unix_seconds(),
     });
     if let Value::Object(members) = &mut answer {
-        if let Some(thumbprint) = &claims.key_thumbprint {
-            members.insert("cnf".to_owned(), json!({ "jkt": &**thumbprint }));
+        if let Some(confirmation) = &claims.confirmation {
+            members.insert("cnf".to_owned(), confirmation.to_value());
         }
         if let Some(actor) = &claims.actor {
             members.insert("act".to_owned(), actor.to_value());

@@ -13,11 +13,28 @@ use serde_json::{Value, json};
 
 use crate::service::Api;
 
+/// What clients with certificates call at another URL (RFC 8705 section 5).
+const ALIASES: [(&str, &str); 6] = [
+    ("token_endpoint", "/oauth/token"),
+    ("pushed_authorization_request_endpoint", "/oauth/par"),
+    ("device_authorization_endpoint", "/oauth/device_authorization"),
+    ("introspection_endpoint", "/oauth/introspect"),
+    ("revocation_endpoint", "/oauth/revoke"),
+    ("userinfo_endpoint", "/oauth/userinfo"),
+];
+
 pub(super) async fn get(State(api): State<Api>) -> Response {
     let issuer = &*api.issuer;
     let details_types: Vec<_> = api.config.details_types().collect();
     let algorithms = Algorithm::ALL.map(Algorithm::name);
-    let methods = ["client_secret_basic", "client_secret_post", "private_key_jwt", "none"];
+    let mut methods = vec!["client_secret_basic", "client_secret_post", "private_key_jwt", "none"];
+    let mtls_url = api.config.mtls.url.as_deref();
+    if mtls_url.is_some() {
+        methods.push("self_signed_tls_client_auth");
+        if api.client_certificates.has_authorities() {
+            methods.push("tls_client_auth");
+        }
+    }
     let scopes = ["openid", "profile", "email", "offline_access"];
     let mut metadata = json!({
         "issuer": issuer,
@@ -53,9 +70,17 @@ pub(super) async fn get(State(api): State<Api>) -> Response {
     if let Value::Object(members) = &mut metadata {
         for endpoint in ["token", "introspection", "revocation"] {
             let name = |what: &str| format!("{endpoint}_endpoint_auth_{what}_supported");
-            members.insert(name("methods"), methods.into());
+            members.insert(name("methods"), methods.clone().into());
             members.insert(name("signing_alg_values"), algorithms.into());
         }
+    }
+    if let (Some(url), Value::Object(members)) = (mtls_url, &mut metadata) {
+        let aliases = ALIASES.map(|(name, path)| (name.to_owned(), format!("{url}{path}").into()));
+        members.insert(
+            "mtls_endpoint_aliases".to_owned(),
+            Value::Object(aliases.into_iter().collect()),
+        );
+        members.insert("tls_client_certificate_bound_access_tokens".to_owned(), true.into());
     }
     let caching = [(header::CACHE_CONTROL, HeaderValue::from_static("public, max-age=300"))];
     (caching, Json(metadata)).into_response()

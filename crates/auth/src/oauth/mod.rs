@@ -16,6 +16,7 @@ mod presented_token;
 mod proof;
 mod revocations;
 mod revoke;
+mod sender;
 mod token;
 mod userinfo;
 

@@ -2,12 +2,11 @@
 
 use std::sync::Arc;
 
-use axum::http::HeaderMap;
 use lombard_auth_core::{Client, UserGrant};
 use lombard_token::{Claims, claimed_audience};
 use lombard_types::Timestamp;
 
-use super::{client_authentication::authenticate, error::OAuthError, form::Form};
+use super::{client_authentication::authenticate, error::OAuthError, form::Form, sender::Sender};
 use crate::{refresh_token::RefreshToken, service::Api};
 
 /// Who asks, and about what.
@@ -27,12 +26,12 @@ pub(super) enum GoodToken {
 impl Presented {
     pub(super) fn read(
         api: &Api,
-        headers: &HeaderMap,
+        sender: &Sender,
         body: &[u8],
         now: Timestamp,
     ) -> Result<Self, OAuthError> {
-        let form = Form::posted(headers, body)?;
-        let client = authenticate(api, headers, &form, now)?;
+        let form = Form::posted(&sender.headers, body)?;
+        let client = authenticate(api, sender, &form, now)?;
         let token =
             form.get("token").ok_or_else(|| OAuthError::invalid_request("token is missing"))?;
         let token = if RefreshToken::is_one(token) {

@@ -1,7 +1,7 @@
 //! Proofs of possession at the server's own endpoints (RFC 9449 sections 5 and 10): what is issued is bound to their key.
 
 use axum::http::HeaderMap;
-use lombard_token::{DpopRequest, verify_dpop_proof};
+use lombard_token::{DpopError, DpopRequest, verify_dpop_proof};
 use lombard_types::Timestamp;
 
 use super::error::{Code, OAuthError};
@@ -19,10 +19,17 @@ pub(super) fn proved_key(
     let refused = |cause: String| OAuthError::new(Code::InvalidDpopProof, cause);
     let proof = proof.to_str().ok().filter(|_| proofs.next().is_none());
     let proof = proof.ok_or_else(|| refused("one DPoP header, in ASCII".to_owned()))?;
-    let url = format!("{}{path}", api.issuer);
-    let request = DpopRequest { method: "POST", url: &url, access_token: None };
-    let proof = verify_dpop_proof(proof, request, now, api.config.clock_skew())
-        .map_err(|error| refused(format!("the proof is not accepted: {error}")))?;
+    let verify = |base: &str| {
+        let url = format!("{base}{path}");
+        let request = DpopRequest { method: "POST", url: &url, access_token: None };
+        verify_dpop_proof(proof, request, now, api.config.clock_skew())
+    };
+    // The endpoint has another URL where certificates are shown (RFC 8705 section 5).
+    let verified = match (verify(&api.issuer), &api.config.mtls.url) {
+        (Err(DpopError::Url), Some(alias)) => verify(alias),
+        (verified, _) => verified,
+    };
+    let proof = verified.map_err(|error| refused(format!("the proof is not accepted: {error}")))?;
     if let Some(nonces) = &api.dpop_nonces
         && !proof.nonce.as_deref().is_some_and(|nonce| nonces.is_good(nonce, now))
     {

@@ -4,7 +4,7 @@ use std::time::SystemTime;
 
 use axum::{
     extract::State,
-    http::{HeaderMap, HeaderValue, StatusCode, header},
+    http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use lombard_auth_core::{Command, Target, grants};
@@ -14,15 +14,16 @@ use lombard_types::Timestamp;
 use super::{
     error::{Code, OAuthError},
     presented_token::{GoodToken, Presented},
+    sender::Sender,
 };
 use crate::{audit::Facts, service::Api, submit::submit};
 
 pub(super) async fn revoke(
     State(api): State<Api>,
-    headers: HeaderMap,
+    sender: Sender,
     body: Result<RawBody, Problem>,
 ) -> Response {
-    match handle(&api, &headers, body).await {
+    match handle(&api, &sender, body).await {
         Ok(facts) => {
             let no_store = [(header::CACHE_CONTROL, HeaderValue::from_static("no-store"))];
             facts.with((StatusCode::OK, no_store).into_response())
@@ -33,13 +34,13 @@ pub(super) async fn revoke(
 
 async fn handle(
     api: &Api,
-    headers: &HeaderMap,
+    sender: &Sender,
     body: Result<RawBody, Problem>,
 ) -> Result<Facts, OAuthError> {
     let RawBody(body) =
         body.map_err(|problem| OAuthError::invalid_request(problem.kind().title))?;
     let now = Timestamp::from_system_time(SystemTime::now());
-    let presented = Presented::read(api, headers, &body, now)?;
+    let presented = Presented::read(api, sender, &body, now)?;
     // A token that is good for nothing already is no error (section 2.2).
     let client = presented.client.id.to_string();
     if presented.token().is_none() {

@@ -1,13 +1,14 @@
 //! `/oauth/userinfo`: what a client may know of the person (OpenID Connect Core section 5.3).
 
 use axum::{
+    Extension,
     extract::State,
     http::{HeaderMap, HeaderValue, Method, header},
     response::{IntoResponse, Response},
 };
 use lombard_auth_core::{PersonText, UserId};
 use lombard_chassis::{
-    Json, Problem,
+    ClientCertificate, Json, Problem,
     authenticate::{authenticate_request, bearer_token, insufficient_scope, unauthenticated},
 };
 use lombard_token::claimed_audience;
@@ -20,11 +21,19 @@ pub(super) async fn get(
     State(api): State<Api>,
     method: Method,
     headers: HeaderMap,
+    certificate: Option<Extension<ClientCertificate>>,
 ) -> Result<Response, Problem> {
     let refused = || unauthenticated("the access token is not accepted", true);
     let audience = claimed_audience(bearer_token(&headers)?).ok_or_else(refused)?;
     let verifier = api.verifier.for_audience(audience);
-    let claims = authenticate_request(&verifier, &method, "/oauth/userinfo", &headers).await?;
+    let claims = authenticate_request(
+        &verifier,
+        &method,
+        "/oauth/userinfo",
+        &headers,
+        certificate.as_deref(),
+    )
+    .await?;
     if api.view.read(|view| view.state.revocations.contains(&claims)) {
         return Err(refused());
     }

@@ -1,14 +1,19 @@
 //! Registering, listing and removing clients.
 
-use std::{collections::BTreeSet, time::SystemTime};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::SystemTime,
+};
 
 use axum::{
     extract::State,
     http::{HeaderMap, StatusCode},
     response::{IntoResponse, Response},
 };
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use lombard_auth_core::{
-    Authentication, Client, ClientName, Command, GrantType, Profile, RedirectUri, Reply, Target,
+    Authentication, CertificateSubject, Client, ClientName, ClientOptions, Command, GrantType,
+    Profile, RedirectUri, Reply, Target,
     clients::{self, Reply as ClientReply},
 };
 use lombard_chassis::{Authenticated, Json, Path, Problem, Query, problems};
@@ -20,10 +25,11 @@ use zeroize::Zeroizing;
 
 use super::{
     answer::{created, private, with_position},
+    client_authentication::{Offered, Said},
     idempotency::{derived_id, idempotency_key},
     page::Page,
 };
-use crate::{Config, problem, secret, service::Api, submit::submit};
+use crate::{problem, secret, service::Api, submit::submit};
 
 /// What a registration says.
 #[derive(Deserialize)]
@@ -41,8 +47,20 @@ pub(super) struct NewClient {
     profile: Option<String>,
     /// Its public key; without one it gets a secret.
     jwk: Option<serde_json::Value>,
-    /// `none` for a public client; otherwise it follows from `jwk`.
+    /// `none` for a public client; otherwise it follows from what else is said.
     token_endpoint_auth_method: Option<String>,
+    /// What its certificate says whose it is: one of these (RFC 8705 section 2.1.2).
+    tls_client_auth_subject_dn: Option<String>,
+    tls_client_auth_san_dns: Option<String>,
+    tls_client_auth_san_uri: Option<String>,
+    tls_client_auth_san_ip: Option<String>,
+    tls_client_auth_san_email: Option<String>,
+    /// The certificates themselves, which it has signed itself (RFC 8705 section 2.2), in DER and base64.
+    #[serde(default)]
+    certificates: Vec<String>,
+    /// Whether its tokens are bound to the certificate that it shows, however it authenticates.
+    #[serde(default)]
+    tls_client_certificate_bound_access_tokens: bool,
     /// How it may ask for tokens. Without it: `client_credentials`, or where there are redirect URIs
     /// `authorization_code`, and `refresh_token` if `offline_access` is in its scope.
     grant_types: Option<Vec<String>>,
@@ -69,6 +87,8 @@ struct ShownClient<'a> {
     require_pushed_authorization_requests: bool,
     /// Whether its tokens must be bound to a key (RFC 9449 section 5.2).
     dpop_bound_access_tokens: bool,
+    /// Whether they are bound to its certificate (RFC 8705 section 3.4).
+    tls_client_certificate_bound_access_tokens: bool,
     grant_types: Vec<&'static str>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     redirect_uris: Vec<&'a str>,
@@ -76,6 +96,12 @@ struct ShownClient<'a> {
     post_logout_redirect_uris: Vec<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     jwk: Option<&'a PublicJwk>,
+    /// The member of `tls_client_auth`.
+    #[serde(flatten)]
+    certificate_subject: BTreeMap<&'static str, String>,
+    /// SHA-256 of each, in base64url, as tokens that are bound to it have it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    certificate_thumbprints: Vec<String>,
     registered_at: String,
     registered_by: &'a str,
 }
@@ -84,7 +110,17 @@ impl<'a> ShownClient<'a> {
     fn new(client: &'a Client, client_secret: Option<&'a str>) -> Self {
         let jwk = match &client.authentication {
             Authentication::Key(key) => Some(&**key),
-            Authentication::Secret { .. } | Authentication::Nothing => None,
+            _ => None,
+        };
+        let certificate_subject = match &client.authentication {
+            Authentication::Certificate(subject) => [(subject.member(), subject.value())].into(),
+            _ => BTreeMap::new(),
+        };
+        let certificate_thumbprints = match &client.authentication {
+            Authentication::SelfSignedCertificate { sha256s } => {
+                sha256s.iter().map(|sha256| URL_SAFE_NO_PAD.encode(sha256)).collect()
+            }
+            _ => Vec::new(),
         };
         Self {
             client_id: client.id.as_str(),
@@ -99,7 +135,9 @@ impl<'a> ShownClient<'a> {
             profile: client.profile.name(),
             token_endpoint_auth_method: client.authentication.method(),
             require_pushed_authorization_requests: client.profile.requires_pushed_requests(),
-            dpop_bound_access_tokens: client.profile.requires_bound_tokens(),
+            dpop_bound_access_tokens: client.profile.requires_bound_tokens()
+                && !client.binds_to_certificates(),
+            tls_client_certificate_bound_access_tokens: client.binds_to_certificates(),
             grant_types: client.grant_types.iter().map(|grant_type| grant_type.name()).collect(),
             redirect_uris: client.redirect_uris.iter().map(RedirectUri::as_str).collect(),
             post_logout_redirect_uris: client
@@ -108,6 +146,8 @@ impl<'a> ShownClient<'a> {
                 .map(RedirectUri::as_str)
                 .collect(),
             jwk,
+            certificate_subject,
+            certificate_thumbprints,
             registered_at: client.registered_at.to_string(),
             registered_by: &client.registered_by,
         }
@@ -123,7 +163,7 @@ pub(super) async fn register(
     Json(body): Json<NewClient>,
 ) -> Result<Response, Problem> {
     let registrant = caller.require("auth", "write", None)?.client_id.clone();
-    let (client, secret) = body.read(&api.config, &registrant, idempotency_key(&headers)?)?;
+    let (client, secret) = body.read(&api, &registrant, idempotency_key(&headers)?)?;
     let scope = &client.scope;
     if !caller.0.scope.covers(scope) && !caller.0.scope.permits("auth", "write", None) {
         return Err(lombard_chassis::authenticate::insufficient_scope(&scope.to_string()));
@@ -144,15 +184,11 @@ pub(super) async fn register(
 impl NewClient {
     fn read(
         self,
-        config: &Config,
+        api: &Api,
         registrant: &str,
         key: Option<&str>,
     ) -> Result<(Client, Option<Zeroizing<String>>), Problem> {
-        let invalid = |member: &str, cause: &dyn std::fmt::Display| {
-            Problem::new(&problem::INVALID_CLIENT)
-                .detail(format!("{member}: {cause}"))
-                .with("member", member)
-        };
+        let config = &api.config;
         let id: ClientId = match self.client_id {
             Some(id) => id.parse().map_err(|error| invalid("client_id", &error))?,
             None => fresh_id(registrant, key),
@@ -176,23 +212,33 @@ impl NewClient {
             uris(&self.redirect_uris).map_err(|error| invalid("redirect_uris", &error))?;
         let post_logout_redirect_uris = uris(&self.post_logout_redirect_uris)
             .map_err(|error| invalid("post_logout_redirect_uris", &error))?;
-        let method = self.token_endpoint_auth_method.as_deref();
-        let (authentication, secret) = match (self.jwk, method) {
-            (None, Some("none")) => (Authentication::Nothing, None),
-            (Some(jwk), None | Some("private_key_jwt")) => {
-                let key = PublicJwk::parse(jwk.to_string().as_bytes())
-                    .map_err(|error| invalid("jwk", &error))?;
-                (Authentication::Key(Box::new(key)), None)
-            }
-            (None, None | Some("client_secret_basic" | "client_secret_post")) => {
-                let (authentication, secret) = new_secret()?;
-                (authentication, Some(secret))
-            }
-            _ => {
-                let cause = "one of client_secret_basic, private_key_jwt with jwk, and none";
-                return Err(invalid("token_endpoint_auth_method", &cause));
-            }
+        let [subject_dn, dns, uri, ip, email] = CertificateSubject::MEMBERS;
+        let subjects = [
+            (subject_dn, self.tls_client_auth_subject_dn),
+            (dns, self.tls_client_auth_san_dns),
+            (uri, self.tls_client_auth_san_uri),
+            (ip, self.tls_client_auth_san_ip),
+            (email, self.tls_client_auth_san_email),
+        ];
+        let said = Said {
+            method: self.token_endpoint_auth_method,
+            jwk: self.jwk,
+            subjects: subjects.into_iter().filter_map(|(name, it)| Some((name, it?))).collect(),
+            certificates: self.certificates,
         };
+        let offered = Offered {
+            certificates: config.mtls.url.is_some(),
+            authorities: api.client_certificates.has_authorities(),
+        };
+        let (authentication, secret) = said.read(offered)?;
+        let certificate_bound_tokens = self.tls_client_certificate_bound_access_tokens;
+        if certificate_bound_tokens
+            && (!offered.certificates || authentication == Authentication::Nothing)
+        {
+            let cause =
+                "certificates are not configured here ([auth.mtls]), or the client is public";
+            return Err(invalid("tls_client_certificate_bound_access_tokens", &cause));
+        }
         let profile = match (self.profile.as_deref(), &authentication) {
             (Some(name), _) => Profile::from_name(name)
                 .ok_or_else(|| invalid("profile", &"one of fapi-2.0 and oauth-2.1"))?,
@@ -211,6 +257,7 @@ impl NewClient {
             grant_types,
             redirect_uris,
             post_logout_redirect_uris,
+            options: ClientOptions { certificate_bound_tokens },
             registered_at: Timestamp::EPOCH,
             registered_by: registrant.into(),
         };
@@ -222,6 +269,13 @@ impl NewClient {
         client.check_profile().map_err(|error| invalid("profile", &error))?;
         Ok((client, secret))
     }
+}
+
+/// A registration that is not in order, and the member that is to blame.
+pub(super) fn invalid(member: &str, cause: &dyn std::fmt::Display) -> Problem {
+    Problem::new(&problem::INVALID_CLIENT)
+        .detail(format!("{member}: {cause}"))
+        .with("member", member)
 }
 
 /// Most redirect URIs of one kind.
@@ -267,7 +321,7 @@ fn grant_types(
     Ok(grant_types)
 }
 
-fn new_secret() -> Result<(Authentication, Zeroizing<String>), Problem> {
+pub(super) fn new_secret() -> Result<(Authentication, Zeroizing<String>), Problem> {
     let secret = secret::generate("").map_err(|_| {
         tracing::error!("the system gave no randomness");
         Problem::new(&problems::INTERNAL)

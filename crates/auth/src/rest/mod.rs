@@ -2,6 +2,7 @@
 
 mod answer;
 mod audit;
+mod client_authentication;
 mod clients;
 mod groups;
 mod idempotency;

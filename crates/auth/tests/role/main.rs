@@ -15,6 +15,7 @@ mod exchange;
 mod fapi;
 mod flow;
 mod keys;
+mod mtls;
 mod oidc;
 mod refresh;
 mod second_factor;

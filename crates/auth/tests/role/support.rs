@@ -14,6 +14,7 @@ use lombard_chassis::{CancellationToken, Health, Metrics};
 use lombard_log::{Log as _, MemoryLog};
 use lombard_token::{DpopNonces, Verifier};
 use lombard_types::Position;
+use rustls::ServerConfig;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tower::ServiceExt as _;
@@ -26,7 +27,9 @@ pub(crate) const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
 
 /// The running role.
 pub(crate) struct Role {
-    router: Router,
+    pub(crate) router: Router,
+    /// For the listener on which clients show certificates.
+    pub(crate) tls: Option<Arc<ServerConfig>>,
     verifier: Verifier,
     drain: CancellationToken,
     running: tokio::task::JoinHandle<()>,
@@ -67,7 +70,7 @@ pub(crate) fn form(parameters: &[(&str, &str)]) -> String {
     url::form_urlencoded::Serializer::new(String::new()).extend_pairs(parameters).finish()
 }
 
-fn config() -> Config {
+pub(crate) fn config() -> Config {
     Config { password_memory_kib: 64, password_passes: 1, ..Config::default() }
 }
 
@@ -141,12 +144,12 @@ impl Role {
             metrics: Metrics::new("auth"),
         };
         let auth = Auth::new(config, deps).unwrap();
-        let (router, verifier) = (auth.router(), auth.verifier());
+        let (router, verifier, tls) = (auth.router(), auth.verifier(), auth.tls());
         let drain = CancellationToken::new();
         let run = auth.run(drain.clone());
         let running = tokio::spawn(async move { run.await.unwrap() });
         health.wait_until_ready().await;
-        Self { router, verifier, drain, running, log, place }
+        Self { router, tls, verifier, drain, running, log, place }
     }
 
     /// What the role verifies its own tokens with.

@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use lombard_token::{
-    Claims, DpopNonces, DpopRequest, SigningKey, dpop_proof, dpop_proof_with_nonce,
+    Claims, Confirmation, DpopNonces, DpopRequest, SigningKey, dpop_proof, dpop_proof_with_nonce,
 };
 use lombard_types::Timestamp;
 
@@ -17,7 +17,8 @@ async fn a_bound_token_needs_a_proof_for_each_request() {
     let (key, other) = (SigningKey::generate().unwrap(), SigningKey::generate().unwrap());
     let thumbprint = key.public_jwk().thumbprint();
     let bound = claims("http://gateway.test/payments", "payments:read");
-    let token = world.sign(Claims { key_thumbprint: Some(thumbprint.into()), ..bound });
+    let token =
+        world.sign(Claims { confirmation: Some(Confirmation::Key(thumbprint.into())), ..bound });
     let url = world.url("/payments/x");
     let proof = |key: &SigningKey, method: &str, url: &str, token: &str, id: &str| {
         let request = DpopRequest { method, url, access_token: Some(token) };
@@ -64,7 +65,8 @@ async fn a_proof_has_a_nonce_where_the_gateway_is_told_so() {
     let key = SigningKey::generate().unwrap();
     let thumbprint = key.public_jwk().thumbprint();
     let bound = claims("http://gateway.test/payments", "payments:read");
-    let token = world.sign(Claims { key_thumbprint: Some(thumbprint.into()), ..bound });
+    let token =
+        world.sign(Claims { confirmation: Some(Confirmation::Key(thumbprint.into())), ..bound });
     let url = world.url("/payments/x");
     let before = upstream.requests();
     let ask = async |nonce: Option<&str>, id: &str| {

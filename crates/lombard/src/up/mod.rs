@@ -71,7 +71,10 @@ pub(crate) async fn run(arguments: UpArguments) -> anyhow::Result<()> {
         arguments.common.config.as_deref(),
         serde_json::json!({}),
     )?;
-    let sockets = bind_all(&arguments, has_query, gateway.tls_listen)?;
+    let auth: lombard_auth::Config =
+        config::load(Role::Auth.name(), arguments.common.config.as_deref(), serde_json::json!({}))?;
+    let with_tls = WithTls { gateway: gateway.tls_listen, auth: auth.mtls.listen };
+    let sockets = bind_all(&arguments, has_query, with_tls)?;
     let bound: Vec<RoleAddress> = sockets.iter().map(|sockets| sockets.bound).collect();
     let addresses = Addresses::with(&bound);
     let issuer = arguments.common.issuer.clone().unwrap_or_else(|| addresses.url(Role::Gateway));
@@ -164,11 +167,18 @@ impl Sockets {
     }
 }
 
+/// Where roles listen with TLS, if they do.
+#[derive(Clone, Copy)]
+struct WithTls {
+    gateway: Option<SocketAddr>,
+    auth: Option<SocketAddr>,
+}
+
 /// Binds every role's sockets before anything starts, and reports all ports that are taken at once.
 fn bind_all(
     arguments: &UpArguments,
     has_query: bool,
-    tls: Option<SocketAddr>,
+    tls: WithTls,
 ) -> anyhow::Result<Vec<Sockets>> {
     let wanted = Addresses::with(&arguments.common.listen);
     let mut sockets = Vec::new();
@@ -190,11 +200,11 @@ fn bind_all(
     Ok(sockets)
 }
 
-/// Binds what a role listens on beside HTTP. `tls`: where the gateway does with TLS.
+/// Binds what a role listens on beside HTTP.
 fn bind_others(
     arguments: &UpArguments,
     role: Role,
-    tls: Option<SocketAddr>,
+    tls: WithTls,
 ) -> Result<Vec<Other>, ListenError> {
     let common = &arguments.common;
     let mut others = Vec::new();
@@ -205,10 +215,15 @@ fn bind_others(
         let listener = listen::bind(address, &setting, common.insecure)?;
         add("grpc", bound(&listener, address)?, Socket::Tcp(listener));
     }
-    if let (Role::Gateway, Some(address)) = (role, tls) {
+    let of_role = match role {
+        Role::Gateway => tls.gateway.map(|address| (address, "tls_listen of [gateway]")),
+        Role::Auth => tls.auth.map(|address| (address, "listen of [auth.mtls]")),
+        _ => None,
+    };
+    if let Some((address, setting)) = of_role {
         let address = arguments.port(address);
         // Nothing crosses the network in clear text there.
-        let listener = listen::bind(address, "tls_listen of [gateway]", true)?;
+        let listener = listen::bind(address, setting, true)?;
         add("tls", bound(&listener, address)?, Socket::Tcp(listener));
     }
     if role != Role::Registry {

@@ -27,6 +27,7 @@ fn registered(id: u8, authentication: Authentication) -> Client {
         grant_types: [GrantType::ClientCredentials].into(),
         redirect_uris: Vec::new(),
         post_logout_redirect_uris: Vec::new(),
+        options: Default::default(),
         registered_at: Timestamp::EPOCH,
         registered_by: "admin".into(),
     }

@@ -1,7 +1,7 @@
 //! Access tokens (RFC 9068), and what comes with them.
 
 use lombard_auth_core::{Granted, UserGrant};
-use lombard_token::{Actor, AuthorizationDetails, Claims};
+use lombard_token::{Actor, AuthorizationDetails, Claims, Confirmation};
 use lombard_types::Timestamp;
 use serde::Serialize;
 use uuid::Uuid;
@@ -93,14 +93,14 @@ pub(super) fn access_token(
         expires_at,
         actor,
         grant,
-        key_thumbprint: request.key_thumbprint.clone(),
+        confirmation: request.confirmation.clone(),
         signed_by: Box::default(),
     };
     let key = api.keyring.active().map_err(unsigned)?;
     let access_token = claims.sign(&key).map_err(unsigned)?;
     Ok(Issued {
         access_token,
-        token_type: if request.key_thumbprint.is_some() { "DPoP" } else { "Bearer" },
+        token_type: claims.confirmation.as_ref().map_or("Bearer", Confirmation::token_type),
         expires_in: expires_at.since(now).as_secs(),
         scope: claims.scope.to_string(),
         authorization_details: Some(&claims.authorization_details)

@@ -11,12 +11,12 @@ use std::sync::Arc;
 
 use axum::{
     extract::State,
-    http::{HeaderMap, HeaderValue, header},
+    http::{HeaderValue, header},
     response::{IntoResponse, Response},
 };
 use lombard_auth_core::{Client, GrantType};
 use lombard_chassis::{DPOP_NONCE, Json, RawBody};
-use lombard_token::{AuthorizationDetails, PaymentId};
+use lombard_token::{AuthorizationDetails, Confirmation, PaymentId};
 use lombard_types::Timestamp;
 use uuid::Uuid;
 
@@ -25,6 +25,7 @@ use super::{
     error::{Code, OAuthError},
     form::Form,
     proof::proved_key,
+    sender::Sender,
 };
 use crate::service::Api;
 use issue::Issued;
@@ -35,17 +36,19 @@ struct TokenRequest<'a> {
     client: Arc<Client>,
     form: &'a Form<'a>,
     now: Timestamp,
-    /// Thumbprint of the key that it proves to have: its tokens are bound to that.
+    /// Thumbprint of the key that it proves to have.
     key_thumbprint: Option<Box<str>>,
+    /// What its access tokens are bound to.
+    confirmation: Option<Confirmation>,
 }
 
 pub(super) async fn issue(
     State(api): State<Api>,
-    headers: HeaderMap,
+    sender: Sender,
     body: Result<RawBody, lombard_chassis::Problem>,
 ) -> Response {
     let result = match body {
-        Ok(RawBody(body)) => grant(&api, &headers, &body).await,
+        Ok(RawBody(body)) => grant(&api, &sender, &body).await,
         Err(problem) => Err(OAuthError::invalid_request(problem.kind().title)),
     };
     match result {
@@ -68,8 +71,8 @@ pub(super) async fn issue(
     }
 }
 
-async fn grant(api: &Api, headers: &HeaderMap, body: &[u8]) -> Result<Issued, OAuthError> {
-    let form = Form::posted(headers, body)?;
+async fn grant(api: &Api, sender: &Sender, body: &[u8]) -> Result<Issued, OAuthError> {
+    let form = Form::posted(&sender.headers, body)?;
     let name = form
         .get("grant_type")
         .ok_or_else(|| OAuthError::invalid_request("grant_type is missing"))?;
@@ -78,15 +81,15 @@ async fn grant(api: &Api, headers: &HeaderMap, body: &[u8]) -> Result<Issued, OA
         OAuthError::new(Code::UnsupportedGrantType, known)
     })?;
     let now = api.now();
-    let client = authenticate(api, headers, &form, now)?;
+    let client = authenticate(api, sender, &form, now)?;
     let asking = client.id.clone();
-    let granted = grant_to(api, headers, &form, (client, grant_type, now)).await;
+    let granted = grant_to(api, sender, &form, (client, grant_type, now)).await;
     granted.map_err(|error| error.of(asking.as_str()))
 }
 
 async fn grant_to(
     api: &Api,
-    headers: &HeaderMap,
+    sender: &Sender,
     form: &Form<'_>,
     (client, grant_type, now): (Arc<Client>, GrantType, Timestamp),
 ) -> Result<Issued, OAuthError> {
@@ -95,12 +98,9 @@ async fn grant_to(
         let cause = format!("the client is not registered for {name}");
         return Err(OAuthError::new(Code::UnauthorizedClient, cause));
     }
-    let key_thumbprint = proved_key(api, headers, "/oauth/token", now)?;
-    if key_thumbprint.is_none() && client.profile.requires_bound_tokens() {
-        let cause = "the client's tokens are bound to a key: send a DPoP proof";
-        return Err(OAuthError::new(Code::InvalidDpopProof, cause));
-    }
-    let request = TokenRequest { api, client, form, now, key_thumbprint };
+    let key_thumbprint = proved_key(api, &sender.headers, "/oauth/token", now)?;
+    let confirmation = confirmation(&client, key_thumbprint.as_deref(), sender)?;
+    let request = TokenRequest { api, client, form, now, key_thumbprint, confirmation };
     match grant_type {
         GrantType::ClientCredentials => client_credentials::grant(&request),
         GrantType::AuthorizationCode => authorization_code::grant(&request).await,
@@ -108,6 +108,29 @@ async fn grant_to(
         GrantType::DeviceCode => device_code::grant(&request).await,
         GrantType::TokenExchange => token_exchange::grant(&request),
     }
+}
+
+/// A key that is proved comes before a certificate that is shown: who sends a proof wants to be bound to it.
+fn confirmation(
+    client: &Client,
+    key_thumbprint: Option<&str>,
+    sender: &Sender,
+) -> Result<Option<Confirmation>, OAuthError> {
+    if let Some(thumbprint) = key_thumbprint {
+        return Ok(Some(Confirmation::Key(thumbprint.into())));
+    }
+    if client.binds_to_certificates() {
+        let cause =
+            "the client's tokens are bound to its certificate: show that, at mtls_endpoint_aliases";
+        let shown = sender.certificate.as_ref();
+        let shown = shown.ok_or_else(|| OAuthError::invalid_request(cause))?;
+        return Ok(Some(Confirmation::of_certificate_sha256(&shown.sha256)));
+    }
+    if client.profile.requires_bound_tokens() {
+        let cause = "the client's tokens are bound to a key: send a DPoP proof";
+        return Err(OAuthError::new(Code::InvalidDpopProof, cause));
+    }
+    Ok(None)
 }
 
 /// The parameter `authorization_details` (RFC 9396 section 2).

@@ -36,9 +36,11 @@ pub(super) fn grant(request: &TokenRequest<'_>) -> Result<Issued, OAuthError> {
     let subject = good_claims(api, token).ok_or_else(|| {
         invalid_grant("the subject_token is none of ours, has expired, or was revoked")
     })?;
-    // Who was shown a bound token, and has not its key, must not make one of its own of it.
-    if subject.key_thumbprint.is_some() && subject.key_thumbprint != request.key_thumbprint {
-        return Err(invalid_grant("the subject_token is bound to a key that is not proved"));
+    // Who was shown a bound token, and has not its key or certificate, must not make one of its own of it.
+    if subject.confirmation.is_some() && subject.confirmation != request.confirmation {
+        return Err(invalid_grant(
+            "the subject_token is bound to a key or certificate that is not proved",
+        ));
     }
     let scope = form.get("scope").map(str::parse).transpose();
     let scope: Option<ScopeSet> =
