@@ -33,9 +33,11 @@ mod filter;
 mod index;
 mod manifest;
 mod map;
+mod order;
 mod range;
 mod run;
 mod sealer;
+mod table;
 mod tables;
 
 pub use index::{Index, OpenError, Opening};

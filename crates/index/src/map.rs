@@ -1,6 +1,6 @@
 //! One map: its tables in memory and its sealed runs.
 
-use std::{cmp::Reverse, collections::BinaryHeap, fmt, mem, ops::Bound, path::Path, sync::Arc};
+use std::{cmp::Reverse, collections::BinaryHeap, fmt, mem, path::Path, sync::Arc};
 
 use parking_lot::{Mutex, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
@@ -10,7 +10,7 @@ use crate::{
     manifest::MapEntry,
     range,
     run::{self, Entry, Run, Wanted},
-    tables::{Table, Tables},
+    tables::Tables,
 };
 
 /// Runs of one size that are merged into one of the next.
@@ -103,7 +103,7 @@ impl<const K: usize, const V: usize> Map<K, V> {
     pub fn get(&self, key: &[u8; K]) -> Result<Option<[u8; V]>, ReadError> {
         let runs = {
             let tables = self.tables();
-            if let Some(value) = tables.newest_first().find_map(|table| value_of(table, key)) {
+            if let Some(value) = tables.newest_first().find_map(|table| table.get(key)) {
                 return Ok(Some(value));
             }
             if tables.runs.is_empty() {
@@ -166,11 +166,10 @@ impl<const K: usize, const V: usize> Map<K, V> {
         let runs = {
             let tables = self.tables();
             for table in tables.newest_first() {
-                let mut range =
-                    table.range::<[u8; K], _>((Bound::Included(from), Bound::Included(to)));
+                let mut range = table.range(from, to);
                 let at_end = if end == End::First { range.next() } else { range.next_back() };
-                if let Some((key, value)) = at_end {
-                    found = end.nearer(found, (*key, *value));
+                if let Some(entry) = at_end {
+                    found = end.nearer(found, entry);
                 }
                 if end == End::Newest && found.is_some() {
                     return Ok(found);
@@ -308,7 +307,7 @@ impl<const K: usize, const V: usize> Sealable for Map<K, V> {
         for frozen in frozen {
             let table = frozen.table();
             let filter = self.shared.spec.filter;
-            let distinct = distinct(table.keys(), filter);
+            let distinct = distinct(table.iter().map(|(key, _)| key), filter);
             let entries = table.iter().map(|(key, value)| Ok((*key, *value)));
             let number = files.next();
             let path = files.directory.join(file_name(self.shared.spec.name, number));
@@ -364,13 +363,6 @@ impl<const K: usize, const V: usize> Sealable for Map<K, V> {
     fn abandon(&self) {
         self.shared.staged.lock().take();
     }
-}
-
-/// The value of a key in a table. Ids that begin with a time are later than all before, most often, which is seen sooner
-/// than that they are not there.
-fn value_of<const K: usize, const V: usize>(table: &Table<K, V>, key: &[u8; K]) -> Option<[u8; V]> {
-    let (last, _) = table.last_key_value()?;
-    if key > last { None } else { table.get(key).copied() }
 }
 
 /// How many different beginnings the keys have.

@@ -1,12 +1,12 @@
 //! Going through a range of a map, in batches: each sees the map as it is at that moment, and no lock is held between.
 
-use std::{collections::VecDeque, ops::Bound};
+use std::collections::{BTreeMap, VecDeque};
 
 use crate::{
     Map, ReadError,
     map::Runs,
     run::{Entry, Run, Wanted},
-    tables::Table,
+    table::Table,
 };
 
 /// Entries of the first batch; each next one is four times as large, so that a look at the first entry is cheap and a
@@ -82,19 +82,14 @@ impl<const K: usize, const V: usize> Batches<K, V> {
         let size = self.size;
         self.size = (size * 4).min(BATCH_MAX);
         let in_table = |table: &Table<K, V>| -> Vec<Entry<K, V>> {
-            let range = table.range((Bound::Included(from), Bound::Included(to)));
-            let entry = |(key, value): (&[u8; K], &[u8; V])| (*key, *value);
-            if is_back {
-                range.rev().take(size).map(entry).collect()
-            } else {
-                range.take(size).map(entry).collect()
-            }
+            let range = table.range(&from, &to);
+            if is_back { range.rev().take(size).collect() } else { range.take(size).collect() }
         };
         let (newer, runs) = self.map.read(|tables| {
             let newer: Vec<_> = tables.newest_first().map(in_table).collect();
             (newer, std::sync::Arc::clone(&tables.runs))
         });
-        let mut merged = Table::new();
+        let mut merged = BTreeMap::new();
         let mut bound: Option<[u8; K]> = None;
         let older = of_runs(&runs, self.map.wanted(&from, &to), from, to, size, is_back);
         for list in older.chain(newer.into_iter().rev().map(Ok)) {
