@@ -5,9 +5,33 @@ import type { Health, Service } from "./service.js";
 import { checkedName, checkedUrl } from "./service.js";
 import { backoff, pause } from "./time.js";
 
+/**
+ * What the registry asks the instance by itself, at its URL, while the lease lives: it gets traffic from the first good
+ * answer on, and none after as many bad ones as `failuresMin`.
+ */
+export type Check = CheckTimes &
+  (
+    | { readonly type: "http"; /** `/` unless said otherwise; any 2xx passes. */ readonly path?: string }
+    | { readonly type: "tcp" }
+    | { readonly type: "grpc"; /** Of `grpc.health.v1`; all together unless said otherwise. */ readonly service?: string }
+  );
+
+export interface CheckTimes {
+  /** 10 s unless said otherwise. */
+  readonly intervalMs?: number;
+  /** 2 s unless said otherwise. */
+  readonly timeoutMs?: number;
+  /** Good answers in a row that make it pass; 1 unless said otherwise. */
+  readonly successesMin?: number;
+  /** Bad ones, or none, in a row that make it critical; 2 unless said otherwise. */
+  readonly failuresMin?: number;
+}
+
 export interface RegisterOptions {
   /** How long the instance is found without being heard of: whole seconds; 10 s unless said otherwise. */
   readonly ttlMs?: number;
+  /** Asked by the registry, beside the lease. */
+  readonly check?: Check;
   /** Gives up registering. Once registered it does nothing. */
   readonly signal?: AbortSignal;
 }
@@ -36,6 +60,13 @@ interface LeaseAnswer {
 
 const TTL_MS_DEFAULT = 10_000;
 const DRAIN_MS_DEFAULT = 5_000;
+
+function checkBody(check: Check): Record<string, unknown> {
+  const { intervalMs, timeoutMs, successesMin, failuresMin, ...asked } = check;
+  return {
+    ...asked, interval_ms: intervalMs, timeout_ms: timeoutMs, successes_min: successesMin, failures_min: failuresMin,
+  };
+}
 
 export class RegisteredLease implements ServiceLease {
   readonly #http: Http;
@@ -72,7 +103,10 @@ export class RegisteredLease implements ServiceLease {
     const id = service.id ?? crypto.randomUUID();
     const path = `/services/${checkedName(service.name)}/instances/${encodeURIComponent(id)}`;
     const { version, zone, weight, tags, metadata, health } = service;
-    const body = { url: checkedUrl(service.url), ttl_seconds: ttlSeconds, version, zone, weight, tags, metadata, health };
+    const body = {
+      url: checkedUrl(service.url), ttl_seconds: ttlSeconds, version, zone, weight, tags, metadata, health,
+      check: options.check === undefined ? undefined : checkBody(options.check),
+    };
     for (let tries = 0; ; tries += 1) {
       try {
         const lease = await http.json<LeaseAnswer>("PUT", path, { body, signal: options.signal });

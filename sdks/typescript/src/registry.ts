@@ -15,6 +15,11 @@ export interface ServiceRegistryOptions {
   readonly zone?: string;
   /** How old what is known may become while the registry is away; 5 minutes unless said otherwise. */
   readonly maxStaleMs?: number;
+  /**
+   * On SIGTERM: drain what this process has registered, wait so many milliseconds for requests under way, deregister, and
+   * let the process end as it would have. Nothing is done unless this is said.
+   */
+  readonly drainOnSigtermMs?: number;
 }
 
 const ENDPOINT_DEFAULT = "http://127.0.0.1:8080";
@@ -36,12 +41,15 @@ export class ServiceRegistry implements Registry, AsyncDisposable {
   readonly #inFlight = new Map<string, number>();
   readonly #skippedUntil = new Map<string, number>();
   readonly #roundRobins = new Map<string, Strategy>();
+  readonly #forgetSigterm: () => void;
 
   constructor(options: ServiceRegistryOptions = {}) {
     const endpoint = (options.endpoint ?? env("LOMBARD_URL") ?? ENDPOINT_DEFAULT).replace(/\/$/, "");
     this.#http = new Http(endpoint, options.token ?? fromEnvironment(endpoint));
     this.#zone = options.zone;
     this.#maxStaleMs = options.maxStaleMs ?? MAX_STALE_MS_DEFAULT;
+    const graceMs = options.drainOnSigtermMs;
+    this.#forgetSigterm = graceMs === undefined ? () => {} : onSigterm(() => this.#leave(graceMs));
   }
 
   /** Resolves when the registry has accepted the lease, which is renewed from then on. */
@@ -112,6 +120,7 @@ export class ServiceRegistry implements Registry, AsyncDisposable {
 
   /** Takes out what this process has registered, and ends all watches. */
   async close(): Promise<void> {
+    this.#forgetSigterm();
     for (const watch of this.#watches.values()) watch.close();
     this.#watches.clear();
     await Promise.all([...this.#leases].map((lease) => lease.deregister()));
@@ -119,6 +128,12 @@ export class ServiceRegistry implements Registry, AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  /** What cannot be drained is taken out all the same. */
+  async #leave(graceMs: number): Promise<void> {
+    await Promise.allSettled([...this.#leases].map((lease) => lease.drain(graceMs)));
     await this.close();
   }
 
@@ -188,6 +203,24 @@ function fromEnvironment(endpoint: string): TokenSource {
     throw new InvalidServiceError("set LOMBARD_CLIENT_ID and LOMBARD_CLIENT_SECRET, or give `token`");
   }
   return clientCredentials({ endpoint, clientId, clientSecret });
+}
+
+interface ProcessLike {
+  readonly pid: number;
+  once(event: "SIGTERM", listener: () => void): void;
+  off(event: "SIGTERM", listener: () => void): void;
+  kill(pid: number, signal: "SIGTERM"): void;
+}
+
+/** Leaves once, then ends as if nobody had listened. Answers how to forget it. */
+function onSigterm(leave: () => Promise<void>): () => void {
+  const { process } = globalThis as { process?: ProcessLike };
+  if (process === undefined) return () => {};
+  const listener = () => {
+    void leave().finally(() => process.kill(process.pid, "SIGTERM"));
+  };
+  process.once("SIGTERM", listener);
+  return () => process.off("SIGTERM", listener);
 }
 
 function env(name: string): string | undefined {

@@ -7,7 +7,7 @@ export type Health = "passing" | "warning" | "critical";
 /** One instance of a service. Only `name` and `url` are needed to register one. */
 export interface Service {
   readonly name: string;
-  /** `http://host:port` */
+  /** `http://host:port`; `https` and `grpc` are kept as well, for those who speak them. */
   readonly url: string;
   /** Unique within the service; made up when it is registered without one. */
   readonly id?: string;
@@ -63,8 +63,15 @@ export function checkedUrl(url: string): string {
     throw new InvalidServiceError(`${JSON.stringify(url)} is no URL`, { cause });
   }
   const rest = `${parsed.username}${parsed.password}${parsed.search}${parsed.hash}`;
-  if (parsed.protocol !== "http:" || rest !== "" || parsed.pathname !== "/") {
-    throw new InvalidServiceError(`${JSON.stringify(url)}: must be http://host:port and nothing more`);
+  const port = parsed.port === "" ? PORTS[parsed.protocol] : parsed.port;
+  const hasPath = parsed.pathname !== "/" && parsed.pathname !== "";
+  if (!(parsed.protocol in PORTS) || port === undefined || rest !== "" || hasPath || parsed.hostname === "") {
+    throw new InvalidServiceError(
+      `${JSON.stringify(url)}: must be http://host:port and nothing more, or https, or grpc with a port`,
+    );
   }
-  return `http://${parsed.hostname}:${parsed.port === "" ? "80" : parsed.port}`;
+  return `${parsed.protocol}//${parsed.hostname}:${port}`;
 }
+
+/** What is meant where no port is said; gRPC has none. `undefined` for anything else than these. */
+const PORTS: Readonly<Record<string, string | undefined>> = { "http:": "80", "https:": "443", "grpc:": undefined };

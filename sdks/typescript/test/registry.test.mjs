@@ -21,7 +21,9 @@ function open(options = {}) {
 
 /** A server that answers with its name and what was asked for. */
 async function serve(name) {
-  const server = createServer((request, response) => response.end(`${name} ${request.method} ${request.url}`));
+  // A connection that is kept for the next request may break under it when the server closes: not what is tested here.
+  const headers = { connection: "close" };
+  const server = createServer((request, response) => response.writeHead(200, headers).end(`${name} ${request.method} ${request.url}`));
   await new Promise((done) => server.listen(0, "127.0.0.1", done));
   return { url: `http://127.0.0.1:${server.address().port}`, close: () => new Promise((done) => { server.closeAllConnections(); server.close(done); }) };
 }
@@ -66,7 +68,7 @@ test("what is registered is found, watched, and gone when it is deregistered", a
 test("what cannot be registered is told before anything is sent", async (t) => {
   const registry = open();
   t.after(() => registry.close());
-  for (const url of ["127.0.0.1:9000", "http://127.0.0.1:9000/path", "http://a:b@127.0.0.1:1", "ftp://x:1"]) {
+  for (const url of ["127.0.0.1:9000", "http://127.0.0.1:9000/path", "http://a:b@127.0.0.1:1", "ftp://x:1", "grpc://x", "https://x:1/path"]) {
     await assert.rejects(registry.registerService({ name: "orders", url }), InvalidServiceError);
   }
   await assert.rejects(registry.registerService({ name: "Orders", url: "http://a:1" }), InvalidServiceError);
@@ -102,6 +104,54 @@ test("fetch goes where instances are, and to another when one is gone", async (t
   await assert.rejects(registry.fetch("lombard://shop/"), (error) => error instanceof NoInstanceError || error instanceof TypeError);
   await assert.rejects(registry.fetch("lombard://nobody/"), NoInstanceError);
   await assert.rejects(registry.fetch("http://nobody/"), InvalidServiceError);
+});
+
+test("the registry asks who wants to be asked", async (t) => {
+  const registry = open();
+  t.after(() => registry.close());
+  let status = 503;
+  const server = createServer((request, response) => response.writeHead(request.url === "/health" ? status : 404).end());
+  await new Promise((done) => server.listen(0, "127.0.0.1", done));
+  t.after(() => server.close());
+  const url = `http://127.0.0.1:${server.address().port}`;
+  const check = { type: "http", path: "/health", intervalMs: 1000, timeoutMs: 900, failuresMin: 1 };
+  await registry.registerService({ name: "asked", url, id: "one" }, { check });
+  assert.equal(await registry.getService("asked"), undefined, "it was not found to serve");
+  status = 200;
+  await until("it is found to serve", async () => (await registry.getService("asked"))?.id === "one");
+  const [instance] = (await (await fetch(`${platform.url}/v1/registry/services/asked`, { headers: { authorization: `Bearer ${await platform.token()}` } })).json()).instances;
+  assert.deepEqual(instance.check, { type: "http", path: "/health", interval_ms: 1000, timeout_ms: 900, successes_min: 1, failures_min: 1 });
+  status = 500;
+  await until("it is found not to", async () => (await registry.getService("asked")) === undefined);
+  const refused = await registry.registerService({ name: "asked", url, id: "two" }, { check: { type: "tcp", intervalMs: 1 } }).catch((error) => error);
+  assert.equal(refused.code, "invalid-body");
+});
+
+test("what speaks something else is found by those who speak it", async (t) => {
+  const registry = open();
+  t.after(() => registry.close());
+  await registry.registerService({ name: "others", url: "grpc://127.0.0.1:50051", id: "a" });
+  await registry.registerService({ name: "others", url: "https://orders.example", id: "b" });
+  const urls = async () => (await registry.getServices("others")).map(({ url }) => url).toSorted();
+  await until("both are known", async () => (await urls()).length === 2);
+  assert.deepEqual(await urls(), ["grpc://127.0.0.1:50051", "https://orders.example:443"]);
+});
+
+test("a process that is asked to end drains what it has registered, and ends", async (t) => {
+  const registry = open();
+  t.after(() => registry.close());
+  const program = `
+    import { ServiceRegistry } from ${JSON.stringify(new URL("../dist/index.js", import.meta.url).href)};
+    const registry = new ServiceRegistry({ drainOnSigtermMs: 50 });
+    await registry.registerService({ name: "leaving", url: "http://127.0.0.1:9000", id: "one" }, { ttlMs: 3600000 });
+    console.log("registered");`;
+  const child = spawn(process.execPath, ["--input-type=module", "-e", program], { env: { ...process.env, ...credentials }, stdio: ["ignore", "pipe", "inherit"] });
+  const ended = new Promise((done) => child.once("exit", (code, signal) => done(signal)));
+  await new Promise((done) => child.stdout.once("data", done));
+  child.kill("SIGTERM");
+  assert.equal(await ended, "SIGTERM", "as if nobody had listened");
+  const history = JSON.parse(await platform.run("service", "history", "leaving", "--json"));
+  assert.deepEqual(history.map(({ what }) => what), ["requested", "draining", "registered"]);
 });
 
 test("a registry that dies takes nobody with it", async (t) => {
