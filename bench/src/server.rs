@@ -12,6 +12,7 @@ use std::{
 use anyhow::Context as _;
 use futures_util::future::BoxFuture;
 use lombard_chassis::{CancellationToken, ServerLimits};
+use lombard_log::{SegmentedConfig, SegmentedLog, SharedLog, disk::Real, merkle::MerkleFollower};
 use lombard_token::{Claims, Jwks, KeySource, KeySourceError, SigningKey, Verifier};
 use lombard_types::Timestamp;
 
@@ -38,17 +39,29 @@ pub struct Server {
 impl Server {
     /// Starts this program again as the server `name`, on an empty directory below `directory`.
     pub fn start(name: &str, directory: &Path) -> anyhow::Result<Self> {
-        Self::start_with(name, directory, 0)
+        Self::start_with(Command::new(std::env::current_exe()?), name, directory, 0)
     }
 
     /// Starts the ledger with so many open accounts, from 1 on.
     pub fn start_ledger(directory: &Path, accounts: u64) -> anyhow::Result<Self> {
-        Self::start_with("ledger", directory, accounts)
+        Self::start_with(Command::new(std::env::current_exe()?), "ledger", directory, accounts)
     }
 
-    fn start_with(name: &str, directory: &Path, accounts: u64) -> anyhow::Result<Self> {
+    /// Starts the registry on a core of its own. `address` is where other registries' clients are served.
+    pub fn start_registry(directory: &Path) -> anyhow::Result<Self> {
+        let mut command = on_core(SERVER_CORE);
+        command.arg(std::env::current_exe()?);
+        Self::start_with(command, "registry", directory, 0)
+    }
+
+    fn start_with(
+        mut command: Command,
+        name: &str,
+        directory: &Path,
+        accounts: u64,
+    ) -> anyhow::Result<Self> {
         let directory = tempfile::tempdir_in(directory)?;
-        let mut child = Command::new(std::env::current_exe()?)
+        let mut child = command
             .env(SERVE, name)
             .env(DIRECTORY, directory.path())
             .env(ACCOUNTS, accounts.to_string())
@@ -83,10 +96,7 @@ impl Server {
 
     /// Its memory, in MiB.
     pub fn resident_mib(&self) -> anyhow::Result<f64> {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-        let kib = line.and_then(|line| line.trim().strip_suffix(" kB")).context("no VmRSS")?;
-        Ok(kib.trim().parse::<f64>()? / 1024.0)
+        resident_mib(self.child.id())
     }
 
     fn wait_until_it_listens(&self) -> anyhow::Result<()> {
@@ -107,6 +117,45 @@ impl Drop for Server {
     }
 }
 
+/// The core that a server has to itself, and the one that is left to who asks it.
+const SERVER_CORE: usize = 0;
+const OWN_CORE: usize = 1;
+
+/// `taskset`, to be given a program that runs on one core.
+pub(crate) fn on_core(core: usize) -> Command {
+    let mut command = Command::new("taskset");
+    command.arg("--cpu-list").arg(core.to_string());
+    command
+}
+
+/// A peer's program on the core that servers have.
+pub(crate) fn peer(program: &str) -> Command {
+    let mut command = on_core(SERVER_CORE);
+    command.arg(program);
+    command
+}
+
+/// Keeps this process off the core of the servers, with all threads that it starts from now on.
+pub fn leave_core_to_servers() -> anyhow::Result<()> {
+    let id = std::process::id().to_string();
+    let core = OWN_CORE.to_string();
+    let status = Command::new("taskset")
+        .args(["--all-tasks", "--cpu-list", "--pid", &core, &id])
+        .stdout(Stdio::null())
+        .status()
+        .context("failed to run taskset (Debian: util-linux)")?;
+    anyhow::ensure!(status.success(), "taskset ended with {status}");
+    Ok(())
+}
+
+/// The memory of a process, in MiB.
+pub(crate) fn resident_mib(process: u32) -> anyhow::Result<f64> {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status"))?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let kib = line.and_then(|line| line.trim().strip_suffix(" kB")).context("no VmRSS")?;
+    Ok(kib.trim().parse::<f64>()? / 1024.0)
+}
+
 /// Becomes a server where the environment says so; call it first of all. `others` starts the peers by name, given a
 /// directory and an address.
 pub fn serve_if_asked(
@@ -123,6 +172,7 @@ pub fn serve_if_asked(
             println!("address {address}\nhttp {}", http.local_addr()?);
             event_store(directory, listener, http)?;
         }
+        "registry" => registry(directory, listener)?,
         "ledger" => ledger(directory, listener, std::env::var(ACCOUNTS)?.parse()?)?,
         name => {
             // Whoever connects now must not be taken for the peer's client.
@@ -186,6 +236,41 @@ fn ledger(directory: &Path, listener: TcpListener, accounts: u64) -> anyhow::Res
         println!("address {}", listener.local_addr()?);
         println!("http {}\ntoken {token}", http.local_addr()?);
         serve(listener, grpc_server(routes, limits, verifier), http, book.role().router()).await
+    })
+}
+
+/// The registry's HTTP servers as its role runs them, with leases that end.
+fn registry(directory: &Path, listener: TcpListener) -> anyhow::Result<()> {
+    let (verifier, token) = verifier("registry", "registry:read registry:register")?;
+    let log_directory = directory.join("log");
+    let log: SharedLog = Arc::new(SegmentedLog::open(&log_directory, SegmentedConfig::small())?);
+    let _tree = MerkleFollower::start(Arc::new(Real), &log_directory, Arc::clone(&log))?;
+    let config = lombard_registry::Config { waiters_max: 20_000, ..Default::default() };
+    let deps = lombard_registry::Deps {
+        log,
+        snapshot_directory: Some(directory.join("snapshots")),
+        verifier,
+        health: lombard_chassis::Health::starting(),
+        metrics: lombard_chassis::Metrics::new("registry"),
+    };
+    let registry = lombard_registry::Registry::new(config, deps)?;
+    let http = TcpListener::bind("127.0.0.1:0")?;
+    println!("address {}", listener.local_addr()?);
+    println!("http {}\ntoken {token}", http.local_addr()?);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let limits = ServerLimits { connections_max: 20_000, ..ServerLimits::default() };
+        let serve = |listener, router| {
+            lombard_chassis::serve(listener, router, limits, CancellationToken::new())
+        };
+        let own = serve(http, registry.router());
+        let compatible = serve(listener, registry.compatible_router());
+        let running = async {
+            let ended = registry.run(CancellationToken::new()).await;
+            ended.map_err(|_| std::io::Error::other("the registry stopped"))
+        };
+        tokio::try_join!(own, compatible, running)?;
+        Ok(())
     })
 }
 
