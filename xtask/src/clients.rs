@@ -14,7 +14,8 @@ const CLIENTS: [&str; 2] = ["crates/registry/tests/clients", "crates/auth/tests/
 const TEST_TIMEOUT: &str = "--test-timeout=180000";
 
 pub(crate) fn run() -> anyhow::Result<()> {
-    run_program(Command::new("cargo").args(["build", "--workspace", "--bins", "--locked"]))?;
+    let build = ["build", "--workspace", "--bins", "--examples", "--locked"];
+    run_program(Command::new("cargo").args(build))?;
     sdk()?;
     CLIENTS.into_iter().try_for_each(clients)
 }

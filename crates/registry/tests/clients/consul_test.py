@@ -46,6 +46,18 @@ class Services(unittest.TestCase):
         self.assertTrue(agent.check.deregister("late-beat"))
         agent.service.deregister("late-1")
 
+    def test_somebody_else_registers_and_watches_over_a_service(self):
+        catalog = self.writer.catalog
+        service = {"service": "py-external", "id": "ext-1", "port": 443, "tags": ["far"]}
+        check = {"name": "reach", "checkid": "reach", "status": "passing", "serviceid": "ext-1"}
+        self.assertTrue(catalog.register("away", "10.0.0.9", service=service, check=check))
+        entries = self.reader.health.service("py-external", passing=True)[1]
+        self.assertEqual([entry["Service"]["Address"] for entry in entries], ["10.0.0.9"])
+        self.assertTrue(catalog.register("away", "10.0.0.9", check={**check, "status": "critical"}))
+        self.assertEqual(self.reader.health.service("py-external", passing=True)[1], [])
+        self.assertTrue(catalog.deregister("away", service_id="ext-1"))
+        self.assertEqual(self.reader.catalog.service("py-external")[1], [])
+
     def test_who_has_no_token_cannot_write(self):
         with self.assertRaises(consul.ConsulException):
             self.reader.agent.service.register("py-pay", address="127.0.0.1", port=1)

@@ -32,6 +32,26 @@ const open = (instance, eureka = {}) =>
     logger: quiet,
   });
 
+test("a client that asks for deltas sees what came, changed and went", async () => {
+  const client = open({ app: "shop", instanceId: "shop:2", vipAddress: "shop" }, { registerWithEureka: false });
+  // An option of the client itself, beside those of `eureka`.
+  client.config.shouldUseDelta = true;
+  await call(client, "start");
+  const service = open({ app: "moving", instanceId: "d-1", vipAddress: "moving.vip" }, { fetchRegistry: false });
+  await call(service, "start");
+  const found = () => client.getInstancesByVipAddress("moving.vip");
+  await until("it has come", () => found().length === 1);
+  const url = `http://${host}:${port}/eureka/apps/MOVING/d-1/status?value=OUT_OF_SERVICE`;
+  assert.equal((await fetch(url, { method: "PUT", headers: { authorization: `Bearer ${token}` } })).status, 200);
+  await until("it has changed", () => found()[0]?.status === "OUT_OF_SERVICE");
+  const said = await get("/apps/delta");
+  assert.deepEqual(said.applications.application.find(({ name }) => name === "MOVING").instance.map(({ actionType }) => actionType), ["MODIFIED"]);
+  assert.equal(said.applications.apps__hashcode, (await get("/apps")).applications.apps__hashcode);
+  await call(service, "stop");
+  await until("it has gone", () => found().length === 0);
+  await call(client, "stop");
+});
+
 const call = (client, method) => new Promise((done, failed) => client[method]((error, ...rest) => (error ? failed(error) : done(...rest))));
 const get = async (path) => {
   const answer = await fetch(`http://${host}:${port}/eureka${path}`, { headers: { accept: "application/json" } });
@@ -90,7 +110,7 @@ test("a status may be set, and a heartbeat too", async () => {
 test("what is not served, or not permitted, says so", async () => {
   const base = `http://${host}:${port}/eureka/apps`;
   assert.equal((await fetch(`${base}/PAY`, { method: "POST", body: "{}" })).status, 401);
-  assert.equal((await fetch(`${base}/delta`)).status, 404);
+  assert.equal((await fetch(`${base}/delta`)).status, 200);
   const xml = await fetch(base, { headers: { accept: "application/xml" } });
   assert.equal(xml.status, 406);
   assert.match(await xml.text(), /JSON|json/);
