@@ -40,7 +40,7 @@ pub struct ServerLimits {
 impl Default for ServerLimits {
     fn default() -> Self {
         Self {
-            connections_max: 4096,
+            connections_max: 16_384,
             headers_max: 64,
             head_bytes_max: 32 << 10,
             head_timeout_ms: 60_000,

@@ -103,6 +103,13 @@ impl Outliers {
         }
     }
 
+    /// Those that are ejected not for the first time in a row: since their return they have answered nothing.
+    pub fn ejected_again(&self, now: Duration) -> impl Iterator<Item = &str> {
+        let is_again = move |member: &Member| member.is_ejected(now) && member.ejections > 1;
+        let found = self.members.iter().filter(move |(_, member)| is_again(member));
+        found.map(|(name, _)| &**name)
+    }
+
     /// Until when an instance is ejected.
     pub fn ejected_until(&self, name: &str) -> Option<Duration> {
         self.members.get(name)?.ejected_until
@@ -150,7 +157,10 @@ mod tests {
         }
         outliers.succeeded("b", at(1));
         // One failure after its return is enough, and it stays away for longer.
+        assert_eq!(outliers.ejected_again(at(0)).count(), 0, "once may be chance");
         assert_eq!(outliers.failed("a", &RULES, at(2)), Some(at(4)));
+        assert_eq!(outliers.ejected_again(at(3)).collect::<Vec<_>>(), ["a"]);
+        assert_eq!(outliers.ejected_again(at(4)).count(), 0);
         assert_eq!(outliers.failed("a", &RULES, at(10)), Some(at(14)));
         assert_eq!(outliers.failed("a", &RULES, at(20)), Some(at(28)));
         assert_eq!(outliers.failed("a", &RULES, at(30)), Some(at(38)), "the longest");

@@ -206,6 +206,11 @@ impl Cluster {
         self.tell_breaker(is_failure, now);
     }
 
+    /// The authorities of instances that fail again and again.
+    pub(crate) fn failing(&self, now: Duration) -> Vec<Box<str>> {
+        self.outliers.lock().ejected_again(now).map(Into::into).collect()
+    }
+
     fn tell_breaker(&self, is_failure: bool, now: Duration) {
         if !is_failure && !self.is_tripped.load(Relaxed) {
             self.successes.fetch_add(1, Relaxed);

@@ -98,6 +98,23 @@ impl Endpoints {
         self.services.load().get(service).cloned()
     }
 
+    /// Instances of the registry's services that fail again and again, where plain HTTP was spoken to them.
+    pub(crate) fn failing(&self) -> Vec<(ServiceName, Box<str>)> {
+        let now = self.clock.now();
+        let services: Vec<_> = self.services.load().values().cloned().collect();
+        let configured: Vec<_> = self.known.lock().configured.values().cloned().collect();
+        let mut failing = Vec::new();
+        for cluster in services.iter().chain(&configured) {
+            if let Source::Service(service) = &cluster.source
+                && cluster.transport.tls.is_none()
+            {
+                let of_service = cluster.failing(now).into_iter();
+                failing.extend(of_service.map(|authority| (service.clone(), authority)));
+            }
+        }
+        failing
+    }
+
     /// Replaces the instances of all services. Instances that stay keep what is known of them.
     pub(crate) fn replace(&self, catalog: Catalog) {
         let mut known = self.known.lock();

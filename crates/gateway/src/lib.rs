@@ -58,6 +58,7 @@ mod service;
 mod settings;
 mod sharing;
 mod span;
+mod suspicions;
 mod table;
 mod tls;
 mod transport;

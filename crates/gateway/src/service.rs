@@ -19,7 +19,7 @@ use crate::{
     otlp::{self, Ended, Spans},
     renewal,
     seen::{AccessLog, Audit, EVENTS_MAX},
-    sharing, table,
+    sharing, suspicions, table,
     worker::{self, Listeners, Shared},
 };
 
@@ -271,7 +271,9 @@ impl Gateway {
                 sharing::follow(&self.shared, peers, every).await;
             }
         };
-        let (result, (), (), _, _, _, (), ()) = tokio::join!(
+        let suspecting =
+            suspicions::follow(self.registry, Arc::clone(&self.tokens), &self.shared.endpoints);
+        let (result, (), (), _, _, _, _, (), ()) = tokio::join!(
             serving,
             self.shared.verifiers.run(&self.health, &stop),
             catalog::follow(
@@ -284,6 +286,7 @@ impl Gateway {
             stop.run_until_cancelled(dns::follow(&self.shared)),
             stop.run_until_cancelled(renewal::follow(&self.shared)),
             stop.run_until_cancelled(sharing),
+            stop.run_until_cancelled(suspecting),
             telling,
             tracing,
         );

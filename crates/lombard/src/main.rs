@@ -24,6 +24,7 @@ mod key;
 mod ledger_commands;
 mod log_commands;
 mod login;
+mod open_files;
 mod operator;
 mod progress;
 mod projection_commands;

@@ -26,7 +26,7 @@ use crate::{
     cli::CommonArguments,
     data_directory::DataDirectory,
     dpop::DpopConfig,
-    operator,
+    open_files, operator,
     role::{Addresses, OptionalAddress, Role},
     up::first_start::GATEWAY,
 };
@@ -72,6 +72,7 @@ pub(crate) async fn run(role: Role, common: &CommonArguments) -> anyhow::Result<
         metrics: Metrics::new(role.name()),
         drain,
     };
+    open_files::raise_limit();
     tracing::info!(address = %start.listener.local_addr()?, "starting");
     let (health, started) = (start.health.clone(), Instant::now());
     tokio::spawn(async move {

@@ -119,6 +119,54 @@ async fn traffic_follows_how_instances_stand() {
     assert_eq!(missing.status.code(), Some(3));
 }
 
+/// An instance that takes requests and answers none.
+fn serve_nobody() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut head = [0; 4096];
+            drop(stream.unwrap().read(&mut head));
+        }
+    });
+    url
+}
+
+#[tokio::test]
+async fn what_fails_the_gateway_is_told_to_the_registry() {
+    let platform = Platform::start(Path::new(LOMBARD)).unwrap();
+    let gateway = platform.url("gateway").unwrap();
+    let key = std::fs::read(platform.data_dir().join("identity/lombard-operator.key")).unwrap();
+    let credentials = Credentials::key("lombard-operator", SigningKey::from_pkcs8(&key).unwrap());
+    let client = Client::connect(&gateway, credentials).await.unwrap();
+    let token = client.access_token("/hello").await.unwrap().secret().to_owned();
+    let registry = client.registry();
+    let ttl = Duration::from_secs(600);
+    let well = registry.register("hello", "well", &serve("well"), ttl).await.unwrap();
+    let ill = registry.register("hello", "ill", &serve_nobody(), ttl).await.unwrap();
+    let get = || {
+        let output = platform.run(&["service", "get", "hello", "--json"]).unwrap();
+        let found: Value = serde_json::from_slice(&output.stdout).unwrap();
+        let instances = found.as_array().unwrap().clone();
+        instances.into_iter().find(|each| each["instance"] == "ill").unwrap()
+    };
+    wait_until("others are told", || {
+        for _ in 0..20 {
+            who(&gateway, &token);
+        }
+        get()["state"] == "critical"
+    });
+    assert_eq!(get()["note"], "the gateway gets failures from it, or no answer");
+    assert_eq!(who(&gateway, &token), "well");
+    let history = registry.history("hello", 1).await.unwrap();
+    assert_eq!(history[0].what, "suspected");
+    assert_eq!(history[0].client_id.as_deref(), Some("lombard-gateway"));
+    well.release().await.unwrap();
+    let ends = registry.instances("hello").await.unwrap();
+    assert_eq!(ends[0].state, "passing", "rather than nobody");
+    ill.release().await.unwrap();
+}
+
 #[tokio::test]
 async fn a_watch_shows_what_is_and_each_change() {
     let platform = Platform::start(Path::new(LOMBARD)).unwrap();

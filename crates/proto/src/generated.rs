@@ -14,6 +14,12 @@ pub mod lombard {
             include!(concat!(env!("OUT_DIR"), "/lombard.ledger.v1.rs"));
         }
     }
+    pub mod registry {
+        /// Version 1: `lombard.registry.v1`.
+        pub mod v1 {
+            include!(concat!(env!("OUT_DIR"), "/lombard.registry.v1.rs"));
+        }
+    }
 }
 
 pub mod google {

@@ -19,7 +19,7 @@ mod generated;
 pub use generated::{
     google::rpc,
     grpc::health,
-    lombard::{eventstore, ledger},
+    lombard::{eventstore, ledger, registry},
 };
 
 /// All contracts as a serialized `google.protobuf.FileDescriptorSet`, for tools.

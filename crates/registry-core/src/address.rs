@@ -6,11 +6,23 @@ use std::{
     str::FromStr,
 };
 
-/// The address of an instance: scheme `http`, a host and a port. Its text form is the URL `http://host:port`.
+/// The address of an instance: a scheme, a host and a port. Its text form is the URL `scheme://host:port`.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Address {
+    scheme: Scheme,
     host: Host,
     port: u16,
+}
+
+/// What is spoken at an address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Scheme {
+    /// HTTP in clear text.
+    Http,
+    /// HTTP over TLS.
+    Https,
+    /// gRPC in clear text.
+    Grpc,
 }
 
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -23,8 +35,8 @@ enum Host {
 /// A text is not the address of an instance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ParseAddressError {
-    /// It does not begin with `http://`.
-    #[error("must begin with http://")]
+    /// It does not begin with `http://`, `https://` or `grpc://`.
+    #[error("must begin with http://, https:// or grpc://")]
     Scheme,
     /// It carries a user or password.
     #[error("must not carry a user or password")]
@@ -46,9 +58,28 @@ pub enum ParseAddressError {
     NoInstance,
 }
 
+impl Scheme {
+    /// All of them.
+    pub const ALL: &[Self] = &[Self::Http, Self::Https, Self::Grpc];
+
+    /// Its name in URLs.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Http => "http",
+            Self::Https => "https",
+            Self::Grpc => "grpc",
+        }
+    }
+}
+
 impl Address {
     /// Longest DNS name, in bytes (RFC 1035 section 2.3.4, without the root).
     const NAME_BYTES_MAX: usize = 253;
+
+    /// What is spoken there.
+    pub const fn scheme(&self) -> Scheme {
+        self.scheme
+    }
 
     /// The host: a DNS name, or an IP address (IPv6 in brackets).
     pub fn host(&self) -> String {
@@ -73,10 +104,11 @@ impl Address {
 impl FromStr for Address {
     type Err = ParseAddressError;
 
-    /// Reads `http://host:port` and nothing more. Names are put into small letters.
+    /// Reads `scheme://host:port` and nothing more. Names are put into small letters.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let scheme = text.get(..7).filter(|scheme| scheme.eq_ignore_ascii_case("http://"));
-        let rest = scheme.and_then(|_| text.get(7..)).ok_or(ParseAddressError::Scheme)?;
+        let (scheme, rest) = text.split_once("://").ok_or(ParseAddressError::Scheme)?;
+        let is_it = |known: &&Scheme| known.name().eq_ignore_ascii_case(scheme);
+        let scheme = *Scheme::ALL.iter().find(is_it).ok_or(ParseAddressError::Scheme)?;
         if rest.contains(['/', '?', '#', '\\']) {
             return Err(ParseAddressError::Path);
         }
@@ -91,7 +123,7 @@ impl FromStr for Address {
         if host.is_no_instance() {
             return Err(ParseAddressError::NoInstance);
         }
-        Ok(Self { host, port: parse_port(port)? })
+        Ok(Self { scheme, host, port: parse_port(port)? })
     }
 }
 
@@ -183,7 +215,7 @@ impl fmt::Display for Host {
 
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "http://{}:{}", self.host, self.port)
+        write!(f, "{}://{}:{}", self.scheme.name(), self.host, self.port)
     }
 }
 
@@ -206,6 +238,8 @@ mod tests {
             ("HTTP://Payments.Internal:80", "http://payments.internal:80"),
             ("http://[0:0:0:0:0:0:0:1]:65535", "http://[::1]:65535"),
             ("http://host_1.docker:1", "http://host_1.docker:1"),
+            ("HTTPS://a.b:443", "https://a.b:443"),
+            ("grpc://10.0.0.1:50051", "grpc://10.0.0.1:50051"),
         ] {
             assert_eq!(text.parse::<Address>().unwrap().to_string(), shown);
         }
@@ -218,7 +252,9 @@ mod tests {
         for (text, error) in [
             ("", E::Scheme),
             ("127.0.0.1:9000", E::Scheme),
-            ("https://127.0.0.1:9000", E::Scheme),
+            ("grpcs://127.0.0.1:9000", E::Scheme),
+            ("://127.0.0.1:9000", E::Scheme),
+            ("https://127.0.0.1:9000/", E::Path),
             ("ftp://127.0.0.1:9000", E::Scheme),
             ("http:/127.0.0.1:9000", E::Scheme),
             ("http://127.0.0.1:9000/", E::Path),
@@ -263,7 +299,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_text_is_read_or_refused(text in "(http://)?\\PC*") {
+        fn any_text_is_read_or_refused(text in "((http|https|grpc)://)?\\PC*") {
             if let Ok(address) = text.parse::<Address>() {
                 prop_assert_eq!(address.to_string().parse(), Ok(address));
             }

@@ -102,6 +102,17 @@ pub enum Command {
         /// Why, where it cannot serve.
         note: Note,
     },
+    /// Who sends instances their traffic says that one fails.
+    Suspect {
+        /// Which one.
+        key: InstanceKey,
+        /// Where it was called.
+        address: Address,
+        /// What is wrong with it.
+        note: Note,
+        /// Who says so.
+        evidence: Arc<Evidence>,
+    },
     /// A damped instance has been steady for long enough.
     Release {
         /// Which one.
@@ -129,6 +140,8 @@ pub enum Reply {
     Stands,
     /// The instance lives under another lease by now, or is gone: nothing happened.
     NotUnderThisLease,
+    /// Enough instances of the service are without traffic already: it keeps its own.
+    Spared,
 }
 
 /// Why a command has no effect. Where several apply, the first in this order is answered.
@@ -174,4 +187,7 @@ pub struct Limits {
     pub flaps_max: usize,
     /// See there.
     pub flap_window: Duration,
+    /// How many of a service's instances, in percent, may be without traffic because their callers say that they fail;
+    /// never all that have some.
+    pub suspects_percent_max: usize,
 }

@@ -26,6 +26,19 @@ impl Services {
         limits: Limits,
         now: Timestamp,
     ) -> Result<Decision, Rejection> {
+        Ok(match self.decide_alone(command, limits, now)? {
+            Decision::Commit(events, reply) => Decision::Commit(self.reinstating(events), reply),
+            answer @ Decision::Answer(_) => answer,
+        })
+    }
+
+    /// What follows from the command by itself.
+    fn decide_alone(
+        &self,
+        command: Command,
+        limits: Limits,
+        now: Timestamp,
+    ) -> Result<Decision, Rejection> {
         match command {
             Command::Register { key, lease, address, attributes, health, evidence } => {
                 let replaced = self.replaced_by(&key, &evidence, limits)?;
@@ -114,6 +127,9 @@ impl Services {
                 let observed = Event::Observed { key, lease_id, health, note };
                 let events = [observed].into_iter().chain(damped).collect();
                 Ok(Decision::Commit(events, Reply::Stands))
+            }
+            Command::Suspect { key, address, note, evidence } => {
+                Ok(self.suspect(key, &address, note, evidence, limits))
             }
             Command::Release { key, lease_id } => Ok(match self.under_lease(&key, lease_id) {
                 None => Decision::Answer(Reply::NotUnderThisLease),

@@ -60,6 +60,17 @@ pub enum Event {
         /// Whether it gets none.
         is_damped: bool,
     },
+    /// Who sends an instance its traffic says that it fails: it gets none for a while.
+    Suspected {
+        /// Which one.
+        key: InstanceKey,
+        /// The lease it lives under.
+        lease_id: LeaseId,
+        /// What is wrong with it.
+        note: Note,
+        /// Who says so.
+        evidence: Arc<Evidence>,
+    },
     /// An instance went away.
     Deregistered {
         /// Which one.
@@ -84,6 +95,7 @@ impl Event {
             | Self::LivenessChanged { key, .. }
             | Self::Observed { key, .. }
             | Self::DampingChanged { key, .. }
+            | Self::Suspected { key, .. }
             | Self::Deregistered { key, .. } => key,
         }
     }
@@ -91,7 +103,9 @@ impl Event {
     /// Who asked; nobody where a lease ran out, or the registry saw something by itself.
     pub const fn evidence(&self) -> Option<&Arc<Evidence>> {
         match self {
-            Self::Registered { evidence, .. } | Self::Stood { evidence, .. } => Some(evidence),
+            Self::Registered { evidence, .. }
+            | Self::Stood { evidence, .. }
+            | Self::Suspected { evidence, .. } => Some(evidence),
             Self::LivenessChanged { .. } | Self::Observed { .. } | Self::DampingChanged { .. } => {
                 None
             }

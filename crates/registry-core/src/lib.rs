@@ -34,8 +34,9 @@ mod probes;
 mod services;
 mod standing;
 mod state;
+mod suspicion;
 
-pub use address::{Address, ParseAddressError};
+pub use address::{Address, ParseAddressError, Scheme};
 pub use attributes::{AttributeLimits, Attributes, AttributesError, Weight};
 pub use check::{Check, GrpcService, ParseCheckError, Question, RequestPath};
 pub use command::{Command, Limits, Rejection, Reply};

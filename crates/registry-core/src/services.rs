@@ -45,8 +45,11 @@ pub struct Instance {
     pub liveness: Liveness,
     /// When it lately became unable to serve.
     pub falls: Falls,
-    /// Whether it gets no traffic although it says that it could serve, because it has said otherwise too often.
+    /// Whether it gets no traffic although it says that it could serve, because it has said otherwise too often, or because
+    /// its callers say otherwise.
     pub is_damped: bool,
+    /// What its callers say is wrong with it, while it is damped for that.
+    pub suspicion: Option<Note>,
 }
 
 /// What the registry has found by asking an instance.
@@ -93,6 +96,7 @@ impl Services {
                     liveness: Liveness::Confirmed,
                     falls: Falls::default(),
                     is_damped: false,
+                    suspicion: None,
                 };
                 if service.instances.insert(key.instance.clone(), instance).is_none() {
                     self.instance_count += 1;
@@ -123,6 +127,13 @@ impl Services {
             Event::DampingChanged { key, is_damped, .. } => {
                 let Some(instance) = self.changed(key, recorded) else { return };
                 instance.is_damped = *is_damped;
+                if !is_damped {
+                    instance.suspicion = None;
+                }
+            }
+            Event::Suspected { key, note, .. } => {
+                let Some(instance) = self.changed(key, recorded) else { return };
+                (instance.is_damped, instance.suspicion) = (true, Some(note.clone()));
             }
             Event::Deregistered { key, .. } => {
                 let Some(service) = self.services.get_mut(&key.service) else { return };
@@ -202,7 +213,7 @@ impl Service {
     }
 
     /// Its instances, in alphabetical order.
-    pub fn instances(&self) -> impl ExactSizeIterator<Item = (&InstanceId, &Instance)> {
+    pub fn instances(&self) -> impl ExactSizeIterator<Item = (&InstanceId, &Instance)> + Clone {
         self.instances.iter()
     }
 
@@ -232,13 +243,13 @@ impl Instance {
         self.observed.as_ref().map_or(said, |observed| said.worse(observed.health))
     }
 
-    /// Why it stands so: what was said last by somebody, else what the registry has found.
+    /// Why it stands so: what its callers say, else what was said last by somebody, else what the registry has found.
     pub fn note(&self) -> &str {
-        let said = self.standing.note.as_str();
-        match &self.observed {
-            Some(observed) if said.is_empty() => observed.note.as_str(),
-            _ => said,
-        }
+        let suspected = self.suspicion.as_ref().map(Note::as_str);
+        let said = Some(self.standing.note.as_str());
+        let observed = self.observed.as_ref().map(|observed| observed.note.as_str());
+        let all = [suspected, said, observed].into_iter().flatten();
+        all.into_iter().find(|note| !note.is_empty()).unwrap_or_default()
     }
 
     /// Whether it is served on what was known earlier: its lease is not confirmed.

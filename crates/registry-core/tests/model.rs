@@ -11,8 +11,13 @@ use lombard_registry_core::{
 use lombard_types::{Position, Timestamp};
 use proptest::prelude::*;
 
-const LIMITS: Limits =
-    Limits { services_max: 2, instances_max: 2, flaps_max: 0, flap_window: Duration::ZERO };
+const LIMITS: Limits = Limits {
+    services_max: 2,
+    instances_max: 2,
+    flaps_max: 0,
+    flap_window: Duration::ZERO,
+    suspects_percent_max: 0,
+};
 /// Nobody is preserved here: see the simulation.
 const POLICY: LeasePolicy = LeasePolicy {
     restart_grace: Duration::from_secs(GRACE),
@@ -156,7 +161,8 @@ impl Real {
                 Event::Stood { .. }
                 | Event::LivenessChanged { .. }
                 | Event::Observed { .. }
-                | Event::DampingChanged { .. } => {}
+                | Event::DampingChanged { .. }
+                | Event::Suspected { .. } => {}
                 Event::Registered { key, lease, .. } => {
                     self.leases.grant(*lease, key.clone(), Duration::from_secs(now));
                 }

@@ -14,6 +14,7 @@ const LIMITS: Limits = Limits {
     instances_max: 2,
     flaps_max: 3,
     flap_window: Duration::from_secs(60),
+    suspects_percent_max: 50,
 };
 
 fn key(service: &str, instance: &str) -> InstanceKey {
@@ -204,6 +205,68 @@ fn who_goes_up_and_down_too_often_must_be_steady_first() {
     assert_eq!(services.instance(&key).unwrap().state(), "warning");
     let again = services.decide(release(1), LIMITS, Timestamp::EPOCH);
     assert_eq!(again, Ok(Decision::Answer(Reply::Stands)));
+}
+
+#[test]
+fn what_callers_say_counts_for_a_part_of_a_service() {
+    let limits = Limits { instances_max: 9, ..LIMITS };
+    let mut services = Services::default();
+    let names = ["a", "b", "c", "d"];
+    let mut position = 0;
+    let mut decide = |services: &mut Services, command, percent| {
+        let limits = Limits { suspects_percent_max: percent, ..limits };
+        match services.decide(command, limits, Timestamp::EPOCH).unwrap() {
+            Decision::Commit(events, reply) => {
+                position += 1;
+                let recorded =
+                    Recorded { position: Position::new(position), time: Timestamp::EPOCH };
+                events.iter().for_each(|event| services.apply(event, recorded));
+                (events.len(), reply)
+            }
+            Decision::Answer(reply) => (0, reply),
+        }
+    };
+    for (lease, name) in (1..).zip(names) {
+        decide(&mut services, register(key("payments", name), "a", lease), 50);
+    }
+    let suspect = |name: &str, url: &str| Command::Suspect {
+        key: key("payments", name),
+        address: url.parse().unwrap(),
+        note: "no answer".parse().unwrap(),
+        evidence: evidence("gateway"),
+    };
+    let here = services.instance(&key("payments", "a")).unwrap().address.to_string();
+    for (command, percent, expected) in [
+        (suspect("nobody", &here), 50, (0, Reply::NotUnderThisLease)),
+        (suspect("a", "http://10.9.9.9:1"), 50, (0, Reply::NotUnderThisLease)),
+        (suspect("a", &here), 0, (0, Reply::Spared)),
+        (suspect("a", &here), 24, (0, Reply::Spared)),
+        (suspect("a", &here), 25, (1, Reply::Stands)),
+        (suspect("a", &here), 25, (0, Reply::Stands)),
+        (suspect("b", &here), 49, (0, Reply::Spared)),
+        (suspect("b", &here), 50, (1, Reply::Stands)),
+        (suspect("c", &here), 100, (1, Reply::Stands)),
+        (suspect("d", &here), 100, (0, Reply::Spared)),
+    ] {
+        assert_eq!(decide(&mut services, command, percent), expected);
+    }
+    let states = |services: &Services| {
+        let instance = |name| services.instance(&key("payments", name)).unwrap();
+        names.map(|name| (instance(name).state(), instance(name).note().to_owned()))
+    };
+    let suspected = || ("critical", "no answer".to_owned());
+    let well = || ("passing", String::new());
+    assert_eq!(states(&services), [suspected(), suspected(), suspected(), well()]);
+    // The last one goes: three are released with it.
+    let drain = Command::Drain {
+        key: key("payments", "d"),
+        is_admin: false,
+        note: Note::default(),
+        evidence: evidence("a"),
+    };
+    assert_eq!(decide(&mut services, drain, 50), (4, Reply::Stands));
+    let drained = ("draining", String::new());
+    assert_eq!(states(&services), [well(), well(), well(), drained]);
 }
 
 #[test]

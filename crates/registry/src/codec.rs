@@ -12,6 +12,7 @@
 //!  4 liveness      v1: instance | lease id u128 | liveness u8
 //!  5 damping       v1: instance | lease id u128 | 1 u8 where it is damped, 0 where it is no more
 //!  6 observed      v1: instance | lease id u128 | health u8 | note text
+//!  7 suspected     v1: instance | lease id u128 | note text | evidence
 //!
 //!  text        length (LEB128) | UTF-8
 //!  instance    service text | instance text
@@ -50,6 +51,7 @@ const STOOD: u8 = 3;
 const LIVENESS: u8 = 4;
 const DAMPING: u8 = 5;
 const OBSERVED: u8 = 6;
+const SUSPECTED: u8 = 7;
 const VERSION_1: u8 = 1;
 const VERSION_2: u8 = 2;
 const VERSION_3: u8 = 3;
@@ -102,6 +104,13 @@ impl Codec for EventCodec {
                 writer.put(&lease_id.as_u128().to_le_bytes());
                 writer.put(&[u8::from(*is_damped)]);
             }
+            Event::Suspected { key, lease_id, note, evidence } => {
+                writer.put(&[SUSPECTED, VERSION_1]);
+                put_key(&mut writer, key);
+                writer.put(&lease_id.as_u128().to_le_bytes());
+                writer.text(note.as_str());
+                put_evidence(&mut writer, evidence);
+            }
             Event::Deregistered { key, lease_id, reason, evidence } => {
                 writer.put(&[DEREGISTERED, VERSION_1]);
                 put_key(&mut writer, key);
@@ -153,6 +162,12 @@ impl Codec for EventCodec {
                 key: key(&mut reader)?,
                 lease_id: lease_id(&mut reader)?,
                 is_damped: flag(reader.byte()?)?,
+            },
+            [SUSPECTED, VERSION_1] => Event::Suspected {
+                key: key(&mut reader)?,
+                lease_id: lease_id(&mut reader)?,
+                note: parse(reader.text()?)?,
+                evidence: evidence(&mut reader)?,
             },
             [STOOD, VERSION_1] => Event::Stood {
                 key: key(&mut reader)?,
@@ -443,6 +458,13 @@ mod tests {
         assert_eq!(encoded(&damped), expected);
         assert_eq!(EventCodec.decode(&expected), Ok(damped));
 
+        let note = "n".parse().unwrap();
+        let suspected = Event::Suspected { key: instance(), lease_id, note, evidence: evidence() };
+        let mut expected = [b"\x07\x01\x03pay\x011\x02".as_slice(), &[0; 15]].concat();
+        expected.extend(b"\x01n\x01c\x01s\x01t\x01r\0");
+        assert_eq!(encoded(&suspected), expected);
+        assert_eq!(EventCodec.decode(&expected), Ok(suspected));
+
         let (reason, nobody) = (Reason::Expired, None);
         let expired = Event::Deregistered { key: instance(), lease_id, reason, evidence: nobody };
         let mut expected = b"\x02\x01\x03pay\x011\x02".to_vec();
@@ -513,7 +535,11 @@ mod tests {
             let (lease_id, note) = (LeaseId::from_u128(id), note.parse().unwrap());
             Event::Observed { key: instance(), lease_id, health, note }
         });
-        prop_oneof![registered, deregistered, stood, lived, damped, observed]
+        let suspected = (any::<u128>(), "[a-z ä]{0,100}").prop_map(|(id, note)| {
+            let (lease_id, note) = (LeaseId::from_u128(id), note.parse().unwrap());
+            Event::Suspected { key: instance(), lease_id, note, evidence: evidence() }
+        });
+        prop_oneof![registered, deregistered, stood, lived, damped, observed, suspected]
     }
 
     proptest! {
@@ -523,7 +549,7 @@ mod tests {
         }
 
         #[test]
-        fn any_bytes_are_read_or_refused(kind in 1..=6u8, version in 1..=3u8, rest: Vec<u8>) {
+        fn any_bytes_are_read_or_refused(kind in 1..=7u8, version in 1..=3u8, rest: Vec<u8>) {
             drop(EventCodec.decode(&[&[kind, version], rest.as_slice()].concat()));
         }
     }

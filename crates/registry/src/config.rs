@@ -43,6 +43,11 @@ pub struct Config {
     pub flap_window_seconds: u64,
     /// See there.
     pub damping_seconds: u64,
+    /// How many of a service's instances, in percent, may be without traffic because the gateway says that they fail; never
+    /// all that have some, and 0 for none. Each is tried again after `damping_seconds`.
+    pub suspects_percent_max: u8,
+    /// Instances that one request may say this of.
+    pub suspicions_max: usize,
     /// Requests that may wait for a change, and streams that hold leases, at the same time.
     pub waiters_max: usize,
     /// How long a request waits for a change where it does not say.
@@ -108,6 +113,8 @@ impl Default for Config {
             flaps_max: 5,
             flap_window_seconds: 60,
             damping_seconds: 30,
+            suspects_percent_max: 50,
+            suspicions_max: 100,
             waiters_max: 10_000,
             wait_seconds_default: 30,
             wait_seconds_max: 600,
@@ -164,6 +171,8 @@ impl Config {
         expect(self.preserve_percent <= 100, "preserve_percent is over 100");
         expect((1..=10).contains(&self.preserve_ttls), "preserve_ttls is not 1 to 10");
         expect(self.flaps_max <= Falls::COUNT_MAX, "flaps_max is over 16");
+        expect(self.suspects_percent_max <= 100, "suspects_percent_max is over 100");
+        expect(self.suspicions_max > 0, "suspicions_max is 0");
         expect(self.body_bytes_max >= 1024, "body_bytes_max is below 1024");
         expect(self.reach_ms_max > 0, "reach_ms_max is 0");
         expect(self.submit_ms_max > 0, "submit_ms_max is 0");
@@ -191,6 +200,7 @@ impl Config {
             instances_max: self.instances_max,
             flaps_max: self.flaps_max,
             flap_window: Duration::from_secs(self.flap_window_seconds),
+            suspects_percent_max: self.suspects_percent_max as usize,
         }
     }
 
@@ -251,9 +261,11 @@ mod tests {
             preserve_percent: 101,
             preserve_ttls: 0,
             flaps_max: 17,
+            suspects_percent_max: 101,
+            suspicions_max: 0,
             ..Config::default()
         };
-        assert_eq!(config.mistakes().len(), 20);
+        assert_eq!(config.mistakes().len(), 22);
         let config = Config { ttl_seconds_min: 11, ttl_seconds_max: 10, ..Config::default() };
         assert_eq!(config.mistakes(), ["ttl_seconds_min is over ttl_seconds_max"]);
     }

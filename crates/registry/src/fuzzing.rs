@@ -33,6 +33,10 @@ pub fn registration_body(body: &[u8]) {
         if let Ok(read) = definition::read(&fields, peer, &config) {
             assert!(read.check.active.is_none() || read.check.ttl.is_none());
         }
+        if let Ok(Some(service)) = fields.object("service") {
+            let host = fields.text("address").unwrap_or_default();
+            drop(definition::read_external(&service, host, None, &config));
+        }
     }
     if let Ok(read) = eureka::definition::read("PAY", body, &config) {
         assert!(u64::from(read.ttl.seconds()) <= config.ttl_seconds_max);

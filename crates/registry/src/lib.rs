@@ -7,7 +7,7 @@
 //! - `lessor.rs` holds the deadlines of the leases, and `verdicts.rs` does what is due when they run out.
 //! - `prober/` makes the checks that instances ask for.
 //! - `consul/` speaks what Consul's clients speak, and `eureka/` what Eureka's do, on a port of their own; `dns/` answers for names, on another;
-//!   `xds/` pushes endpoints to clients of gRPC and to Envoy.
+//!   `xds/` pushes endpoints to clients of gRPC and to Envoy; `grpc/` has watches of our own.
 //! - `rest/` is the HTTP interface; [`problem`] its table of problems.
 //!
 //! **Invariants**
@@ -33,6 +33,7 @@ mod eureka;
 #[cfg(fuzzing)]
 #[doc(hidden)]
 pub mod fuzzing;
+mod grpc;
 mod lessor;
 mod machine;
 mod metrics;

@@ -14,7 +14,7 @@ use crate::{
     codec::EventCodec,
     consul,
     dns::Dns,
-    eureka,
+    eureka, grpc,
     lessor::Lessor,
     machine::RegistryMachine,
     metrics::{RegistryMetrics, Sources},
@@ -130,9 +130,9 @@ impl Registry {
             .layer(Extension(self.verifier.clone()))
     }
 
-    /// The methods of gRPC: xDS.
+    /// The methods of gRPC: watches, and xDS.
     pub fn grpc_routes(&self) -> lombard_grpc::Routes {
-        xds::routes(self.api.clone())
+        grpc::routes(xds::routes(self.api.clone()), self.api.clone())
     }
 
     /// Their limits.

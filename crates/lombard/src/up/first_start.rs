@@ -14,13 +14,13 @@ use crate::data_directory::{DataDirectory, write_private};
 
 /// The client that whoever may read the data directory acts as.
 pub(crate) const OPERATOR: &str = "lombard-operator";
-/// The gateway's client: reads the registry, keeps what it must know of Idempotency-Keys in streams of its own, and tells other
-/// gateways of limits.
+/// The gateway's client: reads the registry and tells it which instances fail, keeps what it must know of Idempotency-Keys in
+/// streams of its own, and tells other gateways of limits.
 pub(crate) const GATEWAY: &str = "lombard-gateway";
 /// The client of the ledger's read side, where that is a process of its own: reads the ledger's log.
 pub(crate) const QUERY: &str = "lombard-query";
 const GATEWAY_SCOPE: &str =
-    "registry:read events:append:gateway-* events:read:gateway-* gateway:limits";
+    "registry:read registry:suspect events:append:gateway-* events:read:gateway-* gateway:limits";
 const ADMINISTRATOR: &str = "admin";
 /// The platform's own programs use tokens of the bearer's, and the administrator has a secret.
 const PROFILE: &str = "oauth-2.1";

@@ -68,6 +68,9 @@ const FIRST_WITHIN: Duration = Duration::from_secs(1);
 /// together: the 16th part.
 const JITTER_PART: u32 = 16;
 
+/// Of an instance that is asked seldom it is not waited for what it says: so many times less often than another.
+const WAITED_FOR: u32 = 2;
+
 impl Probes {
     /// No checks.
     pub const fn new(policy: ProbePolicy) -> Self {
@@ -145,7 +148,7 @@ impl Probes {
     /// An instance was asked. Answers what is concluded, where that is news.
     pub fn answer(&mut self, lease_id: LeaseId, outcome: Outcome, now: Uptime) -> Option<Finding> {
         let probed = self.by_lease.get_mut(&lease_id)?;
-        probed.status.count(outcome);
+        probed.status.count(outcome, now);
         let is_silence = self.is_silence_of_many(lease_id);
         let probed = self.by_lease.get_mut(&lease_id)?;
         let finding = probed.status.conclude(outcome, &probed.check, is_silence, self.policy);
@@ -193,16 +196,27 @@ impl Probes {
         self.by_lease.len()
     }
 
-    /// Whether an instance is silent, and many of its service are.
+    /// Whether an instance is silent, and many of its service are, or may be: of those that were not asked since it began
+    /// nothing is known.
     fn is_silence_of_many(&self, lease_id: LeaseId) -> bool {
         let Some(probed) = self.by_lease.get(&lease_id) else { return false };
         if !probed.status.is_silent() {
             return false;
         }
         let of_service = self.by_service.get(&probed.key.service).into_iter().flatten();
-        let of_service: Vec<&Probed> = of_service.filter_map(|id| self.by_lease.get(id)).collect();
-        let silent = of_service.iter().filter(|each| each.status.is_silent()).count();
-        self.policy.are_many(silent, of_service.len())
+        let (mut silent, mut known) = (0, 0);
+        for each in of_service.filter_map(|id| self.by_lease.get(id)) {
+            if each.status.was_asked_since(&probed.status) {
+                known += 1;
+                silent += usize::from(each.status.is_silent());
+            } else if self.policy.preserve_percent > 0
+                && each.check.interval() <= probed.check.interval() * WAITED_FOR
+            {
+                // It is asked soon: then more is known.
+                return true;
+            }
+        }
+        self.policy.are_many(silent, known)
     }
 
     /// An instance that is critical is taken out some time later; one that is not is not.

@@ -1,7 +1,7 @@
 //! What is concluded about one instance from one answer after the other.
 
 use super::{Failure, Outcome};
-use crate::{Check, Health};
+use crate::{Check, Health, Uptime};
 
 /// By what silence is judged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,12 +41,17 @@ pub(super) struct Status {
     failures: u32,
     /// Whether the last answer was none, for a reason that may not be the instance's.
     is_silent: bool,
+    /// When it was asked last.
+    asked_at: Option<Uptime>,
+    /// When the failures in a row began.
+    failing_since: Option<Uptime>,
 }
 
 impl Status {
     pub(super) const fn first(check: &Check) -> Self {
         let health = if check.begins_passing { Health::Passing } else { Health::Starting };
-        Self { health, successes: 0, failures: 0, is_silent: false }
+        let (asked_at, failing_since) = (None, None);
+        Self { health, successes: 0, failures: 0, is_silent: false, asked_at, failing_since }
     }
 
     pub(super) const fn recall(&mut self, health: Health) {
@@ -61,15 +66,22 @@ impl Status {
         self.is_silent
     }
 
-    pub(super) fn count(&mut self, outcome: Outcome) {
+    /// Whether it was asked since another began to fail: of those that were not, nothing is known that says anything.
+    pub(super) fn was_asked_since(&self, other: &Self) -> bool {
+        self.asked_at >= other.failing_since
+    }
+
+    pub(super) fn count(&mut self, outcome: Outcome, now: Uptime) {
+        self.asked_at = Some(now);
         match outcome {
             Outcome::Passing | Outcome::Warning => {
                 self.successes = self.successes.saturating_add(1);
-                (self.failures, self.is_silent) = (0, false);
+                (self.failures, self.is_silent, self.failing_since) = (0, false, None);
             }
             Outcome::Failed(failure) => {
                 self.failures = self.failures.saturating_add(1);
                 (self.successes, self.is_silent) = (0, failure.is_silence());
+                self.failing_since = self.failing_since.or(Some(now));
             }
         }
     }

@@ -6,7 +6,8 @@
 //!  each service    by name: name text | index u64 | count of instances u64, followed by
 //!  each instance   by id: id text | lease | url text | attributes | place | check | evidence |
 //!                  registered at u64 | standing | 0 u8, or 1 u8, health u8 and note text of what was observed |
-//!                  liveness u8 | damped u8 | count of falls u8, u64 each
+//!                  liveness u8 | damped u8 | count of falls u8, u64 each |
+//!                  0 u8, or 1 u8 and note text of a suspicion
 //! ```
 //! The fields are those of the events (`codec.rs`).
 
@@ -16,7 +17,7 @@ use lombard_engine::{
     DecodeError, Snapshot, StateReader, StateWriter,
     fields::{Reader, Writer},
 };
-use lombard_registry_core::{Falls, Instance, Observation, RestoreError, Services};
+use lombard_registry_core::{Falls, Instance, Note, Observation, RestoreError, Services};
 use lombard_types::{InstanceId, ServiceName, Timestamp};
 
 use super::{
@@ -26,7 +27,7 @@ use super::{
 use crate::machine::RegistryMachine;
 
 impl Snapshot for RegistryMachine {
-    const VERSION: u16 = 4;
+    const VERSION: u16 = 5;
 
     fn write_state(&self, state: &mut StateWriter<'_>) {
         let services = self.services();
@@ -96,6 +97,7 @@ fn put_instance(fields: &mut Writer<'_>, id: &InstanceId, instance: &Instance) {
         liveness,
         falls,
         is_damped,
+        suspicion,
     } = instance;
     fields.text(id.as_str());
     put_lease(fields, lease);
@@ -116,6 +118,10 @@ fn put_instance(fields: &mut Writer<'_>, id: &InstanceId, instance: &Instance) {
     for fall in falls.iter() {
         put_number(fields, fall.unix_nanos());
     }
+    fields.put(&[u8::from(suspicion.is_some())]);
+    if let Some(note) = suspicion {
+        fields.text(note.as_str());
+    }
 }
 
 fn instance(fields: &mut Reader<'_>) -> Result<(InstanceId, Instance), DecodeError> {
@@ -131,6 +137,7 @@ fn instance(fields: &mut Reader<'_>) -> Result<(InstanceId, Instance), DecodeErr
         liveness: liveness(fields.byte()?)?,
         is_damped: flag(fields.byte()?)?,
         falls: falls(fields)?,
+        suspicion: suspicion(fields)?,
     };
     Ok((id, instance))
 }
@@ -141,6 +148,13 @@ fn observed(fields: &mut Reader<'_>) -> Result<Option<Observation>, DecodeError>
     }
     let health = health(fields.byte()?)?;
     Ok(Some(Observation { health, note: parse(fields.text()?)? }))
+}
+
+fn suspicion(fields: &mut Reader<'_>) -> Result<Option<Note>, DecodeError> {
+    if !flag(fields.byte()?)? {
+        return Ok(None);
+    }
+    parse(fields.text()?).map(Some)
 }
 
 fn falls(fields: &mut Reader<'_>) -> Result<Falls, DecodeError> {

@@ -99,7 +99,7 @@ pub(super) async fn maintenance(
 }
 
 impl Api {
-    async fn consul_register(
+    pub(super) async fn consul_register(
         &self,
         writer: &Writer,
         key: InstanceKey,

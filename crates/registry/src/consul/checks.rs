@@ -98,15 +98,19 @@ pub(super) async fn deregister(
     path: Path<String>,
 ) -> Result<Response, Refused> {
     api.reach_start().await?;
-    let (key, mut instance) = api.instance_with_check(&writer, &path.0)?;
-    instance.standing.health = Health::Passing;
-    instance.attributes = instance.attributes.with_check(None);
-    let lease = Lease { is_permanent: true, ttl: Ttl::MAX, ..instance.lease };
-    api.consul_register_again(&writer, key, &instance, lease).await?;
+    api.forget_check(&writer, &path.0).await?;
     Ok(().into_response())
 }
 
 impl Api {
+    pub(super) async fn forget_check(&self, writer: &Writer, id: &str) -> Result<(), Problem> {
+        let (key, mut instance) = self.instance_with_check(writer, id)?;
+        instance.standing.health = Health::Passing;
+        instance.attributes = instance.attributes.with_check(None);
+        let lease = Lease { is_permanent: true, ttl: Ttl::MAX, ..instance.lease };
+        self.consul_register_again(writer, key, &instance, lease).await
+    }
+
     async fn consul_report(
         &self,
         writer: &Writer,

@@ -50,13 +50,40 @@ pub(crate) fn read(
     })
 }
 
+/// Reads a service of the catalog, whose name is in `Service`. `host` is the address where it says none.
+pub(crate) fn read_external(
+    service: &Fields<'_>,
+    host: Option<&str>,
+    check_id: Option<&str>,
+    config: &Config,
+) -> Result<Definition, Problem> {
+    let name = service.text("service")?.ok_or_else(|| invalid("Service.Service: must be there"))?;
+    let id = service.text("id")?.unwrap_or(name);
+    let key = InstanceKey {
+        service: name.parse().map_err(|error| problem::invalid_field("Service.Service", error))?,
+        instance: id.parse().map_err(|error| problem::invalid_field("Service.ID", error))?,
+    };
+    let host = service.text("address")?.or(host);
+    let host = host.ok_or_else(|| invalid("Address: must be there"))?.to_owned();
+    let check = Check { ttl: None, deregister_after: None, health: Health::Passing, active: None };
+    Ok(Definition {
+        key,
+        address: address_of(host, service.number("port")?.unwrap_or_default())?,
+        attributes: attributes(service, check_id, config)?,
+        check,
+    })
+}
+
 fn address(fields: &Fields<'_>, peer: Option<IpAddr>) -> Result<Address, Problem> {
     let host = match (fields.text("address")?, peer) {
         (Some(host), _) => host.to_owned(),
         (None, Some(peer)) => peer.to_string(),
         (None, None) => return Err(invalid("Address: must be there")),
     };
-    let port = fields.number("port")?.unwrap_or_default();
+    address_of(host, fields.number("port")?.unwrap_or_default())
+}
+
+fn address_of(host: String, port: u16) -> Result<Address, Problem> {
     let is_bare_v6 = host.contains(':') && !host.starts_with('[');
     let host = if is_bare_v6 { format!("[{host}]") } else { host };
     let url = format!("http://{host}:{port}");

@@ -12,6 +12,7 @@ mod catalog;
 mod checks;
 pub(crate) mod definition;
 pub(crate) mod duration;
+mod external;
 pub(crate) mod fields;
 mod find;
 mod query;
@@ -40,6 +41,8 @@ pub(crate) fn router(api: Api) -> Router {
         .route("/v1/agent/check/warn/{id}", put(checks::warn))
         .route("/v1/agent/check/fail/{id}", put(checks::fail))
         .route("/v1/agent/check/update/{id}", put(checks::update))
+        .route("/v1/catalog/register", put(external::register))
+        .route("/v1/catalog/deregister", put(external::deregister))
         .route("/v1/catalog/services", get(catalog::names))
         .route("/v1/catalog/service/{service}", get(catalog::service))
         .route("/v1/catalog/nodes", get(catalog::nodes))

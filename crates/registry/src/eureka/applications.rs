@@ -1,10 +1,13 @@
 //! What is registered.
 
+use std::time::{Duration, SystemTime};
+
 use axum::{extract::State, response::Response};
 use bytes::Bytes;
 use http::{HeaderMap, header};
 use lombard_chassis::{Path, Problem};
 use lombard_registry_core::InstanceKey;
+use lombard_types::Timestamp;
 
 use super::definition::service_name;
 use crate::{
@@ -28,11 +31,19 @@ pub(super) async fn all(
     Ok(json(api.view.read(|view| view.eureka_applications())))
 }
 
-/// `GET /apps/delta`: clients that are not answered fetch everything.
-pub(super) async fn delta(_: Reader) -> Refused {
-    let detail =
-        "deltas are not served: fetch /eureka/apps, which is made once for all who read it";
-    Problem::new(&problem::NOT_SERVED).detail(detail).into()
+/// Changes of this long are in a delta, as in Eureka: clients ask several times meanwhile.
+const DELTA: Duration = Duration::from_secs(180);
+
+/// `GET /apps/delta`.
+pub(super) async fn delta(
+    State(api): State<Api>,
+    _: Reader,
+    headers: HeaderMap,
+) -> Result<Response, Refused> {
+    accepts_json(&headers)?;
+    api.reach_start().await?;
+    let since = Timestamp::from_system_time(SystemTime::now() - DELTA);
+    Ok(json(api.view.read(|view| view.eureka_delta(since))))
 }
 
 /// `GET /apps/{app}`.

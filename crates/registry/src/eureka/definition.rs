@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use lombard_chassis::{Problem, problems};
-use lombard_registry_core::{Address, Attributes, Health, InstanceKey, Ttl};
+use lombard_registry_core::{Address, Attributes, Health, InstanceKey, Scheme, Ttl};
 use lombard_types::ServiceName;
 use serde_json::{Map, Value};
 
@@ -65,17 +65,23 @@ fn address(instance: &Map<String, Value>) -> Result<Address, Problem> {
     let text = |name: &str| instance.get(name).and_then(Value::as_str).filter(|it| !it.is_empty());
     let host = text("ipAddr").or(text("hostName"));
     let host = host.ok_or_else(|| invalid("ipAddr or hostName: must be there"))?;
-    let port = instance.get("port").ok_or_else(|| invalid("port: must be there"))?;
-    if port.get("@enabled").is_some_and(|enabled| !is_true(enabled)) {
-        return Err(invalid("port: must be enabled; instances behind TLS are not served here"));
-    }
+    let is_enabled = |port: &Value| port.get("@enabled").is_none_or(is_true);
+    let plain = instance.get("port").filter(|port| is_enabled(port));
+    // Clients say 443 where they have none, and that it is not enabled.
+    let is_said = |port: &&Value| port.get("@enabled").is_some_and(is_true);
+    let secure = instance.get("securePort").filter(is_said);
+    let (scheme, port) = match (plain, secure) {
+        (Some(port), _) => (Scheme::Http, port),
+        (None, Some(port)) => (Scheme::Https, port),
+        (None, None) => return Err(invalid("port or securePort: must be there, and enabled")),
+    };
     // `{"$": 8080, "@enabled": "true"}`, or the number alone.
     let number = port.get("$").unwrap_or(port);
     let port = number.as_u64().or_else(|| number.as_str()?.parse().ok());
     let port = port.ok_or_else(|| invalid("port: must be a number"))?;
     let is_bare_v6 = host.contains(':') && !host.starts_with('[');
     let host = if is_bare_v6 { format!("[{host}]") } else { host.to_owned() };
-    let url = format!("http://{host}:{port}");
+    let url = format!("{}://{host}:{port}", scheme.name());
     url.parse().map_err(|error| problem::invalid_field("ipAddr and port", error))
 }
 
@@ -140,6 +146,12 @@ mod tests {
         assert_eq!(found.attributes.zone(), Some("a"));
         let metadata: Vec<_> = found.attributes.metadata().map(|(key, _)| key).collect();
         assert_eq!(metadata, [PROFILE, "n", "zone"]);
+        let secure = read_body(&json!({ "instance": {
+            "hostName": "h", "ipAddr": "10.0.0.1", "port": { "$": 80, "@enabled": "false" },
+            "securePort": { "$": 8443, "@enabled": "true" },
+        } }))
+        .unwrap();
+        assert_eq!(secure.address.to_string(), "https://10.0.0.1:8443");
         let bare =
             read_body(&json!({ "instance": { "hostName": "h.example", "port": 1 } })).unwrap();
         assert_eq!((bare.key.instance.as_str(), bare.ttl.seconds()), ("h.example", 90));
@@ -153,7 +165,7 @@ mod tests {
             (json!({ "instance": { "hostName": "h" } }), "port"),
             (
                 json!({ "instance": { "hostName": "h", "port": { "$": 1, "@enabled": "false" } } }),
-                "TLS",
+                "securePort",
             ),
             (json!({ "instance": { "hostName": "h", "port": 1, "status": "x" } }), "status"),
             (

@@ -23,6 +23,7 @@ pub(crate) fn router(api: Api) -> Router {
         .route("/apps", get(applications::all))
         .route("/apps/", get(applications::all))
         .route("/apps/delta", get(applications::delta))
+        .route("/apps/delta/", get(applications::delta))
         .route("/apps/{app}", get(applications::one).merge(post(instances::register)))
         .route("/apps/{app}/", get(applications::one).merge(post(instances::register)))
         .route(

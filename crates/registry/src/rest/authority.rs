@@ -2,6 +2,7 @@
 //!
 //! - `registry:read` reads everything; `registry:read:payments` that service only.
 //! - `registry:register:payments` registers, renews and takes out instances of that service; `registry:register` of any.
+//! - `registry:suspect` says of any instance that it fails; for who sends them their traffic.
 //! - `admin` permits everything, also taking out what another client registered, and maintenance.
 
 use std::{
@@ -21,6 +22,7 @@ use crate::problem;
 const FAMILY: &str = "registry";
 const READ: &str = "read";
 const REGISTER: &str = "register";
+const SUSPECT: &str = "suspect";
 
 /// May read everything. An extractor: else the request ends with 401 or 403.
 #[derive(Debug)]
@@ -82,25 +84,45 @@ impl<S: Send + Sync> FromRequestParts<S> for Registrant {
         let instance =
             instance.parse().map_err(|error| problem::invalid_path("instance", error))?;
         let claims = token.require(FAMILY, REGISTER, Some(service.as_str()))?;
-        let client_id = claims.client_id.parse().map_err(|error| {
-            authenticate::unauthenticated(format!("the token's client_id: {error}"), true)
-        })?;
-        let Ok(Context { request_id, traceparent }) =
-            Context::from_request_parts(parts, state).await;
-        let evidence = Evidence {
-            client_id,
-            subject: claims.subject.clone(),
-            token_id: claims.token_id.clone(),
-            request_id,
-            traceparent,
-        };
         Ok(Self {
             key: InstanceKey { service, instance },
             is_admin: claims.scope.iter().any(Scope::is_admin),
             expires_in: expires_in(claims),
-            evidence: Arc::new(evidence),
+            evidence: evidence(claims, parts, state).await?,
         })
     }
+}
+
+/// May say of instances that they fail. An extractor.
+#[derive(Debug)]
+pub(super) struct Witness(pub(super) Arc<Evidence>);
+
+impl<S: Send + Sync> FromRequestParts<S> for Witness {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let token = Authenticated::from_request_parts(parts, state).await?;
+        let claims = token.require(FAMILY, SUSPECT, None)?;
+        evidence(claims, parts, state).await.map(Self)
+    }
+}
+
+async fn evidence<S: Send + Sync>(
+    claims: &Claims,
+    parts: &mut Parts,
+    state: &S,
+) -> Result<Arc<Evidence>, Problem> {
+    let client_id = claims.client_id.parse().map_err(|error| {
+        authenticate::unauthenticated(format!("the token's client_id: {error}"), true)
+    })?;
+    let Ok(Context { request_id, traceparent }) = Context::from_request_parts(parts, state).await;
+    Ok(Arc::new(Evidence {
+        client_id,
+        subject: claims.subject.clone(),
+        token_id: claims.token_id.clone(),
+        request_id,
+        traceparent,
+    }))
 }
 
 /// May also do what only operators may. An extractor.

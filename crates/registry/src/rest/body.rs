@@ -37,7 +37,7 @@ pub(super) struct Registration {
 impl Registration {
     /// Checks the members in the order in which they stand above; the first that does not fit is answered.
     pub(super) fn check(self, config: &Config) -> Result<Checked, Problem> {
-        let address = self.url.parse().map_err(problem::from_parse_address_error)?;
+        let address: Address = self.url.parse().map_err(problem::from_parse_address_error)?;
         let ttl = match (self.ttl_seconds, &self.check) {
             (Some(seconds), _) => Some(checked_ttl(seconds, config)?),
             (None, Some(_)) => None,
@@ -58,7 +58,7 @@ impl Registration {
         let weight = self.weight.map_or(Some(Weight::default()), Weight::new);
         let weight =
             weight.ok_or_else(|| problem::invalid_field("weight", "must be at least 1"))?;
-        let check = self.check.map(|check| check.check(&config.checks)).transpose()?;
+        let check = self.check.map(|check| check.check(&address, &config.checks)).transpose()?;
         let attributes = attributes.with_weight(weight).with_check(check);
         let health = self.health.as_deref().map_or(Ok(Health::default()), parse_health)?;
         Ok(Checked { address, ttl, deregister_after_seconds, attributes, health })

@@ -1,7 +1,7 @@
 //! The check that a registration asks the registry to make.
 
 use lombard_chassis::Problem;
-use lombard_registry_core::{Check, Question};
+use lombard_registry_core::{Address, Check, Question, Scheme};
 use serde::Deserialize;
 
 use crate::{ChecksConfig, problem};
@@ -30,8 +30,13 @@ const TIMEOUT_MS: u32 = 2000;
 const FAILURES_MIN: u8 = 2;
 
 impl CheckBody {
-    pub(super) fn check(self, config: &ChecksConfig) -> Result<Check, Problem> {
+    /// Reads the check of an instance at this address.
+    pub(super) fn check(self, address: &Address, config: &ChecksConfig) -> Result<Check, Problem> {
         let question = self.question()?;
+        if address.scheme() == Scheme::Https && question != Question::Tcp {
+            let expected = "must be tcp where the URL is https: questions are asked in clear text";
+            return Err(wrong("check.type", expected));
+        }
         let intervals = config.interval_ms_min..=config.interval_ms_max;
         let interval_ms = self
             .interval_ms

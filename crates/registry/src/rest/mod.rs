@@ -15,6 +15,7 @@ mod prometheus;
 mod services;
 mod standing;
 mod subscribe;
+mod suspicions;
 mod wait;
 
 use std::sync::Arc;
@@ -55,6 +56,7 @@ pub(crate) fn router(api: Api) -> Router {
         .route("/catalog", get(catalog::get))
         .route("/prometheus-sd", get(prometheus::get))
         .route("/services", get(services::list))
+        .route("/suspicions", post(suspicions::report))
         .route("/services/{service}", get(services::get))
         .route(
             "/services/{service}/instances/{instance}",

@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use lombard_registry_core::{Instance, InstanceKey, Mode, Service, Services};
-use lombard_types::{InstanceId, ServiceName};
+use lombard_registry_core::{Instance, InstanceKey, Mode, Scheme, Service, Services};
+use lombard_types::{InstanceId, ServiceName, Timestamp};
 use serde_json::{Value, json};
 
-use super::{bodies::encode, consul::CHECK_ID};
+use super::{bodies::encode, consul::CHECK_ID, recent::Recent};
 use crate::eureka::profile::{PROFILE, Profile};
 
 /// A name under which instances of one or more applications are found.
@@ -20,6 +20,46 @@ pub(crate) enum Vip<'a> {
 /// `GET /apps`.
 pub(super) fn applications(services: &Services) -> Bytes {
     encode(&applications_value(services, |_, _| true).0)
+}
+
+/// `GET /apps/delta`: what changed lately, each instance once, as it is now or as it was when it went. Clients take it over
+/// what they have, compare the hash, and fetch everything where it is another.
+pub(super) fn delta(services: &Services, recent: &Recent, since: Timestamp) -> Bytes {
+    let mut changed: BTreeMap<&ServiceName, Vec<Value>> = BTreeMap::new();
+    for (key, (is_new, gone)) in recent.since(since) {
+        let (instance, action) = match (services.instance(key), gone) {
+            (Some(instance), _) => (instance, if is_new { "ADDED" } else { "MODIFIED" }),
+            (None, Some(gone)) => (gone, "DELETED"),
+            (None, None) => continue,
+        };
+        let mut value = instance_value(&key.service, &key.instance, instance);
+        if let Some(said) = value.get_mut("actionType") {
+            *said = action.into();
+        }
+        changed.entry(&key.service).or_default().push(value);
+    }
+    let applications: Vec<Value> =
+        changed.into_iter().map(|(name, instances)| application_value(name, instances)).collect();
+    encode(&json!({ "applications": {
+        "versions__delta": services.index().to_string(),
+        "apps__hashcode": hash(&statuses(services)),
+        "application": applications,
+    } }))
+}
+
+/// How many instances have which status.
+fn statuses(services: &Services) -> BTreeMap<&'static str, usize> {
+    let mut statuses = BTreeMap::new();
+    let instances = services.iter().flat_map(|(_, service)| service.instances());
+    for (_, instance) in instances {
+        *statuses.entry(status(instance)).or_default() += 1;
+    }
+    statuses
+}
+
+/// Clients compare it with what they have.
+fn hash(statuses: &BTreeMap<&'static str, usize>) -> String {
+    statuses.iter().map(|(status, count)| format!("{status}_{count}_")).collect()
 }
 
 /// `GET /vips/{vip}` and `/svips/{vip}`; `None` where nobody has it.
@@ -56,7 +96,7 @@ fn applications_value(
     services: &Services,
     is_chosen: impl Fn(&ServiceName, &Instance) -> bool,
 ) -> (Value, usize) {
-    let mut statuses: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut statuses: BTreeMap<&'static str, usize> = BTreeMap::new();
     let mut applications = Vec::new();
     for (name, service) in services.iter() {
         let mut instances = Vec::new();
@@ -70,11 +110,10 @@ fn applications_value(
             applications.push(application_value(name, instances));
         }
     }
-    // Clients compare it with what they have.
-    let hash: String =
-        statuses.iter().map(|(status, count)| format!("{status}_{count}_")).collect();
     let value = json!({ "applications": {
-        "versions__delta": services.index().to_string(), "apps__hashcode": hash, "application": applications,
+        "versions__delta": services.index().to_string(),
+        "apps__hashcode": hash(&statuses),
+        "application": applications,
     } });
     (value, statuses.values().sum())
 }
@@ -107,6 +146,8 @@ fn instance_value(name: &ServiceName, id: &InstanceId, instance: &Instance) -> V
     let zone = attributes.zone().map(|zone| ("zone", zone));
     let metadata: BTreeMap<&str, &str> = metadata.chain(zone).collect();
     let is_out = instance.standing.mode != Mode::Serving;
+    let (is_secure, port) = (instance.address.scheme() == Scheme::Https, instance.address.port());
+    let (plain, secure) = if is_secure { (80, port) } else { (port, 443) };
     let mut value = json!({
         "instanceId": id.as_str(),
         "hostName": profile.host_name.as_deref().unwrap_or(host),
@@ -114,8 +155,8 @@ fn instance_value(name: &ServiceName, id: &InstanceId, instance: &Instance) -> V
         "ipAddr": host,
         "status": status(instance),
         "overriddenstatus": if is_out { "OUT_OF_SERVICE" } else { "UNKNOWN" },
-        "port": { "$": instance.address.port(), "@enabled": "true" },
-        "securePort": { "$": 443, "@enabled": "false" },
+        "port": { "$": plain, "@enabled": (!is_secure).to_string() },
+        "securePort": { "$": secure, "@enabled": is_secure.to_string() },
         "countryId": 1,
         "dataCenterInfo": {
             "@class": "com.netflix.appinfo.InstanceInfo$DefaultDataCenterInfo", "name": "MyOwn",

@@ -44,6 +44,7 @@ impl History {
             }
             Event::DampingChanged { is_damped: true, .. } => ("damped", "it goes up and down"),
             Event::DampingChanged { is_damped: false, .. } => ("released", ""),
+            Event::Suspected { note, .. } => ("suspected", note.as_str()),
             Event::Deregistered { reason, .. } => (reason.name(), ""),
         };
         let by = event.evidence().map(|evidence| {

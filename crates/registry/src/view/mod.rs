@@ -7,17 +7,20 @@ mod encoded;
 pub(crate) mod eureka;
 mod history;
 mod lookup;
+mod message;
 mod prometheus;
+mod recent;
 
 use std::{collections::BTreeMap, sync::OnceLock};
 
 use bytes::Bytes;
 use lombard_engine::{At, View};
 use lombard_registry_core::{Event, InstanceKey, Liveness, Recorded, Service, Services};
-use lombard_types::{InstanceId, Position, ServiceName};
+use lombard_types::{InstanceId, Position, ServiceName, Timestamp};
 
 use self::{
     consul::Filter, departed::Departed, encoded::Encoded, history::History, lookup::Lookup,
+    recent::Recent,
 };
 use crate::{
     lessor::Lessor,
@@ -32,6 +35,7 @@ pub(crate) struct RegistryView {
     services: Services,
     departed: Departed,
     history: History,
+    recent: Recent,
     lookup: Lookup,
     /// The index at which a service last came, went, or changed the tags of its instances.
     names_index: u64,
@@ -63,6 +67,7 @@ struct ServiceBodies {
     healthy: OnceLock<Bytes>,
     catalog: OnceLock<Bytes>,
     endpoints: OnceLock<Bytes>,
+    message: OnceLock<Bytes>,
 }
 
 impl RegistryView {
@@ -78,6 +83,7 @@ impl RegistryView {
             services: Services::default(),
             departed: Departed::new(services_max),
             history: History::new(history_max),
+            recent: Recent::new(history_max),
             lookup: Lookup::default(),
             names_index: 0,
             bodies: Bodies::default(),
@@ -190,9 +196,23 @@ impl RegistryView {
         bodies.map_or_else(encode, |bodies| bodies.endpoints.get_or_init(encode).clone())
     }
 
+    /// One service as a message of gRPC, and its index; without instances where it does not exist.
+    pub(crate) fn service_message(&self, name: &ServiceName) -> (u64, Bytes) {
+        let index = self.service_index(name);
+        let encode = || message::service(name, self.services.get(name), index);
+        let bodies = self.bodies.by_service.get(name);
+        let shared = bodies.map(|bodies| bodies.message.get_or_init(encode).clone());
+        (index, shared.unwrap_or_else(encode))
+    }
+
     /// All services in Eureka's form.
     pub(crate) fn eureka_applications(&self) -> Bytes {
         self.bodies.applications.get_or_init(|| eureka::applications(&self.services)).clone()
+    }
+
+    /// What changed since then, in Eureka's form.
+    pub(crate) fn eureka_delta(&self, since: Timestamp) -> Bytes {
+        eureka::delta(&self.services, &self.recent, since)
     }
 
     pub(crate) fn eureka_application(&self, name: &ServiceName) -> Option<Bytes> {
@@ -273,6 +293,7 @@ impl RegistryView {
             Event::DampingChanged { lease_id, is_damped, .. } => {
                 self.lessor.damp(*lease_id, *is_damped);
             }
+            Event::Suspected { lease_id, .. } => self.lessor.damp(*lease_id, true),
             Event::Deregistered { lease_id, .. } => {
                 self.lessor.remove(*lease_id);
                 self.prober.gone(*lease_id);
@@ -285,8 +306,13 @@ impl RegistryView {
         self.bodies.catalog.take();
         self.bodies.applications.take();
         if self.services.get(name).is_some() {
-            self.bodies.by_service.insert(name.clone(), ServiceBodies::default());
-            self.departed.came_back(name);
+            match self.bodies.by_service.get_mut(name) {
+                Some(bodies) => *bodies = ServiceBodies::default(),
+                None => {
+                    self.bodies.by_service.insert(name.clone(), ServiceBodies::default());
+                    self.departed.came_back(name);
+                }
+            }
         } else {
             self.bodies.by_service.remove(name);
             self.departed.left(name.clone(), index);
@@ -300,6 +326,7 @@ impl View for RegistryView {
     fn apply(&mut self, event: &Event, at: At) {
         let recorded = Recorded { position: at.position, time: at.time };
         let names_went = self.lookup.before(event, &self.services);
+        self.recent.push(event, &self.services, at.time);
         self.services.apply(event, recorded);
         let names_came = self.lookup.after(event);
         self.move_lease(event, at.position < self.start_tail);

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use lombard_registry_core::Services;
+use lombard_registry_core::{Scheme, Services};
 use serde::Serialize;
 
 use super::bodies::encode;
@@ -50,6 +50,10 @@ pub(super) fn targets(services: &Services, service: Option<&str>, tags: &[String
                 labels.insert(format!("__meta_lombard_{key}"), value.to_owned());
             }
             labels.insert("job".to_owned(), name.to_string());
+            // What Prometheus would take otherwise is http.
+            if instance.address.scheme() == Scheme::Https {
+                labels.insert("__scheme__".to_owned(), "https".to_owned());
+            }
             let target = format!("{}:{}", instance.address.host(), instance.address.port());
             groups.push(Group { targets: [target], labels });
         }

@@ -19,7 +19,7 @@ use lombard_proto::xds::{
     },
     router::Router,
 };
-use lombard_registry_core::{Instance, Service};
+use lombard_registry_core::{Instance, Scheme, Service};
 use lombard_types::ServiceName;
 use prost::Message;
 
@@ -81,11 +81,12 @@ pub(super) fn cluster(name: &str) -> Vec<u8> {
 }
 
 /// The instances that take traffic, by their zones. Those that are known by a name are left out: clients take addresses
-/// only.
+/// only. So are those behind TLS: clusters are spoken to in clear text.
 pub(crate) fn endpoints(name: &ServiceName, service: Option<&Service>) -> Bytes {
     let mut zones: std::collections::BTreeMap<&str, Vec<LbEndpoint>> = Default::default();
     let instances = service.into_iter().flat_map(Service::instances).map(|(_, instance)| instance);
-    for instance in instances.filter(|instance| instance.takes_traffic()) {
+    let is_plain = |instance: &&Instance| instance.address.scheme() != Scheme::Https;
+    for instance in instances.filter(|instance| instance.takes_traffic()).filter(is_plain) {
         if let Some(endpoint) = endpoint(instance) {
             let zone = instance.attributes.zone().unwrap_or_default();
             zones.entry(zone).or_default().push(endpoint);

@@ -65,7 +65,11 @@ pub(super) async fn run(
 fn enter(api: &Api, session: &Session) -> Result<Waiter, Problem> {
     let only = session.only_name().and_then(|name| name.parse::<ServiceName>().ok());
     let topic = only.map_or(Topic::Overall, Topic::Service);
-    api.watches.enter(topic).map_err(problem::from_too_many_waiters)
+    let entered = api.watches.enter(topic).map_err(problem::from_too_many_waiters);
+    if entered.is_err() {
+        api.count("xds", &entered);
+    }
+    entered
 }
 
 fn receive(api: &Api, session: &mut Session, request: DiscoveryRequest) -> Result<(), Problem> {

@@ -4,11 +4,13 @@
 mod checks;
 mod consul;
 mod dns;
+mod grpc;
 mod leases;
 mod lifecycle;
 mod problems;
 mod standing;
 mod support;
+mod suspicions;
 mod waiting;
 mod watching;
 mod xds;

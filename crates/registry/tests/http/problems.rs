@@ -39,7 +39,7 @@ async fn registrations() {
         (changed("url", 9000.into()), 400, "invalid-body"),
         (changed("url", "".into()), 400, "invalid-url"),
         (changed("url", "127.0.0.1:9000".into()), 400, "invalid-url"),
-        (changed("url", "https://127.0.0.1:9000".into()), 400, "invalid-url"),
+        (changed("url", "ftp://127.0.0.1:9000".into()), 400, "invalid-url"),
         (changed("url", "http://127.0.0.1".into()), 400, "invalid-url"),
         (changed("url", "http://127.0.0.1:0".into()), 400, "invalid-url"),
         (changed("url", "http://127.0.0.1:9000/".into()), 400, "invalid-url"),
