@@ -261,7 +261,7 @@ fn registry(directory: &Path, listener: TcpListener) -> anyhow::Result<()> {
     runtime.block_on(async {
         let limits = ServerLimits { connections_max: 20_000, ..ServerLimits::default() };
         let serve = |listener, router| {
-            lombard_chassis::serve(listener, router, limits, CancellationToken::new())
+            lombard_chassis::serve(listener, router, limits.clone(), CancellationToken::new())
         };
         let own = serve(http, registry.router());
         let compatible = serve(listener, registry.compatible_router());
