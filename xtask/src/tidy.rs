@@ -18,6 +18,7 @@ const MAY_DEPEND_ON: &[(&str, &[&str])] = &[
     ("lombard-engine", &["types", "log"]),
     ("lombard-token", &["types"]),
     ("lombard-master-key", &[]),
+    ("lombard-webauthn", &[]),
     ("lombard-chassis", &["types", "token"]),
     ("lombard-proto", &[]),
     ("lombard-grpc", &["types", "token", "chassis", "proto"]),
@@ -50,7 +51,10 @@ const MAY_DEPEND_ON: &[(&str, &[&str])] = &[
         &["types", "log", "index", "engine", "token", "chassis", "ledger-core", "ledger-api"],
     ),
     ("lombard-projection", &["types", "log", "engine", "token", "chassis", "ledger-core"]),
-    ("lombard-auth", &["types", "log", "engine", "token", "master-key", "chassis", "auth-core"]),
+    (
+        "lombard-auth",
+        &["types", "log", "engine", "token", "master-key", "webauthn", "chassis", "auth-core"],
+    ),
     (
         "lombard-registry",
         &["types", "log", "engine", "token", "chassis", "proto", "grpc", "registry-core"],

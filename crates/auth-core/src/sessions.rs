@@ -69,17 +69,20 @@ pub enum Acr {
     Password,
     /// With a password, and a code of an authenticator app or a recovery code.
     MultiFactor,
+    /// With a passkey, whose authenticator verified the person: no page of others can get anything of it.
+    Passkey,
 }
 
 impl Acr {
     /// All of them.
-    pub const ALL: [Self; 2] = [Self::Password, Self::MultiFactor];
+    pub const ALL: [Self; 3] = [Self::Password, Self::MultiFactor, Self::Passkey];
 
     /// The value of `acr`.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Password => "urn:lombard:acr:password",
             Self::MultiFactor => "urn:lombard:acr:mfa",
+            Self::Passkey => "urn:lombard:acr:passkey",
         }
     }
 
@@ -93,6 +96,7 @@ impl Acr {
         match self {
             Self::Password => &["pwd"],
             Self::MultiFactor => &["pwd", "otp", "mfa"],
+            Self::Passkey => &["pop", "user", "mfa"],
         }
     }
 }

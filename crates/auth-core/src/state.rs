@@ -6,9 +6,9 @@ use lombard_token::Revocation;
 use lombard_types::Timestamp;
 
 use crate::{
-    AuditEntry, Client, Clients, Decision, Grants, Revocations, SecondFactors, Sessions,
-    SigningKeys, Target, UserId, Users, clients, grants, second_factors, sessions, signing_keys,
-    users,
+    AuditEntry, Client, Clients, Decision, Grants, Passkeys, Revocations, SecondFactors, Sessions,
+    SigningKeys, Target, UserId, Users, clients, grants, passkeys, second_factors, sessions,
+    signing_keys, users,
 };
 
 /// All that the authorization server knows.
@@ -20,6 +20,8 @@ pub struct State {
     pub users: Users,
     /// What they show beside their passwords.
     pub second_factors: SecondFactors,
+    /// And in place of them.
+    pub passkeys: Passkeys,
     /// Who is logged in.
     pub sessions: Sessions,
     /// What persons have allowed clients.
@@ -47,6 +49,8 @@ pub enum Command {
     User(users::Command, Lives),
     /// About a person's second factor.
     SecondFactor(second_factors::Command, Lives),
+    /// About a person's passkey.
+    Passkey(passkeys::Command, Lives),
     /// About a session.
     Session(sessions::Command, Lives),
     /// About a grant.
@@ -82,6 +86,8 @@ pub enum Event {
     User(users::Event),
     /// To a person's second factor.
     SecondFactor(second_factors::Event),
+    /// To a person's passkey.
+    Passkey(passkeys::Event),
     /// To a session.
     Session(sessions::Event),
     /// To a grant.
@@ -112,6 +118,8 @@ pub enum Reply {
     User(users::Reply),
     /// About a person's second factor.
     SecondFactor(second_factors::Reply),
+    /// About a person's passkey.
+    Passkey(passkeys::Reply),
     /// About a session.
     Session(sessions::Reply),
     /// About a grant.
@@ -133,6 +141,8 @@ pub enum Rejection {
     User(users::Rejection),
     /// About a person's second factor.
     SecondFactor(second_factors::Rejection),
+    /// About a person's passkey.
+    Passkey(passkeys::Rejection),
     /// About a session.
     Session(sessions::Rejection),
     /// About a grant.
@@ -182,6 +192,11 @@ impl State {
                 let decision = self.second_factors.decide(command, now);
                 (decision.map_err(Rejection::SecondFactor)?.into_terms(), lives)
             }
+            Command::Passkey(command, lives) => {
+                self.check_owner(&command).map_err(Rejection::Passkey)?;
+                let decision = self.passkeys.decide(command, now).map_err(Rejection::Passkey)?;
+                (decision.into_terms(), lives)
+            }
             Command::Session(command, lives) => {
                 let decision = self.sessions.decide(command, now).map_err(Rejection::Session)?;
                 (decision.into_terms(), lives)
@@ -217,6 +232,13 @@ impl State {
         let second_factors::Command::Enrol { factor } = command else { return Ok(()) };
         let user = self.users.get(factor.user);
         user.map(|_| ()).ok_or(second_factors::Rejection::UserNotFound)
+    }
+
+    /// So is a passkey.
+    fn check_owner(&self, command: &passkeys::Command) -> Result<(), passkeys::Rejection> {
+        let passkeys::Command::Register { passkey, .. } = command else { return Ok(()) };
+        let user = self.users.get(passkey.user);
+        user.map(|_| ()).ok_or(passkeys::Rejection::UserNotFound)
     }
 
     /// A grant begins in a session that goes on, by a person who may log in.
@@ -269,7 +291,12 @@ impl State {
                 self.users.apply(event);
                 if let users::Event::Removed { id } = event {
                     self.second_factors.remove(*id);
+                    self.passkeys.remove_all_of(*id);
                 }
+                self.end_logins_of(event.ends_logins_of());
+            }
+            Event::Passkey(event) => {
+                self.passkeys.apply(event);
                 self.end_logins_of(event.ends_logins_of());
             }
             Event::SecondFactor(event) => {
@@ -315,6 +342,7 @@ fn takes_back(event: &Event) -> Option<Target> {
         Event::Client(clients::Event::Removed { id }) => Some(Target::Client(id.as_str().into())),
         Event::User(event) => event.ends_logins_of().map(subject),
         Event::SecondFactor(event) => event.ends_logins_of().map(subject),
+        Event::Passkey(event) => event.ends_logins_of().map(subject),
         Event::Session(sessions::Event::Ended { id }) => {
             Some(Target::Session(id.to_string().into()))
         }
@@ -347,6 +375,7 @@ macro_rules! part {
 }
 part!(Client, clients);
 part!(User, users);
+part!(Passkey, passkeys);
 part!(SecondFactor, second_factors);
 part!(Session, sessions);
 part!(Grant, grants);

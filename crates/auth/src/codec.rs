@@ -13,11 +13,13 @@
 //!  18 to 21            signing keys (`signing_key.rs`)
 //!  22                  what was decided (`audit.rs`)
 //!  30 to 33            second factors (`second_factor.rs`)
+//!  34 to 36            passkeys (`passkey.rs`)
 //! ```
 
 mod audit;
 mod client;
 mod grant;
+mod passkey;
 mod second_factor;
 mod session;
 mod signing_key;
@@ -52,6 +54,7 @@ impl Codec for EventCodec {
         match event {
             Event::Client(event) => put_client_event(&mut writer, event),
             Event::User(event) => user::put_event(&mut writer, event),
+            Event::Passkey(event) => passkey::put_event(&mut writer, event),
             Event::SecondFactor(event) => second_factor::put_event(&mut writer, event),
             Event::Session(event) => session::put_event(&mut writer, event),
             Event::Grant(event) => grant::put_event(&mut writer, event),
@@ -105,6 +108,9 @@ impl Codec for EventCodec {
             },
             [kind, VERSION_1] if user::KINDS.contains(&kind) => {
                 Event::User(user::event(kind, &mut reader)?)
+            }
+            [kind, VERSION_1] if passkey::KINDS.contains(&kind) => {
+                Event::Passkey(passkey::event(kind, &mut reader)?)
             }
             [kind, VERSION_1] if second_factor::KINDS.contains(&kind) => {
                 Event::SecondFactor(second_factor::event(kind, &mut reader)?)
@@ -247,6 +253,7 @@ mod tests {
         ];
         events.push(Event::Audited(audit::samples()));
         events.extend(user::samples().into_iter().map(Event::User));
+        events.extend(passkey::samples().into_iter().map(Event::Passkey));
         events.extend(second_factor::samples().into_iter().map(Event::SecondFactor));
         events.extend(session::samples().into_iter().map(Event::Session));
         events.extend(grant::samples().into_iter().map(Event::Grant));

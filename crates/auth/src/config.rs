@@ -65,7 +65,10 @@ pub struct Config {
     pub login_failures_max: usize,
     /// Recovery codes that come with a second factor.
     pub recovery_codes: usize,
-    /// Whether a person who has no second factor sets one up when a client asks for one; else only administrators do.
+    /// Passkeys of one person.
+    pub passkeys_per_user_max: usize,
+    /// Whether a person who has no second factor or passkey sets one up when a client asks for it; else only
+    /// administrators give second factors.
     pub second_factor_enrolment: bool,
     /// Authorization requests that are under way; more are refused for a moment.
     pub authorization_requests_max: usize,
@@ -153,6 +156,7 @@ impl Default for Config {
             second_factor_failures_max: 5,
             login_failures_max: 100_000,
             recovery_codes: 10,
+            passkeys_per_user_max: 10,
             second_factor_enrolment: true,
             authorization_requests_max: 100_000,
             pushed_request_seconds: 90,
@@ -214,6 +218,7 @@ impl Config {
         expect(self.password_hashes_max > 0, "password_hashes_max is 0");
         expect(self.password_queue_max > 0, "password_queue_max is 0");
         let limits = [
+            (self.passkeys_per_user_max, "passkeys_per_user_max is 0"),
             (self.sessions_max, "sessions_max is 0"),
             (self.sessions_per_user_max, "sessions_per_user_max is 0"),
             (self.login_failures_max, "login_failures_max is 0"),

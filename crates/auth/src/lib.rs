@@ -12,7 +12,8 @@
 //! - Issuing a token writes nothing, but for what makes a code or a refresh token good once; that is durable before the
 //!   answer. Registering a client is answered when it is durable and the token endpoint knows it.
 //! - No code, refresh token, session or password is stored: digests, an Argon2id hash, and numbers that tokens follow from.
-//!   What must be known in full, the secrets of authenticator apps, is sealed with the master key.
+//!   What must be known in full, the secrets of authenticator apps, is sealed with the master key. Of passkeys there are
+//!   public keys.
 //! - An assertion is accepted once. A private signing key is on disk only sealed with the master key.
 //! - Every decision about security is in the audit (`audit/`), which is part of the log.
 //! - A revocation is answered when it is durable; verifiers hear of it from `oauth/revocations.rs`.

@@ -10,6 +10,7 @@ use std::{
 
 use lombard_auth_core::User;
 use lombard_types::Timestamp;
+use lombard_webauthn::Challenge;
 use parking_lot::Mutex;
 
 use crate::{oauth::AuthorizationRequest, totp::TotpSecret};
@@ -27,6 +28,8 @@ pub(crate) struct Pending {
     pub(crate) passed: Option<Arc<User>>,
     /// The secret of the authenticator app that the person is setting up.
     pub(crate) enrolling: Option<Arc<TotpSecret>>,
+    /// What a passkey must sign on the page that was shown last.
+    pub(crate) challenge: Option<Challenge>,
     /// SHA-256 of the secret of the browser that came with it, and alone may go on with it.
     browser_sha256: Option<[u8; 32]>,
     expires_at: Timestamp,
@@ -74,6 +77,7 @@ impl PendingRequests {
             since: now,
             passed: None,
             enrolling: None,
+            challenge: None,
             browser_sha256: None,
             expires_at,
         };

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use lombard_auth_core::{
-    Rejection, clients, grants, second_factors, sessions, signing_keys, users,
+    Rejection, clients, grants, passkeys, second_factors, sessions, signing_keys, users,
 };
 use lombard_chassis::{Problem, ProblemType, problems};
 use lombard_engine::SubmitError;
@@ -41,6 +41,11 @@ pub const SECOND_FACTOR_EXISTS: ProblemType =
 /// The person has no second factor.
 pub const SECOND_FACTOR_NOT_FOUND: ProblemType =
     ProblemType::new(404, "second-factor-not-found", "Second factor not found");
+/// There is such a passkey already, or as many as one person may have.
+pub const PASSKEY_EXISTS: ProblemType = ProblemType::new(409, "passkey-exists", "Passkey exists");
+/// The person has no such passkey.
+pub const PASSKEY_NOT_FOUND: ProblemType =
+    ProblemType::new(404, "passkey-not-found", "Passkey not found");
 /// There is no such group.
 pub const USER_GROUP_NOT_FOUND: ProblemType =
     ProblemType::new(404, "user-group-not-found", "User group not found");
@@ -84,6 +89,8 @@ pub const ALL: &[ProblemType] = &[
     USER_NOT_FOUND,
     SECOND_FACTOR_EXISTS,
     SECOND_FACTOR_NOT_FOUND,
+    PASSKEY_EXISTS,
+    PASSKEY_NOT_FOUND,
     USER_GROUP_NOT_FOUND,
     USER_GROUP_IN_USE,
     TOO_MANY_USERS,
@@ -116,6 +123,7 @@ fn from_rejection(rejection: Rejection) -> Problem {
     match rejection {
         Rejection::Client(rejection) => from_client_rejection(rejection),
         Rejection::User(rejection) => from_user_rejection(rejection),
+        Rejection::Passkey(rejection) => from_passkey_rejection(rejection),
         Rejection::SecondFactor(rejection) => from_second_factor_rejection(rejection),
         Rejection::Session(sessions::Rejection::TooManySessions)
         | Rejection::Grant(grants::Rejection::TooManyGrants) => Problem::new(&TOO_MANY_GRANTS),
@@ -154,6 +162,16 @@ fn from_signing_key_rejection(rejection: signing_keys::Rejection) -> Problem {
             .detail("wait until keys that were used before are published no more"),
         // Keys are random: two with one id are a broken source of randomness.
         Rejection::KeyExists => Problem::new(&problems::INTERNAL),
+    }
+}
+
+fn from_passkey_rejection(rejection: passkeys::Rejection) -> Problem {
+    use passkeys::Rejection;
+    match rejection {
+        Rejection::UserNotFound => Problem::new(&USER_NOT_FOUND),
+        Rejection::PasskeyExists | Rejection::TooManyPasskeys => Problem::new(&PASSKEY_EXISTS),
+        // That a passkey seems to be copied is answered on pages only.
+        Rejection::PasskeyNotFound | Rejection::Copied => Problem::new(&PASSKEY_NOT_FOUND),
     }
 }
 

@@ -15,6 +15,7 @@ use lombard_engine::{Engine, Follower, Handle, Snapshots, StartError, StoppedErr
 use lombard_log::SharedLog;
 use lombard_token::{DpopNonces, Jwks, KeySource, KeySourceError, Verifier};
 use lombard_types::Timestamp;
+use lombard_webauthn::RelyingParty;
 use rustls::ServerConfig;
 use tokio::sync::Semaphore;
 
@@ -87,6 +88,8 @@ pub(crate) struct Api {
     /// Keys for what is not signed with a signing key and not stored.
     pub(crate) keys: Arc<ServerKeys>,
     pub(crate) health: Health,
+    /// Who asks for passkeys; none where the issuer's URL is none that browsers make them for.
+    pub(crate) relying_party: Option<Arc<RelyingParty>>,
     /// Verifies the tokens that were issued here.
     pub(crate) verifier: Verifier,
     pub(crate) client_certificates: Arc<ClientCertificates>,
@@ -229,6 +232,7 @@ impl Auth {
             devices: Arc::new(DeviceRequests::new(config.device_requests_max)),
             keys: Arc::new(keys),
             health: health.clone(),
+            relying_party: RelyingParty::of_origin(&issuer).map(Arc::new),
             config: Arc::new(config),
             issuer: issuer.into(),
             dpop_nonces,

@@ -83,6 +83,21 @@ pub(crate) enum UserCommand {
         /// The person's name
         name: String,
     },
+    /// Show a person's passkeys
+    Passkeys {
+        /// The person's name
+        name: String,
+        #[command(flatten)]
+        output: OutputArguments,
+    },
+    /// Take a person's passkey away, as when the device is lost; sessions and tokens end
+    RemovePasskey {
+        /// The person's name
+        name: String,
+        /// The passkey's id
+        #[arg(allow_hyphen_values = true)]
+        id: String,
+    },
     /// Forget a person
     Remove {
         /// The person's name
@@ -174,6 +189,20 @@ async fn user(platform: &Platform, command: UserCommand) -> anyhow::Result<()> {
         }
         UserCommand::RemoveSecondFactor { name } => {
             send(platform, Method::DELETE, &format!("/users/{name}/second-factor"), None).await?;
+        }
+        UserCommand::Passkeys { name, output } => {
+            let passkeys = all(platform, &format!("/users/{name}/passkeys")).await?;
+            if output.json {
+                println!("{:#}", Value::from(passkeys));
+            } else {
+                let members = ["id", "name", "created_at", "used_at"];
+                let rows = passkeys.iter().map(|passkey| members.map(|name| text(passkey, name)));
+                let header = ["PASSKEY", "NAME", "MADE", "USED"];
+                println!("{}", table::plain(header, rows.collect(), &[]));
+            }
+        }
+        UserCommand::RemovePasskey { name, id } => {
+            send(platform, Method::DELETE, &format!("/users/{name}/passkeys/{id}"), None).await?;
         }
         UserCommand::Remove { name } => {
             send(platform, Method::DELETE, &format!("/users/{name}"), None).await?;

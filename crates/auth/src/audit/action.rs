@@ -31,6 +31,8 @@ pub(super) fn of<'a>(method: &Method, path: &'a str) -> Option<(String, &'a str,
         "login" if !is_read => ("login", When::Said),
         "second-factor" if !is_read => ("login.second_factor", When::Said),
         "enrol" if !is_read => ("second_factor.enrol", When::Said),
+        "passkey" if !is_read => ("login.passkey", When::Said),
+        "new-passkey" if !is_read => ("passkey.make", When::Said),
         "device" if !is_read => ("device.connect", When::Said),
         // Where an earlier consent is enough, any of these makes a grant.
         "consent" if !is_read => ("consent", When::Said),
@@ -59,7 +61,8 @@ fn administration<'a>(method: &Method, rest: &'a str, is_read: bool) -> (String,
     };
     let verb = match verb {
         // What is made and removed below a person or a client.
-        Some(part @ "second-factor") => format!("{}.{of_method}", part.replace('-', "_")),
+        Some("second-factor") => format!("second_factor.{of_method}"),
+        Some("passkeys") => format!("passkey.{of_method}"),
         Some(verb) => verb.to_owned(),
         None => of_method.to_owned(),
     };
@@ -90,6 +93,12 @@ mod tests {
             ("POST", "/v1/auth/clients/shop/secret", Some(("client.secret", "shop", When::Always))),
             ("GET", "/v1/auth/clients/shop", Some(("client.read", "shop", When::Refused))),
             ("PUT", "/v1/auth/users/ada/password", Some(("user.password", "ada", When::Always))),
+            ("GET", "/oauth/passkey.js", None),
+            (
+                "DELETE",
+                "/v1/auth/users/ada/passkeys/AQI",
+                Some(("user.passkey.remove", "ada", When::Always)),
+            ),
             ("POST", "/oauth/enrol", Some(("second_factor.enrol", "", When::Said))),
             (
                 "DELETE",

@@ -3,9 +3,9 @@
 //! ```text
 //!  items of the state, in this order
 //!  1 item        whether anything ever happened u8 | counts u64: clients, users, groups, second factors,
-//!                sessions, grants, signing keys, revocations | number of the last revocation u64
+//!                passkeys, sessions, grants, signing keys, revocations | number of the last revocation u64
 //!  each client   by id: the fields of the event "client registered" in its newest version (`client.rs`)
-//!  each person   by name, each group by name, each second factor by person, each session, each grant by id:
+//!  each person   by name, each group by name, each second factor by person, each passkey by id, each session, each grant by id:
 //!                the fields of their events
 //!  each key      by kid (`signing_key.rs`)
 //!  revocations   by number: number u64 | key, 16 bytes | at u64 | until u64
@@ -17,18 +17,19 @@ use lombard_engine::{DecodeError, Snapshot, StateReader, StateWriter, fields::Re
 use lombard_token::{Revocation, RevocationKey};
 
 use super::{
-    client, flag, grant, parse, put_time, second_factor, session, signing_key, time, user,
+    client, flag, grant, parse, passkey, put_time, second_factor, session, signing_key, time, user,
 };
 use crate::AuthMachine;
 
 impl Snapshot for AuthMachine {
-    const VERSION: u16 = 6;
+    const VERSION: u16 = 7;
 
     fn write_state(&self, writer: &mut StateWriter<'_>) {
         let State {
             clients,
             users,
             second_factors,
+            passkeys,
             sessions,
             grants,
             signing_keys,
@@ -40,6 +41,7 @@ impl Snapshot for AuthMachine {
             users.count(),
             users.groups().len(),
             second_factors.iter().len(),
+            passkeys.iter().len(),
             sessions.count(),
             grants.count(),
             signing_keys.iter().count(),
@@ -63,6 +65,7 @@ impl Snapshot for AuthMachine {
         for factor in second_factors.iter() {
             writer.item(|fields| second_factor::put(fields, factor));
         }
+        passkeys.iter().for_each(|passkey| writer.item(|fields| passkey::put(fields, passkey)));
         sessions.iter().for_each(|session| writer.item(|fields| session::put(fields, session)));
         grants.iter().for_each(|grant| writer.item(|fields| grant::put(fields, grant)));
         signing_keys.iter().for_each(|key| writer.item(|fields| signing_key::put(fields, key)));
@@ -84,6 +87,7 @@ impl Snapshot for AuthMachine {
                 users,
                 groups,
                 second_factors,
+                passkeys,
                 sessions,
                 grants,
                 signing_keys,
@@ -92,7 +96,7 @@ impl Snapshot for AuthMachine {
             ],
         ) = reader.item(|fields| {
             let has_history = flag(fields)?;
-            let mut numbers = [0; 9];
+            let mut numbers = [0; 10];
             for number in &mut numbers {
                 *number = u64::from_le_bytes(fields.array()?);
             }
@@ -112,6 +116,9 @@ impl Snapshot for AuthMachine {
         }
         for _ in 0..second_factors {
             state.second_factors.restore(reader.item(second_factor::read)?).map_err(twice)?;
+        }
+        for _ in 0..passkeys {
+            state.passkeys.restore(reader.item(passkey::read)?).map_err(twice)?;
         }
         for _ in 0..sessions {
             state.sessions.restore(reader.item(session::read)?).map_err(twice)?;

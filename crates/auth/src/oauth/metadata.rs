@@ -36,6 +36,8 @@ pub(super) async fn get(State(api): State<Api>) -> Response {
         }
     }
     let scopes = ["openid", "profile", "email", "offline_access"];
+    let is_there = |acr: &Acr| *acr != Acr::Passkey || api.relying_party.is_some();
+    let acrs: Vec<_> = Acr::ALL.into_iter().filter(is_there).map(Acr::name).collect();
     let mut metadata = json!({
         "issuer": issuer,
         "authorization_endpoint": format!("{issuer}/oauth/authorize"),
@@ -57,7 +59,7 @@ pub(super) async fn get(State(api): State<Api>) -> Response {
             "iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "acr", "amr", "sid", "at_hash", "name",
             "preferred_username", "email",
         ],
-        "acr_values_supported": Acr::ALL.map(Acr::name),
+        "acr_values_supported": acrs,
         "prompt_values_supported": ["none", "login", "consent", "select_account"],
         "code_challenge_methods_supported": ["S256"],
         "dpop_signing_alg_values_supported": algorithms,

@@ -7,13 +7,14 @@ mod clients;
 mod groups;
 mod idempotency;
 mod page;
+mod passkeys;
 mod second_factor;
 mod signing_keys;
 mod users;
 
 use axum::{
     Extension, Router,
-    routing::{get, post, put},
+    routing::{delete, get, post, put},
 };
 use lombard_chassis::extract::BodyLimit;
 
@@ -33,6 +34,8 @@ pub(crate) fn router(api: Api) -> Router {
             "/users/{id}/second-factor",
             post(second_factor::enrol).delete(second_factor::remove),
         )
+        .route("/users/{id}/passkeys", get(passkeys::list))
+        .route("/users/{id}/passkeys/{passkey}", delete(passkeys::remove))
         .route("/users/{id}/disable", post(users::disable))
         .route("/users/{id}/enable", post(users::enable))
         .route("/groups", get(groups::list))

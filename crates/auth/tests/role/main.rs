@@ -17,6 +17,7 @@ mod flow;
 mod keys;
 mod mtls;
 mod oidc;
+mod passkey;
 mod refresh;
 mod second_factor;
 mod support;

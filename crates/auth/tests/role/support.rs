@@ -31,6 +31,7 @@ pub(crate) struct Role {
     /// For the listener on which clients show certificates.
     pub(crate) tls: Option<Arc<ServerConfig>>,
     verifier: Verifier,
+    issuer: &'static str,
     drain: CancellationToken,
     running: tokio::task::JoinHandle<()>,
     pub(crate) log: MemoryLog,
@@ -82,12 +83,21 @@ impl Role {
     }
 
     pub(crate) async fn start_with(config: Config) -> Self {
+        Self::start_as(ISSUER, config).await
+    }
+
+    /// Where browsers see it under another URL.
+    pub(crate) async fn start_at(issuer: &'static str) -> Self {
+        Self::start_as(issuer, config()).await
+    }
+
+    async fn start_as(issuer: &'static str, config: Config) -> Self {
         let place = tempfile::tempdir().unwrap();
         let clients = json!({ "clients": [
             { "client_id": "admin", "name": "Admin", "scope": "admin", "secret_sha256": sha256(SECRET) },
         ]});
         std::fs::write(place.path().join("clients.json"), clients.to_string()).unwrap();
-        let role = Self::start_on(place, MemoryLog::new(), config).await;
+        let role = Self::begin(issuer, place, MemoryLog::new(), config, None).await;
         let ada = json!({
             "name": "ada", "display_name": "Ada Lovelace", "email": "ada@bank.example",
             "scope": "ledger:read ledger:write:customers/1/*", "password": PASSWORD,
@@ -114,18 +124,16 @@ impl Role {
         role
     }
 
-    /// On a log and files that may be there already.
-    pub(crate) async fn start_on(place: TempDir, log: MemoryLog, config: Config) -> Self {
-        Self::start_with_nonces(place, log, config, None).await
-    }
-
     /// The same again, where proofs of possession must have nonces.
     pub(crate) async fn restart_with_nonces(self, nonces: DpopNonces) -> Self {
+        let issuer = self.issuer;
         let (place, log) = self.stop().await;
-        Self::start_with_nonces(place, log, config(), Some(nonces)).await
+        Self::begin(issuer, place, log, config(), Some(nonces)).await
     }
 
-    async fn start_with_nonces(
+    /// On a log and files that may be there already.
+    async fn begin(
+        issuer: &'static str,
         place: TempDir,
         log: MemoryLog,
         config: Config,
@@ -135,7 +143,7 @@ impl Role {
         let deps = Deps {
             log: Arc::new(log.clone()),
             snapshot_directory: None,
-            issuer: ISSUER.to_owned(),
+            issuer: issuer.to_owned(),
             dpop_nonces: nonces.map(Arc::new),
             signing_keys_directory: place.path().join("signing-keys"),
             server_secret_file: place.path().join("server.secret"),
@@ -149,7 +157,7 @@ impl Role {
         let run = auth.run(drain.clone());
         let running = tokio::spawn(async move { run.await.unwrap() });
         health.wait_until_ready().await;
-        Self { router, tls, verifier, drain, running, log, place }
+        Self { router, tls, verifier, issuer, drain, running, log, place }
     }
 
     /// What the role verifies its own tokens with.
@@ -166,8 +174,9 @@ impl Role {
 
     /// The same again, as after a restart.
     pub(crate) async fn restart(self) -> Self {
+        let issuer = self.issuer;
         let (place, log) = self.stop().await;
-        Self::start_on(place, log, config()).await
+        Self::begin(issuer, place, log, config(), None).await
     }
 
     pub(crate) fn shop_secret(&self) -> String {
@@ -328,7 +337,7 @@ impl Browser {
     pub(crate) async fn post(&self, role: &Role, path: &str, body: &[(&str, &str)]) -> Answer {
         let request = Request::post(path)
             .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
-            .header(header::ORIGIN, ISSUER)
+            .header(header::ORIGIN, role.issuer)
             .body(Body::from(form(body)));
         self.send(role, request.unwrap()).await
     }

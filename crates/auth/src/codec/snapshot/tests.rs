@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use lombard_auth_core::{
-    Acr, Authentication, Client, ClientName, Code, Command, GrantId, GrantType, Lives,
-    SecondFactor, Session, SessionId, Target, User, UserGrant, UserId, clients, grants,
-    second_factors, sessions, signing_keys, users,
+    Acr, Authentication, Client, ClientName, Code, Command, CredentialId, GrantId, GrantType,
+    Lives, Passkey, SecondFactor, Session, SessionId, Target, User, UserGrant, UserId, clients,
+    grants, passkeys, second_factors, sessions, signing_keys, users,
 };
 use lombard_engine::{At, Decision, Machine as _, state_from_bytes, state_to_bytes};
 use lombard_token::SigningKey;
@@ -61,17 +61,17 @@ fn submit(machine: &mut AuthMachine, position: u64, command: Command) -> String 
 
 /// These bytes are in people's snapshots. A failing test means that a new version is needed.
 #[test]
-fn golden_bytes_of_version_6() {
+fn golden_bytes_of_version_7() {
     let mut machine = AuthMachine::default();
-    let mut nothing = b"\x49\0\0\0".to_vec();
-    nothing.extend([0; 73]);
+    let mut nothing = b"\x51\0\0\0".to_vec();
+    nothing.extend([0; 81]);
     assert_eq!(state_to_bytes(&machine), nothing);
     submit(&mut machine, 6, register(1, secret(7)));
     let target = Target::Token("t1".into());
     let until = Timestamp::from_unix_nanos(9999);
     submit(&mut machine, 7, Command::Revoke { target, until, revocations_max: 1 });
-    let mut expected = b"\x49\0\0\0\x01".to_vec();
-    expected.extend([1u64, 0, 0, 0, 0, 0, 0, 1, 1].map(u64::to_le_bytes).concat());
+    let mut expected = b"\x51\0\0\0\x01".to_vec();
+    expected.extend([1u64, 0, 0, 0, 0, 0, 0, 0, 1, 1].map(u64::to_le_bytes).concat());
     expected.extend(b"\x51\0\0\0\x05shop1\x04Shop\x0bledger:read\0");
     expected.extend([7; 32]);
     expected.extend(b"\xee\x03\0\0\0\0\0\0\x05admin");
@@ -264,6 +264,30 @@ fn factor_command() -> impl Strategy<Value = Command> {
     command.prop_map(|command| Command::SecondFactor(command, LIVES))
 }
 
+fn passkey_command() -> impl Strategy<Value = Command> {
+    use passkeys::Command as Keys;
+    let command = (0u8..3, 0u8..3, 0u8..4, 0u32..3).prop_map(|(kind, user, byte, sign_count)| {
+        let (id, user) = (CredentialId([byte; 5].into()), UserId([user; 16]));
+        match kind {
+            0 => Keys::Register {
+                passkey: Passkey {
+                    id,
+                    user,
+                    name: "phone".parse().unwrap(),
+                    public_key: [byte; 3].into(),
+                    sign_count,
+                    created_at: Timestamp::EPOCH,
+                    used_at: None,
+                },
+                per_user_max: 2,
+            },
+            1 => Keys::Use { id, sign_count },
+            _ => Keys::Remove { user, id },
+        }
+    });
+    command.prop_map(|command| Command::Passkey(command, LIVES))
+}
+
 fn command() -> impl Strategy<Value = Command> {
     let id = || 0u8..8;
     prop_oneof![
@@ -275,6 +299,7 @@ fn command() -> impl Strategy<Value = Command> {
         3 => key_command(),
         6 => user_command(),
         4 => factor_command(),
+        4 => passkey_command(),
         6 => (0u8..4, 0u8..3, any::<[u8; 32]>())
             .prop_map(|(id, user, secret_sha256)| start_session(id, user, secret_sha256)),
         1 => (0u8..4).prop_map(|id| {
@@ -314,6 +339,7 @@ proptest! {
         prop_assert_eq!(&restored.state.sessions, &whole.state.sessions);
         prop_assert_eq!(&restored.state.grants, &whole.state.grants);
         prop_assert_eq!(&restored.state.second_factors, &whole.state.second_factors);
+        prop_assert_eq!(&restored.state.passkeys, &whole.state.passkeys);
         prop_assert_eq!(&restored.state.signing_keys, &whole.state.signing_keys);
         for (position, command) in (60..).zip(after) {
             let told = submit(&mut whole, position, command.clone());

@@ -7,13 +7,12 @@ use axum::{
     http::{HeaderMap, Uri},
     response::Response,
 };
-use lombard_auth_core::{Authority, Granted, Session, User};
+use lombard_auth_core::{Acr, Authority, Granted, Session, User};
 use lombard_types::Timestamp;
 
 use super::{
     Browser,
     answer::{self, Allowed, refuse},
-    enrol::may_enrol,
     page, request_id, see,
 };
 use crate::{
@@ -50,15 +49,10 @@ pub(in crate::oauth) async fn advance(
         if request.prompt.is_none {
             return must_not_ask(Code::LoginRequired, "the person must log in");
         }
-        if may_enrol(api, browser, &pending, now).is_none() {
-            return see("login", id);
-        }
-        // Logged in for this very request, and not enough: what is missing is a second factor.
-        if api.config.second_factor_enrolment {
-            return see("enrol", id);
-        }
-        let cause = "the person has no second factor";
-        return must_not_ask(Code::UnmetAuthenticationRequirements, cause);
+        return match step_up(api, browser, &pending, now) {
+            Ok(page) => see(page, id),
+            Err(cause) => must_not_ask(Code::UnmetAuthenticationRequirements, cause),
+        };
     };
     let granted = match settle(api, request, &user) {
         Ok(granted) => granted,
@@ -75,6 +69,35 @@ pub(in crate::oauth) async fn advance(
     }
     let allowed = Allowed { session, granted, page_sha256: None };
     answer::grant(api, id, request, allowed, now).await
+}
+
+/// Where somebody goes who must log in, or of whom more is asked for: whoever has logged in for this very request, and not
+/// enough, has not got what is missing, and may be let make it. Or why there is no way.
+fn step_up(
+    api: &Api,
+    browser: &Browser,
+    pending: &Pending,
+    now: Timestamp,
+) -> Result<&'static str, &'static str> {
+    let session = browser.session(api, now);
+    let Some((_, user)) = session.filter(|(it, _)| it.authenticated_at >= pending.since) else {
+        return Ok("login");
+    };
+    let wants_passkey = pending.request.acr == Some(Acr::Passkey);
+    let has_one = api.view.read(|view| {
+        let state = &view.state;
+        match wants_passkey {
+            true => state.passkeys.of_user(user.id).next().is_some(),
+            false => state.second_factors.get(user.id).is_some(),
+        }
+    });
+    match (has_one, wants_passkey) {
+        (_, true) if api.relying_party.is_none() => Err("this server has no passkeys"),
+        (true, _) => Ok("login"),
+        (false, _) if !api.config.second_factor_enrolment => Err("the person cannot log in so"),
+        (false, true) => Ok("new-passkey"),
+        (false, false) => Ok("enrol"),
+    }
 }
 
 /// The browser's session, if it is fresh and strong enough for the request.

@@ -14,7 +14,7 @@ use super::{
     Browser,
     advance::{login, settle},
     answer::{self, Allowed, refuse},
-    page, posted, request_id, see,
+    new_passkey, page, posted, request_id, see,
 };
 use crate::{
     audit::Facts,
@@ -39,7 +39,9 @@ pub(super) async fn show(State(api): State<Api>, headers: HeaderMap, uri: Uri) -
     let Some((_, user)) = login(&api, &browser, &pending, now) else { return see("login", &id) };
     match settle(&api, request, &user) {
         Ok(granted) => {
-            show_form(&api, &browser, &id, request, &terms(&api, request, &user, &granted))
+            let may_make = new_passkey::may_make(&api, &browser, &pending, now).is_some();
+            let terms = terms(&api, request, &user, &granted);
+            show_form(&api, &browser, &id, request, (&terms, may_make))
         }
         Err(error) => {
             api.pending.close(&id);
@@ -53,7 +55,7 @@ fn show_form(
     browser: &Browser,
     id: &str,
     request: &AuthorizationRequest,
-    terms: &Markup,
+    (terms, may_make_passkey): (&Markup, bool),
 ) -> Response {
     let shown = hex(&secret::sha256(terms.0.as_bytes()));
     let token = browser.csrf_token(api, &[CONSENT, id, &shown]);
@@ -67,6 +69,9 @@ fn show_form(
                 button id="deny" type="submit" name="decision" value="deny" { "Deny" }
                 button id="allow" type="submit" name="decision" value="allow" { "Allow" }
             }
+        }
+        @if may_make_passkey {
+            p { a id="new-passkey" href=(format!("new-passkey?request={id}")) { "Make a passkey first, to log in without a password" } }
         }
     };
     page::page(StatusCode::OK, "Allow access", request.leads_to(), &content)
@@ -182,7 +187,7 @@ pub(super) async fn decide(
     let page_sha256 = secret::sha256(terms.0.as_bytes());
     if hex(&page_sha256) != shown {
         // What the person may do has changed since: what is granted is what was shown, or nothing.
-        return show_form(&api, &browser, id, request, &terms);
+        return show_form(&api, &browser, id, request, (&terms, false));
     }
     let allowed = Allowed { session, granted, page_sha256: Some(page_sha256) };
     answer::grant(&api, id, request, allowed, now).await

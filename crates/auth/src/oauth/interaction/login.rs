@@ -13,7 +13,7 @@ use lombard_types::Timestamp;
 use maud::html;
 use zeroize::Zeroizing;
 
-use super::{Browser, page, posted, request_id, see, session};
+use super::{Browser, page, passkey, posted, request_id, see, session};
 use crate::{
     audit::Facts,
     oauth::{AuthorizationRequest, form::Form},
@@ -27,9 +27,11 @@ const LOGIN: &str = "login";
 
 /// Why the form is shown again.
 #[derive(Clone, Copy)]
-enum Again {
+pub(super) enum Again {
     Refused,
     TooMany(Duration),
+    /// A passkey was refused.
+    Passkey,
 }
 
 pub(super) async fn show(State(api): State<Api>, headers: HeaderMap, uri: Uri) -> Response {
@@ -40,7 +42,7 @@ pub(super) async fn show(State(api): State<Api>, headers: HeaderMap, uri: Uri) -
     }
 }
 
-fn show_form(
+pub(super) fn show_form(
     api: &Api,
     browser: &Browser,
     id: &str,
@@ -48,11 +50,17 @@ fn show_form(
     again: Option<Again>,
 ) -> Response {
     let token = browser.csrf_token(api, &[LOGIN, id]);
+    let passkey = passkey::form(api, browser, id);
+    let page = if passkey.is_some() { page::scripted_page } else { page::page };
     let content = html! {
         h1 { "Log in to go on to " (request.client.name.as_str()) }
+        @if request.acr == Some(Acr::Passkey) {
+            p id="passkey-wanted" { "If you have a passkey here, use it: a password is not enough then." }
+        }
         @match again {
             None => {}
             Some(Again::Refused) => { p id="error" role="alert" { "This name and this password do not fit." } }
+            Some(Again::Passkey) => { p id="error" role="alert" { "This passkey is none that is known here, or was not used for this page." } }
             Some(Again::TooMany(wait)) => {
                 p id="error" role="alert" {
                     "There were too many tries. Wait for " (wait.as_secs().div_ceil(60)) " minutes, or use a browser in which you have logged in before."
@@ -71,20 +79,21 @@ fn show_form(
             }
             button id="log-in" type="submit" { "Log in" }
         }
+        @if let Some(passkey) = passkey { (passkey) }
     };
     let status = match again {
         None => StatusCode::OK,
-        Some(Again::Refused) => StatusCode::UNAUTHORIZED,
+        Some(Again::Refused | Again::Passkey) => StatusCode::UNAUTHORIZED,
         Some(Again::TooMany(_)) => StatusCode::TOO_MANY_REQUESTS,
     };
-    let mut response = page::page(status, "Log in", request.leads_to(), &content);
+    let mut response = page(status, "Log in", request.leads_to(), &content);
     match again {
         Some(Again::TooMany(wait)) => {
             let seconds = HeaderValue::from(wait.as_secs().max(1));
             response.headers_mut().insert(header::RETRY_AFTER, seconds);
         }
         // What a 401 must say (RFC 9110 section 15.5.2); browsers pass over schemes that they do not know.
-        Some(Again::Refused) => {
+        Some(Again::Refused | Again::Passkey) => {
             let scheme = HeaderValue::from_static("Form");
             response.headers_mut().insert(header::WWW_AUTHENTICATE, scheme);
         }

@@ -1,6 +1,6 @@
 //! A person's browser between a client's request and its answer: login, second factor, consent, and the way back.
 //!
-//! Plain HTML forms that work without JavaScript. A request is bound to the browser that came with it; each form has a token
+//! Plain HTML forms that work without JavaScript, but for passkeys, which browsers have for scripts only. A request is bound to the browser that came with it; each form has a token
 //! that only this server can make for this browser; after each POST the browser is sent on with 303.
 
 mod advance;
@@ -11,7 +11,9 @@ mod device;
 mod enrol;
 mod login;
 mod logout;
+mod new_passkey;
 mod page;
+mod passkey;
 mod second_factor;
 mod session;
 
@@ -19,7 +21,7 @@ use axum::{
     Router,
     http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
-    routing::get,
+    routing::{get, post},
 };
 use lombard_chassis::{Problem, RawBody};
 
@@ -38,6 +40,9 @@ pub(super) fn router() -> Router<Api> {
         .route("/oauth/login", get(login::show).post(login::log_in))
         .route("/oauth/second-factor", get(second_factor::show).post(second_factor::check))
         .route("/oauth/enrol", get(enrol::show).post(enrol::enrol))
+        .route("/oauth/passkey", post(passkey::log_in))
+        .route("/oauth/passkey.js", get(passkey::script))
+        .route("/oauth/new-passkey", get(new_passkey::show).post(new_passkey::make))
         .route("/oauth/consent", get(consent::show).post(consent::decide))
         .route("/oauth/device", get(device::show).post(device::go_on))
         .route("/oauth/logout", get(logout::show).post(logout::log_out))

@@ -28,6 +28,26 @@ pub(super) fn page(
     leads_to: Option<&str>,
     content: &Markup,
 ) -> Response {
+    document(status, title, leads_to, content, false)
+}
+
+/// The same with the script for passkeys, and no other.
+pub(super) fn scripted_page(
+    status: StatusCode,
+    title: &str,
+    leads_to: Option<&str>,
+    content: &Markup,
+) -> Response {
+    document(status, title, leads_to, content, true)
+}
+
+fn document(
+    status: StatusCode,
+    title: &str,
+    leads_to: Option<&str>,
+    content: &Markup,
+    is_scripted: bool,
+) -> Response {
     let document = html! {
         (DOCTYPE)
         html lang="en" {
@@ -37,14 +57,16 @@ pub(super) fn page(
                 meta name="color-scheme" content="light dark";
                 title { (title) }
                 link rel="stylesheet" href="/oauth/style.css";
+                @if is_scripted { script src="/oauth/passkey.js" defer {} }
             }
             body { main { (content) } }
         }
     };
     // Browsers hold a form to this policy also where it is sent on (`form-action` and redirects).
     let leads_to = leads_to.map(source).unwrap_or_default();
+    let scripts = if is_scripted { " script-src 'self';" } else { "" };
     let policy = format!(
-        "default-src 'none'; style-src 'self'; form-action 'self'{leads_to}; frame-ancestors 'none'; base-uri 'none'"
+        "default-src 'none'; style-src 'self';{scripts} form-action 'self'{leads_to}; frame-ancestors 'none'; base-uri 'none'"
     );
     let policy = HeaderValue::from_str(&policy)
         .unwrap_or_else(|_| HeaderValue::from_static("default-src 'none'"));
