@@ -1,6 +1,6 @@
 //! What happens to a request: by a configured route, or by its path where there is none.
 
-use std::{borrow::Cow, sync::Arc};
+use std::{borrow::Cow, sync::Arc, time::SystemTime};
 
 use http::{HeaderMap, Method, header};
 use lombard_chassis::{
@@ -13,6 +13,7 @@ use lombard_gateway_core::{
     Access as PathAccess, Captures, NormalPath, OwnEndpoint, Priority, Route, RouteFamily, Target,
 };
 use lombard_token::{Algorithm, Claims, Verifier, VerifyError};
+use lombard_types::Timestamp;
 
 use crate::{
     api_key::{self, ApiKey},
@@ -101,7 +102,7 @@ impl Forwarding {
         match (&self.policy.access, &self.by_path) {
             (Access::Public, _) | (Access::ByPath, None) => Ok(None),
             (Access::ByPath, Some(route)) => by_path(worker, headers, &route.access).await,
-            (Access::Token { verifiers, algorithms, scopes, details, api_keys }, _) => {
+            (Access::Token { verifiers, algorithms, scopes, details, login, api_keys }, _) => {
                 let claims = match with_api_key(api_keys, headers)? {
                     Some(claims) => claims,
                     None => {
@@ -118,6 +119,9 @@ impl Forwarding {
                     if !required.is_met_by(&claims, &self.path, &self.captures) {
                         return Err(problem::insufficient_details(required.detail_type.as_str()));
                     }
+                }
+                if !login.is_met_by(&claims, Timestamp::from_system_time(SystemTime::now())) {
+                    return Err(problem::insufficient_user_authentication(login));
                 }
                 Ok(Some(claims))
             }

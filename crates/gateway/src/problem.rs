@@ -11,7 +11,7 @@ use crate::{
     cluster::NotAdmitted,
     contract::{Misfit, Mismatch},
     limits::Exceeded,
-    table::LimitKind,
+    table::{LimitKind, RequiredLogin},
 };
 
 /// The request's bytes, target or headers can be read in more than one way.
@@ -47,6 +47,9 @@ pub const CONCURRENCY_LIMITED: ProblemType =
 /// Of an address that may not call.
 pub const ADDRESS_NOT_ALLOWED: ProblemType =
     ProblemType::new(403, "address-not-allowed", "Address not allowed");
+/// The person behind the token has not logged in as the route wants it (RFC 9470).
+pub const INSUFFICIENT_USER_AUTHENTICATION: ProblemType =
+    ProblemType::new(401, "insufficient-user-authentication", "Insufficient user authentication");
 /// The caller's deadline passed.
 pub const DEADLINE_EXCEEDED: ProblemType =
     ProblemType::new(504, "deadline-exceeded", "Deadline exceeded");
@@ -89,6 +92,7 @@ pub const ALL: &[ProblemType] = &[
     QUOTA_EXCEEDED,
     CONCURRENCY_LIMITED,
     ADDRESS_NOT_ALLOWED,
+    INSUFFICIENT_USER_AUTHENTICATION,
     DEADLINE_EXCEEDED,
     INVALID_CONFIG,
     IDEMPOTENCY_KEY_MISSING,
@@ -179,6 +183,23 @@ pub(crate) fn limit_exceeded(exceeded: &Exceeded) -> Problem {
 
 pub(crate) fn address_not_allowed() -> Problem {
     Problem::new(&ADDRESS_NOT_ALLOWED)
+}
+
+/// RFC 9470 section 3.
+pub(crate) fn insufficient_user_authentication(login: &RequiredLogin) -> Problem {
+    let mut challenge = "Bearer error=\"insufficient_user_authentication\"".to_owned();
+    let mut problem = Problem::new(&INSUFFICIENT_USER_AUTHENTICATION)
+        .detail("this takes a token of a person who has logged in more strongly, or later");
+    if !login.acr_values.is_empty() {
+        let values = login.acr_values.join(" ");
+        challenge.push_str(&format!(", acr_values=\"{values}\""));
+        problem = problem.with("acr_values", values);
+    }
+    if let Some(max_age) = login.max_age {
+        challenge.push_str(&format!(", max_age=\"{}\"", max_age.as_secs()));
+        problem = problem.with("max_age", max_age.as_secs());
+    }
+    problem.www_authenticate(&challenge)
 }
 
 pub(crate) fn insufficient_details(detail_type: &str) -> Problem {

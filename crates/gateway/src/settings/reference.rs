@@ -240,6 +240,12 @@ const ROUTE: &[Key] = &[
         "Each must be in the token (RFC 9396): `{ type = \"account_access\", members = { account = \"{id}\" } }`",
     ),
     (
+        "acr_values",
+        "all",
+        "How the person behind the token must have logged in, any of these: `[\"urn:lombard:acr:mfa\", \"urn:lombard:acr:passkey\"]`; others are asked to log in again (RFC 9470)",
+    ),
+    ("max_age_seconds", "any", "How long ago the person may have logged in"),
+    (
         "identity",
         "`\"headers\"`",
         "`\"headers\"`: `X-Lombard-Client`, `-Subject`, `-Scope`; `\"token\"`: `X-Lombard-Identity` too, a token of the gateway's own for a minute; `\"none\"`",

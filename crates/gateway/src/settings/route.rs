@@ -37,6 +37,9 @@ pub(crate) struct RouteSettings {
     #[serde(default)]
     pub(crate) authorization_details: Vec<DetailSettings>,
     #[serde(default)]
+    pub(crate) acr_values: Vec<String>,
+    pub(crate) max_age_seconds: Option<u64>,
+    #[serde(default)]
     pub(crate) identity: IdentitySettings,
     pub(crate) retry: Option<RetrySettings>,
     #[serde(default)]

@@ -10,7 +10,8 @@ use lombard_gateway_core::{Asked, Captures, HeaderRule, NormalPath, RouteIndex};
 
 pub(crate) use build::{Nowhere, Surroundings, build, mistakes};
 pub(crate) use policy::{
-    Access, Cors, DetailRule, Identity, Limit, LimitKind, Mirror, Network, Policy, Retry,
+    Access, Cors, DetailRule, Identity, Limit, LimitKind, Mirror, Network, Policy, RequiredLogin,
+    Retry,
 };
 
 use crate::cluster::Cluster;

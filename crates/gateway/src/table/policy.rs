@@ -7,6 +7,7 @@ use lombard_gateway_core::{
     Captures, NormalPath, Priority, Quota, Rate, RequiredScope, Rewrite, Split,
 };
 use lombard_token::{Algorithm, AuthorizationDetail, Claims, DetailType, Verifier};
+use lombard_types::Timestamp;
 
 use crate::{
     api_key::ApiKey, cluster::Cluster, contract::Contract, metrics::RouteCounters,
@@ -62,11 +63,34 @@ pub(crate) enum Access {
         algorithms: Vec<Algorithm>,
         scopes: Vec<RequiredScope>,
         details: Vec<DetailRule>,
+        login: RequiredLogin,
         /// Keys that are taken beside tokens.
         api_keys: Vec<Arc<ApiKey>>,
     },
     /// What the path says: a role or a service.
     ByPath,
+}
+
+/// How, and how lately, the person behind a token must have logged in (RFC 9470). A token with nobody behind it does not do
+/// where anything is asked.
+#[derive(Debug, Default)]
+pub(crate) struct RequiredLogin {
+    /// Any of these (`acr`); all where there is none.
+    pub(crate) acr_values: Vec<Box<str>>,
+    pub(crate) max_age: Option<Duration>,
+}
+
+impl RequiredLogin {
+    pub(crate) fn is_met_by(&self, claims: &Claims, now: Timestamp) -> bool {
+        if self.acr_values.is_empty() && self.max_age.is_none() {
+            return true;
+        }
+        claims.grant.as_ref().is_some_and(|grant| {
+            let is_known = self.acr_values.is_empty() || self.acr_values.contains(&grant.acr);
+            let is_fresh = |max_age| grant.authenticated_at.plus(max_age) >= now;
+            is_known && self.max_age.is_none_or(is_fresh)
+        })
+    }
 }
 
 /// An authorization detail that a token must carry.

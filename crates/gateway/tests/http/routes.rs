@@ -2,6 +2,8 @@
 
 use futures_util::StreamExt as _;
 use lombard_gateway::ApplyError;
+use lombard_token::{Claims, UserGrant};
+use lombard_types::Timestamp;
 use serde_json::Value;
 
 use crate::support::{Upstream, World, claims, config, problem, until};
@@ -103,6 +105,55 @@ async fn details_algorithms_and_tokens_for_upstreams() {
     assert_eq!(lombard_token::claimed_audience(identity).as_deref(), Some("a"));
     let refused = world.get("/eddsa", &world.token("/eddsa", "a:b")).await;
     assert_eq!(problem(refused).await.0, 401);
+}
+
+/// RFC 9470: what a login must be, and what is said where it is not.
+#[tokio::test]
+async fn logins_that_are_strong_and_fresh_enough() {
+    let (world, _upstreams) = world(
+        r#"
+        [[route]]
+        name = "vault"
+        prefix = "/vault"
+        upstream = "a"
+        acr_values = ["urn:mfa", "urn:passkey"]
+        max_age_seconds = 300
+        "#,
+    )
+    .await;
+    let now = Timestamp::from_system_time(std::time::SystemTime::now());
+    let ago = |seconds| Timestamp::from_unix_seconds(now.unix_seconds() - seconds);
+    let login = |acr: &str, authenticated_at| {
+        let id = "g".into();
+        let grant = UserGrant {
+            id,
+            session_id: None,
+            authenticated_at,
+            acr: acr.into(),
+            methods: Box::default(),
+        };
+        Some(Box::new(grant))
+    };
+    for (grant, expected) in [
+        (None, 401),
+        (login("urn:password", ago(1)), 401),
+        (login("urn:mfa", ago(1000)), 401),
+        (login("urn:mfa urn:passkey", ago(1)), 401),
+        (login("urn:mfa", ago(10)), 200),
+        (login("urn:passkey", ago(10)), 200),
+    ] {
+        let claims = Claims { grant, ..claims("http://gateway.test/vault", "a:b") };
+        let answer = world.get("/vault/x", &world.sign(claims)).await;
+        assert_eq!(answer.status(), expected);
+        if expected == 401 {
+            let challenge = answer.headers()["www-authenticate"].to_str().unwrap();
+            assert_eq!(
+                challenge,
+                "Bearer error=\"insufficient_user_authentication\", acr_values=\"urn:mfa urn:passkey\", max_age=\"300\""
+            );
+            assert_eq!(problem(answer).await.1, "insufficient-user-authentication");
+        }
+    }
 }
 
 #[tokio::test]

@@ -1,12 +1,14 @@
 //! What a request on a route must show.
 
+use std::time::Duration;
+
 use lombard_gateway_core::{PathText, Pattern, RequiredScope};
 use lombard_token::Algorithm;
 
 use super::{Builder, Surroundings};
 use crate::{
     settings::{AuthSettings, RouteSettings},
-    table::{Access, DetailRule},
+    table::{Access, DetailRule, RequiredLogin},
 };
 
 /// The name of the issuer that needs no entry.
@@ -33,6 +35,7 @@ impl<S: Surroundings> Builder<'_, S> {
             }
             details.extend(detail_type.map(|detail_type| DetailRule { detail_type, members }));
         }
+        let login = self.login(settings);
         let mut algorithms = Vec::new();
         for name in &settings.algorithms {
             match Algorithm::from_name(name) {
@@ -48,6 +51,8 @@ impl<S: Surroundings> Builder<'_, S> {
                 || !settings.issuers.is_empty()
                 || !settings.algorithms.is_empty()
                 || !settings.api_keys.is_empty()
+                || !settings.acr_values.is_empty()
+                || settings.max_age_seconds.is_some()
                 || settings.audience.is_some();
             self.check(!asks, "auth is none, but something is said of tokens");
             return Some(Access::Public);
@@ -82,7 +87,21 @@ impl<S: Surroundings> Builder<'_, S> {
             verifiers.extend(self.expect(&format!("issuers: {name}"), verifier));
         }
         let api_keys = self.keys_of_route(&settings.api_keys);
-        Some(Access::Token { verifiers, algorithms, scopes, details, api_keys })
+        Some(Access::Token { verifiers, algorithms, scopes, details, login, api_keys })
+    }
+
+    fn login(&mut self, settings: &RouteSettings) -> RequiredLogin {
+        for value in &settings.acr_values {
+            // As it must stand between quotes in a header, with others.
+            let is_plain = |byte: u8| byte.is_ascii_graphic() && !b"\"\\".contains(&byte);
+            let is_value = !value.is_empty() && value.bytes().all(is_plain);
+            self.check(
+                is_value,
+                &format!("acr_values: {value} is not printable ASCII without quotes"),
+            );
+        }
+        let acr_values = settings.acr_values.iter().map(|value| value.as_str().into()).collect();
+        RequiredLogin { acr_values, max_age: settings.max_age_seconds.map(Duration::from_secs) }
     }
 }
 

@@ -131,6 +131,7 @@ prefix = "/{any}"
 upstream = "payments"
 issuers = ["other"]
 algorithms = ["HS256"]
+acr_values = ["a b"]
 scopes = ["ledger:write:{id}"]
 retry = { tries_max = 0, statuses = [500] }
 limits = [{ by = "client", requests = 1 }]
@@ -171,6 +172,7 @@ colour = "red"
         ("route own", "timeout_ms"),
         ("route tokens", "audience"),
         ("route tokens", "HS256"),
+        ("route tokens", "acr_values"),
         ("route tokens", "scopes"),
         ("route tokens", "tries_max"),
         ("route tokens", "statuses"),
@@ -184,7 +186,7 @@ colour = "red"
         let is_named = |mistake: &String| mistake.starts_with(place) && mistake.contains(word);
         assert!(mistakes.iter().any(is_named), "{place} {word}: {mistakes:#?}");
     }
-    assert_eq!(mistakes.len(), 27, "{mistakes:#?}");
+    assert_eq!(mistakes.len(), 28, "{mistakes:#?}");
     assert_eq!(super::mistakes(&config(text)), mistakes);
 }
 
