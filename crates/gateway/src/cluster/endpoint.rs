@@ -106,11 +106,15 @@ impl Endpoint {
     }
 
     pub(super) fn load(&self, now: Duration) -> Load {
+        let in_flight = self.in_flight.load(Relaxed);
+        let ejected_until = Duration::from_millis(self.ejected_until_ms.load(Relaxed));
+        // One that comes back has to show that it is well: until it has answered, one request at a time tries.
+        let is_on_trial = !ejected_until.is_zero() && self.has_failed.load(Relaxed);
         Load {
-            in_flight: self.in_flight.load(Relaxed),
+            in_flight,
             latency: PeakEwma::from_bits(self.latency.load(Relaxed)),
             now_ms: wrapping_ms(now),
-            is_ejected: Duration::from_millis(self.ejected_until_ms.load(Relaxed)) > now,
+            is_ejected: ejected_until > now || (is_on_trial && in_flight > 0),
             is_tried: false,
             is_near: self.is_near,
             age: now.saturating_sub(self.since),

@@ -48,6 +48,30 @@ fn an_instance_that_fails_is_avoided_until_it_is_the_last() {
 }
 
 #[test]
+fn an_instance_that_comes_back_is_tried_by_one_request_at_a_time() {
+    let cluster = cluster(&["a:1", "b:1"]);
+    let bad = Arc::clone(&cluster.endpoints.load()[0]);
+    for _ in 0..3 {
+        cluster.record(&bad, Outcome::Failed, NOW);
+    }
+    let sent_to_it = |now| {
+        let sent: Vec<Busy> = (0..50_u64)
+            .filter_map(|random| cluster.choose(&[], now, random << 32 | random))
+            .collect();
+        sent.iter().filter(|busy| Arc::ptr_eq(&busy.0, &bad)).count()
+    };
+    assert_eq!(sent_to_it(NOW), 0);
+    let later = NOW + Duration::from_secs(1);
+    assert_eq!(sent_to_it(later), 1);
+    cluster.record(&bad, Outcome::Failed, later);
+    assert_eq!(sent_to_it(later), 0, "it has not shown that it is well");
+    let later = later + Duration::from_secs(2);
+    assert_eq!(sent_to_it(later), 1);
+    cluster.record(&bad, Outcome::Answered { latency: Duration::ZERO }, later);
+    assert!(sent_to_it(later) > 5);
+}
+
+#[test]
 fn the_breaker_opens_on_failures_and_lets_one_try_later() {
     let cluster = cluster(&["a:1"]);
     let endpoint = Arc::clone(&cluster.endpoints.load()[0]);
