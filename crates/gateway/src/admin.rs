@@ -1,5 +1,7 @@
 //! `/v1/gateway`: what the gateway says of itself to operators, and how they change it.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode, header};
 use http_body_util::Full;
@@ -45,11 +47,23 @@ pub(crate) async fn answer(
         }
         "/traffic" => Ok(json_response(&traffic(worker))),
         "/reload" => {
-            worker.shared.reload().map_err(|error| problem::invalid_config(&error.mistakes))?;
+            reload(worker).await?;
             let routes = worker.shared.table.load().policies.len();
             Ok(json_response(&json!({ "routes": routes })))
         }
         _ => Err(problem::not_found()),
+    }
+}
+
+/// Reading a large configuration takes a while, in which this worker has other requests to serve.
+async fn reload(worker: &Worker) -> Result<(), Problem> {
+    let shared = Arc::clone(&worker.shared);
+    match tokio::task::spawn_blocking(move || shared.reload()).await {
+        Ok(reloaded) => reloaded.map_err(|error| problem::invalid_config(&error.mistakes)),
+        Err(error) => {
+            tracing::error!(%error, "failed to reload");
+            Err(Problem::new(&problems::INTERNAL))
+        }
     }
 }
 

@@ -134,6 +134,13 @@ impl Default for Config {
 impl Config {
     /// Every mistake in it, one line each.
     pub fn mistakes(&self) -> Vec<String> {
+        let mut mistakes = self.own_mistakes();
+        mistakes.append(&mut crate::table::mistakes(self));
+        mistakes
+    }
+
+    /// Those that are not in upstreams, routes, issuers, keys or certificates.
+    pub(crate) fn own_mistakes(&self) -> Vec<String> {
         let mut mistakes = Vec::new();
         let mut expect = |is_right: bool, mistake: &str| {
             if !is_right {
@@ -181,7 +188,6 @@ impl Config {
             self.otlp_traces_url.as_ref().is_none_or(is_url),
             "otlp_traces_url is not the http:// URL of a collector, such as http://127.0.0.1:4318/v1/traces",
         );
-        mistakes.append(&mut crate::table::mistakes(self));
         mistakes
     }
 

@@ -87,11 +87,13 @@ impl Shared {
 
 /// The table of a configuration, with the upstreams that are in use already.
 fn table_of(shared: &Shared, config: &Config) -> Result<Table, ApplyError> {
-    let mistakes = config.mistakes();
-    if !mistakes.is_empty() {
-        return Err(ApplyError { mistakes });
+    let mut mistakes = config.own_mistakes();
+    match table::build(config, &Live(shared)) {
+        Ok(table) if mistakes.is_empty() => return Ok(table),
+        Ok(_) => {}
+        Err(mut more) => mistakes.append(&mut more),
     }
-    table::build(config, &Live(shared)).map_err(|mistakes| ApplyError { mistakes })
+    Err(ApplyError { mistakes })
 }
 
 /// What a table refers to, in a running gateway.
