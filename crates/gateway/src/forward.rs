@@ -94,7 +94,7 @@ pub(crate) async fn forward(
         let is_last = number + 1 == rules.tries_max;
         let spent = sent.saturating_duration_since(*first_sent.get_or_insert(sent));
         let patience = Patience::of(rules, spent, again.is_some() && !is_last);
-        match send(&mut sender, request, rules, patience).await {
+        match send(&mut sender, request, rules, (sent, patience)).await {
             Ok(response) => {
                 tries.answered(&busy, response.status(), sent.elapsed());
                 match &again {
@@ -267,9 +267,10 @@ async fn send(
     sender: &mut Sender,
     request: Request<RequestBody>,
     rules: &Rules<'_>,
-    patience: Patience,
+    (sent, patience): (Instant, Patience),
 ) -> Result<Response<Incoming>, Missed> {
     let progress = request.body().progress();
+    progress.last.set(sent);
     let sending = sender.send(request);
     tokio::select! {
         result = sending => result.map_err(|error| missed(rules, error, &progress)),
@@ -306,9 +307,10 @@ async fn out_of_time(
     timeout: Duration,
     deadline: Option<Deadline>,
 ) -> Failure {
-    progress.last.set(Instant::now());
+    // When it was sent, at first: nothing can be late yet.
+    let mut now = progress.last.get();
     loop {
-        let rest = timeout.saturating_sub(progress.last.get().elapsed());
+        let rest = timeout.saturating_sub(now.saturating_duration_since(progress.last.get()));
         if rest.is_zero() {
             let is_stalled = progress.is_waiting.get();
             return if is_stalled { Failure::BodyStalled } else { Failure::Timeout };
@@ -317,7 +319,8 @@ async fn out_of_time(
         if left.is_zero() {
             return Failure::DeadlinePassed;
         }
-        tokio::time::sleep(rest.min(left)).await;
+        tokio::time::sleep_until((now + rest.min(left)).into()).await;
+        now = Instant::now();
     }
 }
 

@@ -12,28 +12,30 @@ use crate::{random::Random, span::Span, values::Values};
 
 /// Headers about one connection (RFC 9110 section 7.6.1), whether the Connection header names them or not. `Expect` is
 /// answered here; trailers are not passed on, so nobody is promised any.
-const HOP_BY_HOP: [HeaderName; 9] = [
-    header::CONNECTION,
-    header::TE,
-    header::TRAILER,
-    header::TRANSFER_ENCODING,
-    header::UPGRADE,
-    header::PROXY_AUTHORIZATION,
-    header::EXPECT,
-    HeaderName::from_static("keep-alive"),
-    HeaderName::from_static("proxy-connection"),
-];
+fn is_hop_by_hop(name: &HeaderName) -> bool {
+    matches!(
+        name.as_str(),
+        "connection"
+            | "te"
+            | "trailer"
+            | "transfer-encoding"
+            | "upgrade"
+            | "proxy-authorization"
+            | "expect"
+            | "keep-alive"
+            | "proxy-connection"
+    )
+}
 
-/// What upstreams believe because only the gateway can have said it.
-const TRUSTED: [HeaderName; 6] = [
-    header::FORWARDED,
+/// What the gateway says of where a request comes from.
+const FORWARDED: [HeaderName; 3] = [
     HeaderName::from_static("x-forwarded-for"),
     HeaderName::from_static("x-forwarded-proto"),
     HeaderName::from_static("x-forwarded-host"),
-    // RFC 9440: certificates of clients, which those who trust a proxy believe.
-    HeaderName::from_static("client-cert"),
-    HeaderName::from_static("client-cert-chain"),
 ];
+/// What upstreams believe because only the gateway can have said it. Certificates of clients are as in RFC 9440, which those who
+/// trust a proxy believe.
+const TRUSTED: [&str; 3] = ["forwarded", "client-cert", "client-cert-chain"];
 const TRUSTED_PREFIXES: [&str; 2] = ["x-lombard-", "x-forwarded-"];
 
 /// Where a request comes from.
@@ -55,17 +57,9 @@ pub(crate) struct From<'a> {
 /// Makes a request's headers those that an upstream gets: nothing about the client's connection, nothing that only the
 /// gateway may say, and who asked, under which id.
 pub(crate) fn to_upstream(headers: &mut HeaderMap, context: &Context, from: &From<'_>) {
-    remove_hop_by_hop(headers);
+    remove(headers, is_trusted);
     join_cookies(headers);
-    let is_trusted = |name: &HeaderName| {
-        TRUSTED.contains(name)
-            || TRUSTED_PREFIXES.iter().any(|prefix| name.as_str().starts_with(prefix))
-    };
-    let forged: Vec<HeaderName> = headers.keys().filter(|name| is_trusted(name)).cloned().collect();
-    for name in forged {
-        headers.remove(name);
-    }
-    let [_, forwarded_for, forwarded_proto, forwarded_host, ..] = TRUSTED;
+    let [forwarded_for, forwarded_proto, forwarded_host] = FORWARDED;
     if let Some(peer) = from.values.write(format_args!("{}", from.address)) {
         headers.insert(forwarded_for, peer);
     }
@@ -133,14 +127,22 @@ pub(crate) fn secure(headers: &mut HeaderMap) {
 
 /// Makes a response's headers those that the client gets.
 pub(crate) fn to_client(headers: &mut HeaderMap) {
-    remove_hop_by_hop(headers);
+    remove(headers, |_| false);
 }
 
-fn remove_hop_by_hop(headers: &mut HeaderMap) {
+/// Whether a header is one that upstreams believe.
+fn is_trusted(name: &HeaderName) -> bool {
+    let name = name.as_str();
+    TRUSTED.contains(&name) || TRUSTED_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
+}
+
+/// Removes what is about one connection, and more. The names are read once: looking each of those up that may be there would cost more
+/// than all that are.
+fn remove(headers: &mut HeaderMap, is_more: impl Fn(&HeaderName) -> bool) {
     // What is removed anyway need not be read: an empty list takes no memory.
     let is_usual =
         |name: &str| ["keep-alive", "close"].iter().any(|usual| usual.eq_ignore_ascii_case(name));
-    let named: Vec<HeaderName> = headers
+    let mut removed: Vec<HeaderName> = headers
         .get_all(header::CONNECTION)
         .iter()
         .filter_map(|value| value.to_str().ok())
@@ -149,7 +151,8 @@ fn remove_hop_by_hop(headers: &mut HeaderMap) {
         .filter(|name| !is_usual(name))
         .filter_map(|name| name.parse().ok())
         .collect();
-    for name in HOP_BY_HOP.iter().chain(&named) {
+    removed.extend(headers.keys().filter(|name| is_hop_by_hop(name) || is_more(name)).cloned());
+    for name in removed {
         headers.remove(name);
     }
 }

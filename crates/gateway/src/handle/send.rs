@@ -116,7 +116,7 @@ impl Exchange<'_> {
                     deadline,
                     can_repeat,
                 };
-                Box::pin(forward(worker, &cluster, request, &rules, Some(under_way))).await
+                forward(worker, &cluster, request, &rules, Some(under_way)).await
             }
         };
         let mut response = sent.map_err(|failure| self.failed(&cluster, failure, is_safe))?;
