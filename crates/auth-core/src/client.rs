@@ -87,6 +87,8 @@ pub struct ClientOptions {
     /// Whether its tokens are bound to the certificate that it shows, however it authenticates
     /// (`tls_client_certificate_bound_access_tokens`, RFC 8705 section 3.4).
     pub certificate_bound_tokens: bool,
+    /// Whether its authorization requests must be signed (`require_signed_request_object`, RFC 9101 section 10.5).
+    pub signed_requests_only: bool,
 }
 
 /// A way to ask for tokens (RFC 6749 section 1.3).

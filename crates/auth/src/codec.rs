@@ -231,7 +231,10 @@ mod tests {
             }),
             registered(app),
             registered(Client {
-                options: ClientOptions { certificate_bound_tokens: true },
+                options: ClientOptions {
+                    certificate_bound_tokens: true,
+                    signed_requests_only: true,
+                },
                 ..client(&[], certificate("tls_client_auth_subject_dn", "CN=shop,O=Shop\\, Co."))
             }),
             registered(client(&[], certificate("tls_client_auth_san_ip", "10.0.0.7"))),

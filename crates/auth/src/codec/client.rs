@@ -10,7 +10,7 @@
 //!  attributes      in the order of their kinds; one that is empty is left out. Each is a list of texts:
 //!                  1 types of authorization details, 2 grant types (without it: client_credentials alone),
 //!                  3 redirect URIs, 4 redirect URIs after logout, 5 profile (without it: oauth-2.1),
-//!                  6 options: certificate_bound
+//!                  6 options: certificate_bound, signed_requests
 //! ```
 
 use std::collections::BTreeSet;
@@ -39,6 +39,7 @@ const POST_LOGOUT_REDIRECT_URIS: u8 = 4;
 const PROFILE: u8 = 5;
 const OPTIONS: u8 = 6;
 const CERTIFICATE_BOUND: &str = "certificate_bound";
+const SIGNED_REQUESTS: &str = "signed_requests";
 
 /// Writes the newest version.
 pub(super) fn put(writer: &mut Writer<'_>, client: &Client) {
@@ -95,8 +96,8 @@ fn put_attributes(writer: &mut Writer<'_>, client: &Client) {
 }
 
 fn options(options: &ClientOptions) -> Vec<&'static str> {
-    let ClientOptions { certificate_bound_tokens } = options;
-    [(CERTIFICATE_BOUND, *certificate_bound_tokens)]
+    let ClientOptions { certificate_bound_tokens, signed_requests_only } = options;
+    [(CERTIFICATE_BOUND, *certificate_bound_tokens), (SIGNED_REQUESTS, *signed_requests_only)]
         .into_iter()
         .filter_map(|(name, is_said)| is_said.then_some(name))
         .collect()
@@ -105,6 +106,7 @@ fn options(options: &ClientOptions) -> Vec<&'static str> {
 fn set_option(options: &mut ClientOptions, name: &str) -> Result<(), DecodeError> {
     match name {
         CERTIFICATE_BOUND => options.certificate_bound_tokens = true,
+        SIGNED_REQUESTS => options.signed_requests_only = true,
         _ => return Err(DecodeError("unknown option of a client")),
     }
     Ok(())

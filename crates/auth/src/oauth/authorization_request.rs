@@ -39,8 +39,7 @@ pub(crate) struct AuthorizationRequest {
 pub(crate) enum AnswerTo {
     /// The browser is sent there, with a code.
     Browser {
-        redirect_uri: Box<str>,
-        state: Option<Box<str>>,
+        return_to: ReturnTo,
         /// SHA-256 of the verifier (RFC 7636).
         challenge: [u8; 32],
     },
@@ -52,6 +51,16 @@ pub(crate) enum AnswerTo {
         challenge: [u8; 32],
         user_code: UserCode,
     },
+}
+
+/// Where a browser is sent with an answer.
+#[derive(Clone, Debug)]
+pub(crate) struct ReturnTo {
+    /// The redirect URI, which was found to be the client's.
+    pub(crate) redirect_uri: Box<str>,
+    pub(crate) state: Option<Box<str>>,
+    /// The client, where it wants its answers signed (JARM).
+    pub(crate) signed_for: Option<Box<str>>,
 }
 
 /// What the person must, or must not, be asked (OpenID Connect Core section 3.1.2.1).
@@ -69,8 +78,7 @@ pub(crate) struct Prompt {
 #[derive(Debug)]
 pub(super) struct RequestError {
     pub(super) error: OAuthError,
-    /// The redirect URI, which was found to be the client's, and the state.
-    pub(super) tell: Option<(Box<str>, Option<Box<str>>)>,
+    pub(super) tell: Option<ReturnTo>,
 }
 
 /// Longest `state`, `nonce` and others that are only passed on, in bytes.
@@ -85,32 +93,31 @@ impl AuthorizationRequest {
     ) -> Result<Self, RequestError> {
         let redirect_uri = redirect_uri(&client, form).map_err(RequestError::untold)?;
         let state = passed_on(form, "state").map_err(RequestError::untold)?;
-        let tell = (redirect_uri.clone(), state.clone());
-        let result = Self::read_rest(client, form, issuer, redirect_uri, state);
-        result.map_err(|error| RequestError { error, tell: Some(tell) })
+        // JARM section 2.3: for a code `jwt` means `query.jwt`.
+        let is_signed = matches!(form.get("response_mode"), Some("jwt" | "query.jwt"));
+        let signed_for = is_signed.then(|| client.id.as_str().into());
+        let return_to = ReturnTo { redirect_uri, state, signed_for };
+        let result = Self::read_rest(client, form, issuer, return_to.clone());
+        result.map_err(|error| RequestError { error, tell: Some(return_to) })
     }
 
     fn read_rest(
         client: Arc<Client>,
         form: &Form<'_>,
         issuer: &str,
-        redirect_uri: Box<str>,
-        state: Option<Box<str>>,
+        return_to: ReturnTo,
     ) -> Result<Self, OAuthError> {
-        if form.get("request").is_some() {
-            return Err(OAuthError::new(
-                Code::RequestNotSupported,
-                "send the parameters themselves",
-            ));
-        }
         if form.get("response_type") != Some("code") {
             return Err(OAuthError::new(
                 Code::UnsupportedResponseType,
                 "response_type must be code",
             ));
         }
-        if form.get("response_mode").is_some_and(|mode| mode != "query") {
-            return Err(OAuthError::invalid_request("response_mode must be query, or left out"));
+        if return_to.signed_for.is_none()
+            && form.get("response_mode").is_some_and(|mode| mode != "query")
+        {
+            let cause = "response_mode must be query, query.jwt or jwt, or left out";
+            return Err(OAuthError::invalid_request(cause));
         }
         if !client.may_use(GrantType::AuthorizationCode) {
             let cause = "the client is not registered for authorization_code";
@@ -123,7 +130,7 @@ impl AuthorizationRequest {
         let max_age = form.get("max_age").map(str::parse).transpose();
         let max_age = max_age.map_err(|_| OAuthError::invalid_request("max_age is no number"))?;
         let request = Self {
-            answer_to: AnswerTo::Browser { redirect_uri, state, challenge: challenge(form)? },
+            answer_to: AnswerTo::Browser { return_to, challenge: challenge(form)? },
             key_thumbprint: key_thumbprint(form)?,
             nonce: passed_on(form, "nonce")?,
             login_hint: passed_on(form, "login_hint")?,
@@ -177,7 +184,7 @@ impl AuthorizationRequest {
     /// Where the browser is sent in the end; nowhere for a device.
     pub(crate) fn leads_to(&self) -> Option<&str> {
         match &self.answer_to {
-            AnswerTo::Browser { redirect_uri, .. } => Some(redirect_uri),
+            AnswerTo::Browser { return_to, .. } => Some(&return_to.redirect_uri),
             AnswerTo::Device { .. } => None,
         }
     }
@@ -202,8 +209,11 @@ impl AuthorizationRequest {
         Self {
             client: Arc::new(client),
             answer_to: AnswerTo::Browser {
-                redirect_uri: "https://shop.example/cb".into(),
-                state: None,
+                return_to: ReturnTo {
+                    redirect_uri: "https://shop.example/cb".into(),
+                    state: None,
+                    signed_for: None,
+                },
                 challenge: [0; 32],
             },
             scope: None,

@@ -19,6 +19,7 @@ use super::{
     form::Form,
     interaction::{self, Browser},
     proof::proved_key,
+    request_object::unfold,
     sender::Sender,
 };
 use crate::{pending::Full, service::Api};
@@ -55,6 +56,7 @@ fn pushed(api: &Api, sender: &Sender, body: &[u8]) -> Result<Box<str>, OAuthErro
     if form.get("request_uri").is_some() {
         return Err(OAuthError::invalid_request("a request_uri cannot be pushed"));
     }
+    let form = unfold(api, &client, form, now)?;
     let request = AuthorizationRequest::read(client, &form, &api.issuer);
     let mut request = request.map_err(|refused| refused.error)?;
     // RFC 9449 section 10.1: a proof says the same as `dpop_jkt`, and both must say the same key.
@@ -106,11 +108,11 @@ async fn begin(api: &Api, headers: &HeaderMap, parameters: &[u8]) -> Response {
     let (now, browser) = (api.now(), Browser::of(api, headers));
     let begun = Form::parse(parameters)
         .map_err(|error| RequestError { error, tell: None })
-        .and_then(|form| accept(api, &form, &browser, now));
+        .and_then(|form| accept(api, form, &browser, now));
     let response = match begun {
         Ok(id) => interaction::advance(api, &id, &browser, now).await,
-        Err(RequestError { error, tell: Some((redirect_uri, state)) }) => {
-            interaction::redirect_with_error(api, &redirect_uri, state.as_deref(), &error)
+        Err(RequestError { error, tell: Some(return_to) }) => {
+            interaction::redirect_with_error(api, &return_to, &error)
         }
         Err(RequestError { error, tell: None }) => interaction::refusal(&error),
     };
@@ -120,7 +122,7 @@ async fn begin(api: &Api, headers: &HeaderMap, parameters: &[u8]) -> Response {
 /// The request, from now on this browser's.
 fn accept(
     api: &Api,
-    form: &Form<'_>,
+    form: Form<'_>,
     browser: &Browser,
     now: Timestamp,
 ) -> Result<Box<str>, RequestError> {
@@ -144,10 +146,12 @@ fn accept(
         let cause = "the client must push its requests";
         return Err(untold(OAuthError::invalid_request(cause)));
     }
-    let request = AuthorizationRequest::read(client, form, &api.issuer)?;
+    let client_id = client.id.clone();
+    let form = unfold(api, &client, form, now).map_err(untold)?;
+    let request = AuthorizationRequest::read(client, &form, &api.issuer)?;
     let id = new_id();
     let pushed = api.pending.push(id.clone(), request, life, now);
     pushed.map_err(|Full| untold(too_many()))?;
-    api.pending.open(&id, client_id, browser.sha256(), life, now);
+    api.pending.open(&id, client_id.as_str(), browser.sha256(), life, now);
     Ok(id)
 }

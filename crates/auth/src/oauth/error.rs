@@ -48,8 +48,8 @@ pub(super) enum Code {
     UseDpopNonce,
     /// RFC 9126 section 2.2.
     InvalidRequestUri,
-    /// OpenID Connect Core section 3.1.2.6.
-    RequestNotSupported,
+    /// RFC 9101 section 7.
+    InvalidRequestObject,
     LoginRequired,
     ConsentRequired,
     /// RFC 9470 section 5.
@@ -77,7 +77,7 @@ impl Code {
             Self::InvalidDpopProof => "invalid_dpop_proof",
             Self::UseDpopNonce => "use_dpop_nonce",
             Self::InvalidRequestUri => "invalid_request_uri",
-            Self::RequestNotSupported => "request_not_supported",
+            Self::InvalidRequestObject => "invalid_request_object",
             Self::LoginRequired => "login_required",
             Self::ConsentRequired => "consent_required",
             Self::UnmetAuthenticationRequirements => "unmet_authentication_requirements",

@@ -53,6 +53,11 @@ impl<'a> Form<'a> {
         Ok(Self { parameters })
     }
 
+    /// The parameters of a signed object, whose members are said once.
+    pub(super) fn of_object(parameters: Vec<(Cow<'a, str>, Cow<'a, str>)>) -> Self {
+        Self { parameters }
+    }
+
     /// A parameter's value. One without a value counts as left out (RFC 6749 section 3.1).
     pub(super) fn get(&self, name: &str) -> Option<&str> {
         let found = self.parameters.iter().find(|(other, _)| other == name);

@@ -4,7 +4,7 @@ use std::time::SystemTime;
 
 use axum::{
     extract::State,
-    http::{HeaderValue, header},
+    http::{HeaderMap, HeaderValue, header},
     response::{IntoResponse, Response},
 };
 use lombard_auth_core::UserGrant;
@@ -14,11 +14,15 @@ use lombard_types::Timestamp;
 use serde_json::{Value, json};
 
 use super::{
-    error::OAuthError,
+    error::{Code, OAuthError},
     presented_token::{GoodToken, Presented},
     sender::Sender,
 };
 use crate::service::Api;
+
+/// RFC 9701 section 5.
+const SIGNED_TYPE: &str = "token-introspection+jwt";
+const SIGNED_MEDIA_TYPE: &str = "application/token-introspection+jwt";
 
 pub(super) async fn introspect(
     State(api): State<Api>,
@@ -37,11 +41,48 @@ pub(super) async fn introspect(
                 Some(GoodToken::Refresh(grant)) => show_refresh(&api, grant),
                 None => json!({ "active": false }),
             };
-            let no_store = [(header::CACHE_CONTROL, HeaderValue::from_static("no-store"))];
-            (no_store, Json(answer)).into_response()
+            answered(&api, &sender, presented.client.id.as_str(), answer, now)
         }
         Err(error) => error.into_response(),
     }
+}
+
+/// As JSON, or signed for who asks so that it can show it to others (RFC 9701).
+fn answered(
+    api: &Api,
+    sender: &Sender,
+    client_id: &str,
+    answer: Value,
+    now: Timestamp,
+) -> Response {
+    let no_store = [(header::CACHE_CONTROL, HeaderValue::from_static("no-store"))];
+    if !wants_signed(&sender.headers) {
+        return (no_store, Json(answer)).into_response();
+    }
+    // Section 5: nothing at the top says what an access token says, so that none is taken for one.
+    let claims = json!({
+        "iss": &*api.issuer, "aud": client_id, "iat": now.unix_seconds(), "token_introspection": answer,
+    });
+    let signed = api.keyring.active();
+    match signed.and_then(|key| key.sign(SIGNED_TYPE, claims.to_string().as_bytes())) {
+        Ok(signed) => {
+            let media_type = [(header::CONTENT_TYPE, HeaderValue::from_static(SIGNED_MEDIA_TYPE))];
+            (no_store, media_type, signed).into_response()
+        }
+        Err(error) => {
+            tracing::error!(%error, "failed to sign an introspection");
+            OAuthError::new(Code::ServerError, "the answer could not be signed").into_response()
+        }
+    }
+}
+
+/// Whether the JWT is among what is accepted, by its name: `*/*` asks for JSON.
+fn wants_signed(headers: &HeaderMap) -> bool {
+    let accepted = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
+    let mut types = accepted.flat_map(|value| value.split(','));
+    types.any(|each| {
+        each.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case(SIGNED_MEDIA_TYPE)
+    })
 }
 
 fn show_refresh(api: &Api, grant: &UserGrant) -> Value {

@@ -14,6 +14,7 @@ mod jwks;
 mod metadata;
 mod presented_token;
 mod proof;
+mod request_object;
 mod revocations;
 mod revoke;
 mod sender;
@@ -26,7 +27,7 @@ use axum::{
 };
 use lombard_chassis::extract::BodyLimit;
 
-pub(crate) use authorization_request::{AnswerTo, AuthorizationRequest};
+pub(crate) use authorization_request::{AnswerTo, AuthorizationRequest, ReturnTo};
 pub(crate) use form::encode as form_encode;
 
 use crate::service::Api;

@@ -61,6 +61,9 @@ pub(super) struct NewClient {
     /// Whether its tokens are bound to the certificate that it shows, however it authenticates.
     #[serde(default)]
     tls_client_certificate_bound_access_tokens: bool,
+    /// Whether its authorization requests must be signed (RFC 9101 section 10.5): its key is its `jwk`.
+    #[serde(default)]
+    require_signed_request_object: bool,
     /// How it may ask for tokens. Without it: `client_credentials`, or where there are redirect URIs
     /// `authorization_code`, and `refresh_token` if `offline_access` is in its scope.
     grant_types: Option<Vec<String>>,
@@ -89,6 +92,7 @@ struct ShownClient<'a> {
     dpop_bound_access_tokens: bool,
     /// Whether they are bound to its certificate (RFC 8705 section 3.4).
     tls_client_certificate_bound_access_tokens: bool,
+    require_signed_request_object: bool,
     grant_types: Vec<&'static str>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     redirect_uris: Vec<&'a str>,
@@ -138,6 +142,7 @@ impl<'a> ShownClient<'a> {
             dpop_bound_access_tokens: client.profile.requires_bound_tokens()
                 && !client.binds_to_certificates(),
             tls_client_certificate_bound_access_tokens: client.binds_to_certificates(),
+            require_signed_request_object: client.options.signed_requests_only,
             grant_types: client.grant_types.iter().map(|grant_type| grant_type.name()).collect(),
             redirect_uris: client.redirect_uris.iter().map(RedirectUri::as_str).collect(),
             post_logout_redirect_uris: client
@@ -239,6 +244,11 @@ impl NewClient {
                 "certificates are not configured here ([auth.mtls]), or the client is public";
             return Err(invalid("tls_client_certificate_bound_access_tokens", &cause));
         }
+        let signed_requests_only = self.require_signed_request_object;
+        if signed_requests_only && !matches!(authentication, Authentication::Key(_)) {
+            let cause = "it takes private_key_jwt, whose key verifies the requests";
+            return Err(invalid("require_signed_request_object", &cause));
+        }
         let profile = match (self.profile.as_deref(), &authentication) {
             (Some(name), _) => Profile::from_name(name)
                 .ok_or_else(|| invalid("profile", &"one of fapi-2.0 and oauth-2.1"))?,
@@ -257,7 +267,7 @@ impl NewClient {
             grant_types,
             redirect_uris,
             post_logout_redirect_uris,
-            options: ClientOptions { certificate_bound_tokens },
+            options: ClientOptions { certificate_bound_tokens, signed_requests_only },
             registered_at: Timestamp::EPOCH,
             registered_by: registrant.into(),
         };

@@ -62,7 +62,6 @@ async fn requests_that_are_refused() {
         (vec![("prompt", "none login")], "invalid_request"),
         (vec![("prompt", "everything")], "invalid_request"),
         (vec![("max_age", "-1")], "invalid_request"),
-        (vec![("request", "e30.e30.")], "request_not_supported"),
         (vec![("prompt", "none")], "login_required"),
         (vec![("acr_values", "urn:other")], "unmet_authentication_requirements"),
         (vec![("dpop_jkt", "x")], "invalid_request"),

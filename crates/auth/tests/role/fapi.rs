@@ -149,7 +149,7 @@ async fn every_weaker_way_is_refused() {
         ([("code_challenge_method", "plain")], "invalid_request"),
         ([("redirect_uri", "https://bank.example/other")], "invalid_request"),
         ([("response_type", "token")], "unsupported_response_type"),
-        ([("request", "a.b.c")], "request_not_supported"),
+        ([("request", "a.b.c")], "invalid_request_object"),
     ] {
         assert_eq!(bank.push(&role, &changes).await.json()["error"], error, "{changes:?}");
     }

@@ -15,6 +15,7 @@ mod exchange;
 mod fapi;
 mod flow;
 mod keys;
+mod message_signing;
 mod mtls;
 mod oidc;
 mod passkey;

@@ -13,8 +13,8 @@ use std::time::Duration;
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use lombard_token::{
     Algorithm, AssertionError, Claims, ClaimsError, DpopError, DpopRequest, Jwks, JwsError,
-    ParseJwkError, PublicJwk, SigningKey, client_assertion, dpop_proof, verify_client_assertion,
-    verify_dpop_proof,
+    ParseJwkError, PublicJwk, RequestObjectError, SigningKey, client_assertion, dpop_proof,
+    verify_client_assertion, verify_dpop_proof, verify_request_object,
 };
 use lombard_types::Timestamp;
 use serde_json::{Value, json};
@@ -351,5 +351,62 @@ fn proofs_of_possession() {
     assert_eq!(table.len(), 40);
     for (proof, expected) in table {
         assert_eq!(verify(&proof), Err(expected), "{proof}");
+    }
+}
+
+/// RFC 9101: signed requests have a type of their own, and are for one server, for an hour at most.
+#[test]
+fn request_objects() {
+    let key = SigningKey::generate().unwrap();
+    let issuer = "https://issuer.example";
+    let now = NOW.unix_seconds();
+    let claims = json!({
+        "iss": "shop", "client_id": "shop", "aud": issuer, "nbf": now, "exp": now + 60, "scope": "openid",
+    });
+    let header = json!({ "alg": "ES256", "typ": "oauth-authz-req+jwt" });
+    let verify =
+        |object: &str| verify_request_object(object, key.public_jwk(), "shop", issuer, NOW, SKEW);
+    let members = verify(&signed(&key, &header, &claims)).unwrap();
+    assert_eq!(Value::Object(members), json!({ "client_id": "shop", "scope": "openid" }));
+    verify(&signed(&key, &header, &change(&claims, "aud", json!([issuer])))).unwrap();
+    let jws = RequestObjectError::Jws;
+    let of = RequestObjectError::Claims;
+    let malformed = |name| of(ClaimsError::Malformed(name));
+    let with_header = |name: &str, member| signed(&key, &change(&header, name, member), &claims);
+    let with = |name: &str, member| signed(&key, &header, &change(&claims, name, member));
+    let at = Timestamp::from_unix_seconds;
+    let assertion = client_assertion(&key, "shop", issuer, "1", NOW).unwrap();
+    let elsewhere = "https://other.example";
+    let table = [
+        (with_header("typ", json!(null)), jws(JwsError::Type)),
+        (with_header("typ", json!("JWT")), jws(JwsError::Type)),
+        (with_header("typ", json!("at+jwt")), jws(JwsError::Type)),
+        (with_header("alg", json!("none")), jws(JwsError::Algorithm)),
+        (with_header("alg", json!("HS256")), jws(JwsError::Algorithm)),
+        (with_header("jku", json!(elsewhere)), jws(JwsError::HeaderMember)),
+        (with_header("crit", json!(["exp"])), jws(JwsError::HeaderMember)),
+        (assertion, jws(JwsError::Type)),
+        (signed(&SigningKey::generate().unwrap(), &header, &claims), jws(JwsError::Signature)),
+        (with("iss", json!(null)), malformed("iss")),
+        (with("iss", json!("bank")), malformed("iss")),
+        (with("client_id", json!(null)), malformed("client_id")),
+        (with("client_id", json!("bank")), malformed("client_id")),
+        (with("aud", json!(null)), malformed("aud")),
+        (with("aud", json!([])), malformed("aud")),
+        (with("aud", json!([issuer, elsewhere])), malformed("aud")),
+        (with("aud", json!(elsewhere)), of(ClaimsError::Audience { audience: elsewhere.into() })),
+        (with("nbf", json!(null)), malformed("nbf")),
+        (with("exp", json!(null)), malformed("exp")),
+        (with("exp", json!("soon")), malformed("exp")),
+        (with("exp", json!(now - 10)), of(ClaimsError::Expired(at(now - 10)))),
+        (with("nbf", json!(now + 11)), of(ClaimsError::NotYetValid(at(now + 11)))),
+        (with("nbf", json!(now - 3611)), RequestObjectError::TooOld),
+        (with("exp", json!(now + 3601)), RequestObjectError::LifeTooLong),
+        (with("request", json!("x")), RequestObjectError::Nested),
+        (with("request_uri", json!(elsewhere)), RequestObjectError::Nested),
+    ];
+    assert_eq!(table.len(), 26);
+    for (object, expected) in table {
+        assert_eq!(verify(&object), Err(expected), "{object}");
     }
 }

@@ -14,11 +14,11 @@ use lombard_types::Timestamp;
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
-use super::{no_store, page};
+use super::{no_store, page, signed_response::signed_response};
 use crate::{
     audit::Facts,
     oauth::{
-        AnswerTo, AuthorizationRequest,
+        AnswerTo, AuthorizationRequest, ReturnTo,
         error::{Code as ErrorCode, OAuthError},
         form,
     },
@@ -30,26 +30,23 @@ use crate::{
 /// Sends the browser to the client with an error.
 pub(in crate::oauth) fn redirect_with_error(
     api: &Api,
-    redirect_uri: &str,
-    state: Option<&str>,
+    return_to: &ReturnTo,
     error: &OAuthError,
 ) -> Response {
     let description = error.shown_description();
     let parameters = [
         ("error", Some(error.code.name())),
         ("error_description", Some(&*description)),
-        ("state", state),
+        ("state", return_to.state.as_deref()),
         ("iss", Some(&*api.issuer)),
     ];
-    redirect(redirect_uri, &parameters)
+    redirect(api, return_to, &parameters)
 }
 
 /// The same, for a request that was accepted.
 pub(super) fn refuse(api: &Api, request: &AuthorizationRequest, error: &OAuthError) -> Response {
     match &request.answer_to {
-        AnswerTo::Browser { redirect_uri, state, .. } => {
-            redirect_with_error(api, redirect_uri, state.as_deref(), error)
-        }
+        AnswerTo::Browser { return_to, .. } => redirect_with_error(api, return_to, error),
         AnswerTo::Device { code_sha256, .. } => {
             api.devices.decide(code_sha256, false, api.now());
             page::device_refused(error)
@@ -57,7 +54,20 @@ pub(super) fn refuse(api: &Api, request: &AuthorizationRequest, error: &OAuthErr
     }
 }
 
-fn redirect(redirect_uri: &str, parameters: &[(&str, Option<&str>)]) -> Response {
+fn redirect(api: &Api, return_to: &ReturnTo, parameters: &[(&str, Option<&str>)]) -> Response {
+    let Some(client_id) = &return_to.signed_for else {
+        return redirect_with(&return_to.redirect_uri, parameters);
+    };
+    match signed_response(api, client_id, parameters, api.now()) {
+        Ok(response) => redirect_with(&return_to.redirect_uri, &[("response", Some(&response))]),
+        Err(error) => {
+            tracing::error!(%error, "failed to sign an answer");
+            page::unavailable()
+        }
+    }
+}
+
+fn redirect_with(redirect_uri: &str, parameters: &[(&str, Option<&str>)]) -> Response {
     let mut location = Zeroizing::new(redirect_uri.to_owned());
     let mut separator = if redirect_uri.contains('?') { '&' } else { '?' };
     for (name, value) in parameters.iter().filter_map(|(name, value)| Some((name, (*value)?))) {
@@ -116,13 +126,13 @@ pub(super) async fn grant(
         Ok(committed) if matches!(committed.reply, Reply::Grant(GrantReply::Started(_))) => {
             tracing::info!(client_id = %request.client.id, user = %session.user, grant = %id, "a person allowed a client something");
             let response = match &request.answer_to {
-                AnswerTo::Browser { redirect_uri, state, .. } => {
+                AnswerTo::Browser { return_to, .. } => {
                     let parameters = [
                         ("code", Some(code.as_str())),
-                        ("state", state.as_deref()),
+                        ("state", return_to.state.as_deref()),
                         ("iss", Some(&*api.issuer)),
                     ];
-                    redirect(redirect_uri, &parameters)
+                    redirect(api, return_to, &parameters)
                 }
                 AnswerTo::Device { code_sha256, .. } if now_allowed(code_sha256) => {
                     page::device_allowed()
@@ -151,8 +161,8 @@ fn new_grant(
     let is_offline = scope.contains("offline_access");
     let life = api.config.refresh_token_life();
     let (code_sha256, redirect_uri, challenge) = match &request.answer_to {
-        AnswerTo::Browser { redirect_uri, challenge, .. } => {
-            (secret::sha256(code.as_bytes()), redirect_uri.clone(), *challenge)
+        AnswerTo::Browser { return_to, challenge } => {
+            (secret::sha256(code.as_bytes()), return_to.redirect_uri.clone(), *challenge)
         }
         AnswerTo::Device { code_sha256, challenge, .. } => {
             (*code_sha256, Box::default(), *challenge)

@@ -107,8 +107,8 @@ fn terms(api: &Api, request: &AuthorizationRequest, user: &User, granted: &Grant
             dt { "Client" } dd id="client" { (request.client.id.as_str()) }
             dt { "Resource" } dd id="resource" { (audience) }
             @match &request.answer_to {
-                AnswerTo::Browser { redirect_uri, .. } => {
-                    dt { "Then you go to" } dd id="redirect-uri" { (redirect_uri) }
+                AnswerTo::Browser { return_to, .. } => {
+                    dt { "Then you go to" } dd id="redirect-uri" { (return_to.redirect_uri) }
                 }
                 AnswerTo::Device { user_code, .. } => {
                     dt { "Code on the device" } dd id="user-code" { (user_code.shown()) }

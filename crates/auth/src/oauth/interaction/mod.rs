@@ -16,6 +16,7 @@ mod page;
 mod passkey;
 mod second_factor;
 mod session;
+mod signed_response;
 
 use axum::{
     Router,
