@@ -28,6 +28,8 @@ pub struct Client {
     pub redirect_uris: Vec<RedirectUri>,
     /// Where they may be sent after they logged out.
     pub post_logout_redirect_uris: Vec<RedirectUri>,
+    /// Where it is told that a person has left (OpenID Connect Back-Channel Logout 1.0); http or https.
+    pub backchannel_logout_uri: Option<RedirectUri>,
     /// What it asked for beyond that.
     pub options: ClientOptions,
     /// When it was registered.
@@ -74,6 +76,7 @@ impl Client {
             grant_types: [GrantType::ClientCredentials].into(),
             redirect_uris: Vec::new(),
             post_logout_redirect_uris: Vec::new(),
+            backchannel_logout_uri: None,
             options: ClientOptions::default(),
             registered_at: Timestamp::EPOCH,
             registered_by: "admin".into(),

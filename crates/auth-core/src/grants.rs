@@ -192,6 +192,13 @@ impl Grants {
         own.filter_map(|(_, id)| self.by_id.get(id))
     }
 
+    /// Those that were made in a session, by id.
+    pub fn of_session(&self, session: SessionId) -> impl Iterator<Item = &Arc<UserGrant>> {
+        let from = (session, GrantId([0; 16]));
+        let own = self.by_session.range(from..=(session, GrantId([0xff; 16])));
+        own.filter_map(|(_, id)| self.by_id.get(id))
+    }
+
     /// How many there are.
     pub fn count(&self) -> usize {
         self.by_id.len()

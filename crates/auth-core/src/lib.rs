@@ -22,6 +22,7 @@ mod distinguished_name;
 mod exchange;
 mod grant;
 pub mod grants;
+pub mod logouts;
 pub mod passkeys;
 mod profile;
 mod redirect_uri;
@@ -43,6 +44,7 @@ pub use distinguished_name::{DistinguishedName, ParseDistinguishedNameError, Rel
 pub use exchange::{ExchangeError, exchange};
 pub use grant::{Authority, GrantError, Granted, Request, grant, resource_of_family};
 pub use grants::Grants;
+pub use logouts::{Logout, Logouts, Telling};
 pub use passkeys::{CredentialId, Passkey, Passkeys};
 pub use profile::{Profile, ProfileError};
 pub use redirect_uri::{ParseRedirectUriError, RedirectUri};

@@ -41,6 +41,11 @@ impl RedirectUri {
         &self.0
     }
 
+    /// Whether a server is there, and not an app on a device.
+    pub fn is_http(&self) -> bool {
+        self.0.starts_with("https://") || self.0.starts_with("http://")
+    }
+
     /// Whether a request may name `uri` for this one.
     pub fn accepts(&self, uri: &str) -> bool {
         *self.0 == *uri || self.accepts_with_port(uri).is_some_and(|accepts| accepts)

@@ -176,6 +176,11 @@ impl Sessions {
         self.by_id.get(&id).filter(|session| session.expires_at > now)
     }
 
+    /// The session, also one that is over and not yet forgotten.
+    pub(crate) fn of_any_time(&self, id: SessionId) -> Option<&Arc<Session>> {
+        self.by_id.get(&id)
+    }
+
     /// A person's sessions, oldest first.
     pub fn of_user(&self, user: UserId) -> impl Iterator<Item = &Arc<Session>> {
         let ids = self.by_user.get(&user).into_iter().flatten();

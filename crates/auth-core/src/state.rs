@@ -1,14 +1,14 @@
 //! The whole state, and what of one part leads to another.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use lombard_token::Revocation;
-use lombard_types::Timestamp;
+use lombard_types::{ClientId, Timestamp};
 
 use crate::{
-    AuditEntry, Client, Clients, Decision, Grants, Passkeys, Revocations, SecondFactors, Sessions,
-    SigningKeys, Target, UserId, Users, clients, grants, passkeys, second_factors, sessions,
-    signing_keys, users,
+    AuditEntry, Client, Clients, Decision, Grants, Logouts, Passkeys, Revocations, SecondFactors,
+    SessionId, Sessions, SigningKeys, Target, Telling, UserId, Users, clients, grants, logouts,
+    passkeys, second_factors, sessions, signing_keys, users,
 };
 
 /// All that the authorization server knows.
@@ -26,6 +26,8 @@ pub struct State {
     pub sessions: Sessions,
     /// What persons have allowed clients.
     pub grants: Grants,
+    /// Which clients must hear that somebody has left.
+    pub logouts: Logouts,
     /// What tokens are signed with.
     pub signing_keys: SigningKeys,
     /// What was taken back.
@@ -55,6 +57,8 @@ pub enum Command {
     Session(sessions::Command, Lives),
     /// About a grant.
     Grant(grants::Command, Lives),
+    /// About a logout that a client must hear of.
+    Logout(logouts::Command, Lives),
     /// About the keys that tokens are signed with.
     SigningKey(signing_keys::Command, Lives),
     /// Records what was decided.
@@ -70,11 +74,13 @@ pub enum Command {
     },
 }
 
-/// How long tokens live that a command may take back.
+/// How long what a command may take back lives, and how clients are told of it.
 #[derive(Clone, Copy, Debug)]
 pub struct Lives {
     /// How long an access token is good, with a margin for clocks.
     pub access_token: Duration,
+    /// How clients hear that a session is over.
+    pub telling: Telling,
 }
 
 /// What happened.
@@ -92,6 +98,8 @@ pub enum Event {
     Session(sessions::Event),
     /// To a grant.
     Grant(grants::Event),
+    /// To a logout that a client must hear of.
+    Logout(logouts::Event),
     /// To a key that tokens are signed with.
     SigningKey(signing_keys::Event),
     /// Something was decided.
@@ -124,6 +132,8 @@ pub enum Reply {
     Session(sessions::Reply),
     /// About a grant.
     Grant(grants::Reply),
+    /// About a logout that a client must hear of.
+    Logout(logouts::Reply),
     /// About the keys that tokens are signed with.
     SigningKey(signing_keys::Reply),
     /// What was decided is recorded.
@@ -206,6 +216,7 @@ impl State {
                 let decision = self.grants.decide(command, now).map_err(Rejection::Grant)?;
                 (decision.into_terms(), lives)
             }
+            Command::Logout(command, lives) => (self.logouts.decide(command).into_terms(), lives),
             Command::SigningKey(command, lives) => {
                 let decision = self.signing_keys.decide(command, now);
                 (decision.map_err(Rejection::SigningKey)?.into_terms(), lives)
@@ -218,10 +229,46 @@ impl State {
                 let revoked = events.iter().filter_map(takes_back);
                 let revoked = revoked.map(|target| Event::Revoked { target, at: now, until });
                 let revoked: Vec<Event> = revoked.collect();
+                let due = self.logouts_due(&events, lives.telling, now);
                 events.extend(revoked);
+                events.extend(due);
                 Decision::Commit(events, reply)
             }
         })
+    }
+
+    /// Each client that has an ID token of a session hears once that it is over.
+    fn logouts_due(&self, events: &[Event], telling: Telling, now: Timestamp) -> Vec<Event> {
+        let sessions: BTreeSet<(UserId, SessionId)> =
+            events.iter().flat_map(|event| self.sessions_ended_by(event)).collect();
+        let clients = sessions.into_iter().flat_map(|(user, session)| {
+            let grants = self.grants.of_session(session);
+            let knowing =
+                grants.filter(|grant| grant.is_active() && grant.scope.contains("openid"));
+            let clients: BTreeSet<&ClientId> = knowing.map(|grant| &grant.client).collect();
+            clients.into_iter().map(move |client| (client.clone(), user, session))
+        });
+        let hears = |(client, _, _): &(ClientId, UserId, SessionId)| {
+            let client = self.clients.get(client.as_str());
+            client.is_some_and(|client| client.backchannel_logout_uri.is_some())
+        };
+        let due = self.logouts.due(clients.filter(hears), telling, now);
+        due.into_iter().map(Event::Logout).collect()
+    }
+
+    fn sessions_ended_by(&self, event: &Event) -> Vec<(UserId, SessionId)> {
+        let user = match event {
+            Event::Session(sessions::Event::Ended { id }) => {
+                let session = self.sessions.of_any_time(*id);
+                return session.map(|session| (session.user, session.id)).into_iter().collect();
+            }
+            Event::User(event) => event.ends_logins_of(),
+            Event::SecondFactor(event) => event.ends_logins_of(),
+            Event::Passkey(event) => event.ends_logins_of(),
+            _ => None,
+        };
+        let sessions = user.into_iter().flat_map(|user| self.sessions.of_user(user));
+        sessions.map(|session| (session.user, session.id)).collect()
     }
 
     /// A second factor is a person's who is there.
@@ -310,6 +357,7 @@ impl State {
                 }
             }
             Event::Grant(event) => self.grants.apply(event),
+            Event::Logout(event) => self.logouts.apply(event),
             Event::SigningKey(event) => self.signing_keys.apply(event),
             Event::Revoked { target, at: now, until } => {
                 let at = if matches!(target, Target::Key(_)) { Revocation::WHENEVER } else { *now };
@@ -379,6 +427,7 @@ part!(Passkey, passkeys);
 part!(SecondFactor, second_factors);
 part!(Session, sessions);
 part!(Grant, grants);
+part!(Logout, logouts);
 part!(SigningKey, signing_keys);
 
 #[cfg(test)]

@@ -127,6 +127,7 @@ impl Entry {
             grant_types,
             redirect_uris,
             post_logout_redirect_uris: Vec::new(),
+            backchannel_logout_uri: None,
             options: Default::default(),
             registered_at: Timestamp::EPOCH,
             registered_by: REGISTRANT.into(),

@@ -14,11 +14,13 @@
 //!  22                  what was decided (`audit.rs`)
 //!  30 to 33            second factors (`second_factor.rs`)
 //!  34 to 36            passkeys (`passkey.rs`)
+//!  37, 38              logouts that clients must hear of (`logout.rs`)
 //! ```
 
 mod audit;
 mod client;
 mod grant;
+mod logout;
 mod passkey;
 mod second_factor;
 mod session;
@@ -54,6 +56,7 @@ impl Codec for EventCodec {
         match event {
             Event::Client(event) => put_client_event(&mut writer, event),
             Event::User(event) => user::put_event(&mut writer, event),
+            Event::Logout(event) => logout::put_event(&mut writer, event),
             Event::Passkey(event) => passkey::put_event(&mut writer, event),
             Event::SecondFactor(event) => second_factor::put_event(&mut writer, event),
             Event::Session(event) => session::put_event(&mut writer, event),
@@ -108,6 +111,9 @@ impl Codec for EventCodec {
             },
             [kind, VERSION_1] if user::KINDS.contains(&kind) => {
                 Event::User(user::event(kind, &mut reader)?)
+            }
+            [kind, VERSION_1] if logout::KINDS.contains(&kind) => {
+                Event::Logout(logout::event(kind, &mut reader)?)
             }
             [kind, VERSION_1] if passkey::KINDS.contains(&kind) => {
                 Event::Passkey(passkey::event(kind, &mut reader)?)
@@ -211,6 +217,7 @@ mod tests {
                 grant_types: [GrantType::ClientCredentials].into(),
                 redirect_uris: Vec::new(),
                 post_logout_redirect_uris: Vec::new(),
+                backchannel_logout_uri: None,
                 options: Default::default(),
                 registered_at: Timestamp::from_unix_nanos(0x0102),
                 registered_by: "admin".into(),
@@ -220,6 +227,7 @@ mod tests {
             grant_types: [GrantType::AuthorizationCode, GrantType::RefreshToken].into(),
             redirect_uris: vec!["https://a.example/cb".parse().unwrap()],
             post_logout_redirect_uris: vec!["https://a.example/".parse().unwrap()],
+            backchannel_logout_uri: Some("https://a.example/out".parse().unwrap()),
             ..client(&[], Authentication::Nothing)
         };
         let registered = |client| Event::Client(clients::Event::Registered(Arc::new(client)));
@@ -256,6 +264,7 @@ mod tests {
         ];
         events.push(Event::Audited(audit::samples()));
         events.extend(user::samples().into_iter().map(Event::User));
+        events.extend(logout::samples().into_iter().map(Event::Logout));
         events.extend(passkey::samples().into_iter().map(Event::Passkey));
         events.extend(second_factor::samples().into_iter().map(Event::SecondFactor));
         events.extend(session::samples().into_iter().map(Event::Session));

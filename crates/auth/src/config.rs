@@ -2,7 +2,7 @@
 
 use std::{iter, path::PathBuf, time::Duration};
 
-use lombard_auth_core::{Client, Lives, signing_keys::Schedule};
+use lombard_auth_core::{Client, Lives, Telling, signing_keys::Schedule};
 use lombard_engine::{Limits, SnapshotPolicy};
 use lombard_master_key::MasterKeyPlaces;
 use lombard_token::{DetailType, Payment};
@@ -70,6 +70,15 @@ pub struct Config {
     /// Whether a person who has no second factor or passkey sets one up when a client asks for it; else only
     /// administrators give second factors.
     pub second_factor_enrolment: bool,
+    /// How long a client is told again and again that a person has left, until it has heard.
+    pub backchannel_logout_seconds: u64,
+    /// Logouts that wait until their clients have heard; of more, clients are not told.
+    pub backchannel_logouts_max: usize,
+    /// How long a client may take to hear of a logout.
+    pub backchannel_timeout_ms: u64,
+    /// Certificates (PEM) of the authorities that vouch for clients' servers; without, clients hear of logouts on loopback
+    /// addresses only.
+    pub backchannel_ca_file: Option<PathBuf>,
     /// Authorization requests that are under way; more are refused for a moment.
     pub authorization_requests_max: usize,
     /// How long a pushed request waits for its browser.
@@ -157,6 +166,10 @@ impl Default for Config {
             login_failures_max: 100_000,
             recovery_codes: 10,
             passkeys_per_user_max: 10,
+            backchannel_logout_seconds: 3600,
+            backchannel_logouts_max: 100_000,
+            backchannel_timeout_ms: 5000,
+            backchannel_ca_file: None,
             second_factor_enrolment: true,
             authorization_requests_max: 100_000,
             pushed_request_seconds: 90,
@@ -219,6 +232,7 @@ impl Config {
         expect(self.password_queue_max > 0, "password_queue_max is 0");
         let limits = [
             (self.passkeys_per_user_max, "passkeys_per_user_max is 0"),
+            (self.backchannel_logouts_max, "backchannel_logouts_max is 0"),
             (self.sessions_max, "sessions_max is 0"),
             (self.sessions_per_user_max, "sessions_per_user_max is 0"),
             (self.login_failures_max, "login_failures_max is 0"),
@@ -271,6 +285,18 @@ impl Config {
                 3600,
                 366 * 24 * 3600,
                 "signing_key_active_seconds is not 3600 to 31622400",
+            ),
+            (
+                self.backchannel_logout_seconds,
+                10,
+                week,
+                "backchannel_logout_seconds is not 10 to 604800",
+            ),
+            (
+                self.backchannel_timeout_ms,
+                100,
+                60_000,
+                "backchannel_timeout_ms is not 100 to 60000",
             ),
             (self.refresh_grace_seconds, 0, 300, "refresh_grace_seconds is over 300"),
             (self.refresh_grace_public_seconds, 0, 10, "refresh_grace_public_seconds is over 10"),
@@ -353,7 +379,11 @@ impl Config {
 
     /// How long tokens live that a change may take back.
     pub(crate) fn lives(&self) -> Lives {
-        Lives { access_token: self.access_token_life() + self.revocation_margin() }
+        let telling = Telling {
+            patience: Duration::from_secs(self.backchannel_logout_seconds),
+            logouts_max: self.backchannel_logouts_max,
+        };
+        Lives { access_token: self.access_token_life() + self.revocation_margin(), telling }
     }
 
     /// A key stays published until no access token of it is good, and no session goes on whose ID tokens, which clients

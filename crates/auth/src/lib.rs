@@ -22,6 +22,7 @@
 #![warn(missing_docs)]
 
 mod audit;
+mod backchannel;
 mod bootstrap;
 mod codec;
 mod config;

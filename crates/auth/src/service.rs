@@ -22,6 +22,7 @@ use tokio::sync::Semaphore;
 use crate::{
     AuthMachine, Config, EventCodec,
     audit::{self, Audit, Scribe},
+    backchannel::{self, Connector, ConnectorError},
     bootstrap::{self, BootstrapError},
     device::DeviceRequests,
     metrics::AuthMetrics,
@@ -90,6 +91,8 @@ pub(crate) struct Api {
     pub(crate) health: Health,
     /// Who asks for passkeys; none where the issuer's URL is none that browsers make them for.
     pub(crate) relying_party: Option<Arc<RelyingParty>>,
+    /// Reaches clients that hear of logouts.
+    pub(crate) connector: Arc<Connector>,
     /// Verifies the tokens that were issued here.
     pub(crate) verifier: Verifier,
     pub(crate) client_certificates: Arc<ClientCertificates>,
@@ -143,6 +146,9 @@ pub enum NewError {
         /// What the system said.
         source: std::io::Error,
     },
+    /// The authorities of clients could not be read.
+    #[error("failed to start the authorization server")]
+    Connector(#[from] ConnectorError),
     /// Passwords could not be hashed as configured.
     #[error("failed to hash passwords as the configuration says")]
     Passwords,
@@ -215,6 +221,8 @@ impl Auth {
         if let Some(nonces) = &dpop_nonces {
             verifier.require_nonces(Arc::clone(nonces));
         }
+        let timeout = Duration::from_millis(config.backchannel_timeout_ms);
+        let connector = Connector::new(config.backchannel_ca_file.as_deref(), timeout)?;
         let (audit, scribe) = Audit::new(config.audit_refusals_per_second_max);
         let metrics = AuthMetrics::register(&metrics, writer.clone());
         let api = Api {
@@ -232,6 +240,7 @@ impl Auth {
             devices: Arc::new(DeviceRequests::new(config.device_requests_max)),
             keys: Arc::new(keys),
             health: health.clone(),
+            connector: Arc::new(connector),
             relying_party: RelyingParty::of_origin(&issuer).map(Arc::new),
             config: Arc::new(config),
             issuer: issuer.into(),
@@ -278,6 +287,7 @@ impl Auth {
             stopped = engine.stopped() => Ok(stopped?),
             () = api.keyring.run(&api) => Ok(()),
             () = tell_own_verifier(&api) => Ok(()),
+            () = backchannel::run(&api) => Ok(()),
             () = drain.cancelled() => {
                 api.audit.flush().await;
                 Ok(())

@@ -3,7 +3,8 @@ use std::collections::BTreeSet;
 use super::*;
 use crate::{Acr, Session, SessionId, User, UserGrant, UserId, grants::tests as granting};
 
-pub(crate) const LIVES: Lives = Lives { access_token: Duration::from_secs(360) };
+pub(crate) const LIVES: Lives = Lives { access_token: Duration::from_secs(360), telling: TELLING };
+const TELLING: Telling = Telling { patience: Duration::from_secs(60), logouts_max: 9 };
 
 pub(crate) fn at(seconds: u64) -> Timestamp {
     Timestamp::from_unix_seconds(seconds)

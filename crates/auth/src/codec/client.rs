@@ -10,7 +10,7 @@
 //!  attributes      in the order of their kinds; one that is empty is left out. Each is a list of texts:
 //!                  1 types of authorization details, 2 grant types (without it: client_credentials alone),
 //!                  3 redirect URIs, 4 redirect URIs after logout, 5 profile (without it: oauth-2.1),
-//!                  6 options: certificate_bound, signed_requests
+//!                  6 options: certificate_bound, signed_requests; 20 URI for back-channel logout
 //! ```
 
 use std::collections::BTreeSet;
@@ -40,6 +40,7 @@ const PROFILE: u8 = 5;
 const OPTIONS: u8 = 6;
 const CERTIFICATE_BOUND: &str = "certificate_bound";
 const SIGNED_REQUESTS: &str = "signed_requests";
+const BACKCHANNEL_LOGOUT_URI: u8 = 20;
 
 /// Writes the newest version.
 pub(super) fn put(writer: &mut Writer<'_>, client: &Client) {
@@ -86,6 +87,10 @@ fn put_attributes(writer: &mut Writer<'_>, client: &Client) {
         ),
         (PROFILE, texts(profile.iter().map(|profile| profile.name()))),
         (OPTIONS, texts(options(&client.options).into_iter())),
+        (
+            BACKCHANNEL_LOGOUT_URI,
+            texts(client.backchannel_logout_uri.iter().map(RedirectUri::as_str)),
+        ),
     ];
     let said = || attributes.iter().filter(|(_, value)| !value.is_empty());
     writer.put(&[u8::try_from(said().count()).unwrap_or(u8::MAX)]);
@@ -154,6 +159,7 @@ pub(super) fn v1(reader: &mut Reader<'_>) -> Result<Client, DecodeError> {
         redirect_uris: Vec::new(),
         post_logout_redirect_uris: Vec::new(),
         options: ClientOptions::default(),
+        backchannel_logout_uri: None,
         registered_at: time(reader)?,
         registered_by: reader.text()?.into(),
     })
@@ -177,6 +183,7 @@ pub(super) fn v2(reader: &mut Reader<'_>) -> Result<Client, DecodeError> {
                 }
                 REDIRECT_URIS => client.redirect_uris.push(parse(value)?),
                 POST_LOGOUT_REDIRECT_URIS => client.post_logout_redirect_uris.push(parse(value)?),
+                BACKCHANNEL_LOGOUT_URI => client.backchannel_logout_uri = Some(parse(value)?),
                 PROFILE => {
                     let profile = Profile::from_name(value);
                     client.profile = profile.ok_or(DecodeError("unknown profile"))?;

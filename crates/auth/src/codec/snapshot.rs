@@ -3,26 +3,28 @@
 //! ```text
 //!  items of the state, in this order
 //!  1 item        whether anything ever happened u8 | counts u64: clients, users, groups, second factors,
-//!                passkeys, sessions, grants, signing keys, revocations | number of the last revocation u64
+//!                passkeys, sessions, grants, logouts, signing keys, revocations | numbers u64 of the last revocation and the
+//!                last logout
 //!  each client   by id: the fields of the event "client registered" in its newest version (`client.rs`)
-//!  each person   by name, each group by name, each second factor by person, each passkey by id, each session, each grant by id:
+//!  each person   by name, each group by name, each second factor by person, each passkey by id, each session, each grant by id, each logout by number:
 //!                the fields of their events
 //!  each key      by kid (`signing_key.rs`)
 //!  revocations   by number: number u64 | key, 16 bytes | at u64 | until u64
 //! ```
 //! Like the log, it holds digests of secrets and no secret. What is over is in none.
 
-use lombard_auth_core::{RestoreError, Revocations, State};
+use lombard_auth_core::{Logouts, RestoreError, Revocations, State};
 use lombard_engine::{DecodeError, Snapshot, StateReader, StateWriter, fields::Reader};
 use lombard_token::{Revocation, RevocationKey};
 
 use super::{
-    client, flag, grant, parse, passkey, put_time, second_factor, session, signing_key, time, user,
+    client, flag, grant, logout, parse, passkey, put_time, second_factor, session, signing_key,
+    time, user,
 };
 use crate::AuthMachine;
 
 impl Snapshot for AuthMachine {
-    const VERSION: u16 = 7;
+    const VERSION: u16 = 8;
 
     fn write_state(&self, writer: &mut StateWriter<'_>) {
         let State {
@@ -32,6 +34,7 @@ impl Snapshot for AuthMachine {
             passkeys,
             sessions,
             grants,
+            logouts,
             signing_keys,
             revocations,
             has_history,
@@ -44,6 +47,7 @@ impl Snapshot for AuthMachine {
             passkeys.iter().len(),
             sessions.count(),
             grants.count(),
+            logouts.iter().len(),
             signing_keys.iter().count(),
             revocations.count(),
         ];
@@ -53,6 +57,7 @@ impl Snapshot for AuthMachine {
                 fields.put(&u64::try_from(count).unwrap_or(u64::MAX).to_le_bytes());
             }
             fields.put(&revocations.last_number().to_le_bytes());
+            fields.put(&logouts.last_number().to_le_bytes());
         });
         clients.after(None).for_each(|client| writer.item(|fields| client::put(fields, client)));
         users.after(None).for_each(|person| writer.item(|fields| user::put(fields, person)));
@@ -68,6 +73,7 @@ impl Snapshot for AuthMachine {
         passkeys.iter().for_each(|passkey| writer.item(|fields| passkey::put(fields, passkey)));
         sessions.iter().for_each(|session| writer.item(|fields| session::put(fields, session)));
         grants.iter().for_each(|grant| writer.item(|fields| grant::put(fields, grant)));
+        logouts.iter().for_each(|logout| writer.item(|fields| logout::put(fields, logout)));
         signing_keys.iter().for_each(|key| writer.item(|fields| signing_key::put(fields, key)));
         for (number, revocation) in revocations.after(0) {
             writer.item(|fields| {
@@ -90,13 +96,15 @@ impl Snapshot for AuthMachine {
                 passkeys,
                 sessions,
                 grants,
+                logouts,
                 signing_keys,
                 revocations,
                 last_number,
+                last_logout,
             ],
         ) = reader.item(|fields| {
             let has_history = flag(fields)?;
-            let mut numbers = [0; 10];
+            let mut numbers = [0; 12];
             for number in &mut numbers {
                 *number = u64::from_le_bytes(fields.array()?);
             }
@@ -125,6 +133,10 @@ impl Snapshot for AuthMachine {
         }
         for _ in 0..grants {
             state.grants.restore(reader.item(grant::read)?).map_err(twice)?;
+        }
+        state.logouts = Logouts::restored_after(last_logout);
+        for _ in 0..logouts {
+            state.logouts.restore(reader.item(logout::read)?).map_err(twice)?;
         }
         for _ in 0..signing_keys {
             state.signing_keys.restore(reader.item(signing_key::read)?).map_err(twice)?;

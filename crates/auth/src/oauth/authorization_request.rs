@@ -202,6 +202,7 @@ impl AuthorizationRequest {
             grant_types: Default::default(),
             redirect_uris: Vec::new(),
             post_logout_redirect_uris: Vec::new(),
+            backchannel_logout_uri: None,
             options: Default::default(),
             registered_at: lombard_types::Timestamp::EPOCH,
             registered_by: "admin".into(),

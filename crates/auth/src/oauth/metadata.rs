@@ -68,6 +68,8 @@ pub(super) async fn get(State(api): State<Api>) -> Response {
         "code_challenge_methods_supported": ["S256"],
         "dpop_signing_alg_values_supported": algorithms,
         "authorization_response_iss_parameter_supported": true,
+        "backchannel_logout_supported": true,
+        "backchannel_logout_session_supported": true,
         "request_parameter_supported": true,
         "request_uri_parameter_supported": false,
         "claims_parameter_supported": false,

@@ -29,7 +29,7 @@ use super::{
     idempotency::{derived_id, idempotency_key},
     page::Page,
 };
-use crate::{problem, secret, service::Api, submit::submit};
+use crate::{Config, problem, secret, service::Api, submit::submit};
 
 /// What a registration says.
 #[derive(Deserialize)]
@@ -71,6 +71,8 @@ pub(super) struct NewClient {
     redirect_uris: Vec<String>,
     #[serde(default)]
     post_logout_redirect_uris: Vec<String>,
+    /// Where it is told that a person has left (OpenID Connect Back-Channel Logout 1.0).
+    backchannel_logout_uri: Option<String>,
 }
 
 /// A client as it is shown.
@@ -98,6 +100,8 @@ struct ShownClient<'a> {
     redirect_uris: Vec<&'a str>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     post_logout_redirect_uris: Vec<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    backchannel_logout_uri: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     jwk: Option<&'a PublicJwk>,
     /// The member of `tls_client_auth`.
@@ -145,6 +149,7 @@ impl<'a> ShownClient<'a> {
             require_signed_request_object: client.options.signed_requests_only,
             grant_types: client.grant_types.iter().map(|grant_type| grant_type.name()).collect(),
             redirect_uris: client.redirect_uris.iter().map(RedirectUri::as_str).collect(),
+            backchannel_logout_uri: client.backchannel_logout_uri.as_ref().map(RedirectUri::as_str),
             post_logout_redirect_uris: client
                 .post_logout_redirect_uris
                 .iter()
@@ -217,6 +222,11 @@ impl NewClient {
             uris(&self.redirect_uris).map_err(|error| invalid("redirect_uris", &error))?;
         let post_logout_redirect_uris = uris(&self.post_logout_redirect_uris)
             .map_err(|error| invalid("post_logout_redirect_uris", &error))?;
+        let backchannel_logout_uri = self
+            .backchannel_logout_uri
+            .map(|uri| logout_uri(config, &uri))
+            .transpose()
+            .map_err(|cause| invalid("backchannel_logout_uri", &cause))?;
         let [subject_dn, dns, uri, ip, email] = CertificateSubject::MEMBERS;
         let subjects = [
             (subject_dn, self.tls_client_auth_subject_dn),
@@ -267,6 +277,7 @@ impl NewClient {
             grant_types,
             redirect_uris,
             post_logout_redirect_uris,
+            backchannel_logout_uri,
             options: ClientOptions { certificate_bound_tokens, signed_requests_only },
             registered_at: Timestamp::EPOCH,
             registered_by: registrant.into(),
@@ -290,6 +301,18 @@ pub(super) fn invalid(member: &str, cause: &dyn std::fmt::Display) -> Problem {
 
 /// Most redirect URIs of one kind.
 const REDIRECT_URIS_MAX: usize = 20;
+
+/// A server that can be reached from here.
+fn logout_uri(config: &Config, text: &str) -> Result<RedirectUri, String> {
+    let uri: RedirectUri = text.parse().map_err(|error| format!("{error}"))?;
+    match uri.as_str().starts_with("https://") {
+        _ if !uri.is_http() => Err("not https, nor http on a loopback address".to_owned()),
+        true if config.backchannel_ca_file.is_none() => {
+            Err("https takes authorities that vouch for it: backchannel_ca_file".to_owned())
+        }
+        _ => Ok(uri),
+    }
+}
 
 fn uris(texts: &[String]) -> Result<Vec<RedirectUri>, String> {
     if texts.len() > REDIRECT_URIS_MAX {

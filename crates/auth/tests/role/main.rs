@@ -9,6 +9,7 @@
 
 mod attacks;
 mod audit;
+mod backchannel;
 mod bound;
 mod device;
 mod exchange;

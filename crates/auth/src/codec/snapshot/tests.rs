@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use lombard_auth_core::{
     Acr, Authentication, Client, ClientName, Code, Command, CredentialId, GrantId, GrantType,
-    Lives, Passkey, SecondFactor, Session, SessionId, Target, User, UserGrant, UserId, clients,
-    grants, passkeys, second_factors, sessions, signing_keys, users,
+    Lives, Passkey, SecondFactor, Session, SessionId, Target, Telling, User, UserGrant, UserId,
+    clients, grants, logouts, passkeys, second_factors, sessions, signing_keys, users,
 };
 use lombard_engine::{At, Decision, Machine as _, state_from_bytes, state_to_bytes};
 use lombard_token::SigningKey;
@@ -14,7 +14,8 @@ use proptest::prelude::*;
 
 use super::*;
 
-const LIVES: Lives = Lives { access_token: Duration::from_nanos(20) };
+const TELLING: Telling = Telling { patience: Duration::from_nanos(25), logouts_max: 3 };
+const LIVES: Lives = Lives { access_token: Duration::from_nanos(20), telling: TELLING };
 
 fn registered(id: u8, authentication: Authentication) -> Client {
     Client {
@@ -27,6 +28,9 @@ fn registered(id: u8, authentication: Authentication) -> Client {
         grant_types: [GrantType::ClientCredentials].into(),
         redirect_uris: Vec::new(),
         post_logout_redirect_uris: Vec::new(),
+        backchannel_logout_uri: id
+            .is_multiple_of(2)
+            .then(|| "https://shop.example/out".parse().unwrap()),
         options: Default::default(),
         registered_at: Timestamp::EPOCH,
         registered_by: "admin".into(),
@@ -61,17 +65,17 @@ fn submit(machine: &mut AuthMachine, position: u64, command: Command) -> String 
 
 /// These bytes are in people's snapshots. A failing test means that a new version is needed.
 #[test]
-fn golden_bytes_of_version_7() {
+fn golden_bytes_of_version_8() {
     let mut machine = AuthMachine::default();
-    let mut nothing = b"\x51\0\0\0".to_vec();
-    nothing.extend([0; 81]);
+    let mut nothing = b"\x61\0\0\0".to_vec();
+    nothing.extend([0; 97]);
     assert_eq!(state_to_bytes(&machine), nothing);
     submit(&mut machine, 6, register(1, secret(7)));
     let target = Target::Token("t1".into());
     let until = Timestamp::from_unix_nanos(9999);
     submit(&mut machine, 7, Command::Revoke { target, until, revocations_max: 1 });
-    let mut expected = b"\x51\0\0\0\x01".to_vec();
-    expected.extend([1u64, 0, 0, 0, 0, 0, 0, 0, 1, 1].map(u64::to_le_bytes).concat());
+    let mut expected = b"\x61\0\0\0\x01".to_vec();
+    expected.extend([1u64, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 0].map(u64::to_le_bytes).concat());
     expected.extend(b"\x51\0\0\0\x05shop1\x04Shop\x0bledger:read\0");
     expected.extend([7; 32]);
     expected.extend(b"\xee\x03\0\0\0\0\0\0\x05admin");
@@ -134,7 +138,7 @@ fn start_grant(id: u8, user: u8) -> Command {
         session: SessionId([user; 16]),
         is_offline: id.is_multiple_of(2),
         audience: "a".into(),
-        scope: "ledger:read".parse().unwrap(),
+        scope: "openid ledger:read".parse().unwrap(),
         authorization_details: Default::default(),
         authenticated_at: none,
         acr: Acr::Password,
@@ -300,6 +304,9 @@ fn command() -> impl Strategy<Value = Command> {
         6 => user_command(),
         4 => factor_command(),
         4 => passkey_command(),
+        2 => (0u64..9, any::<bool>()).prop_map(|(number, is_told)| {
+            Command::Logout(logouts::Command::Settle { number, is_told }, LIVES)
+        }),
         6 => (0u8..4, 0u8..3, any::<[u8; 32]>())
             .prop_map(|(id, user, secret_sha256)| start_session(id, user, secret_sha256)),
         1 => (0u8..4).prop_map(|id| {
@@ -339,6 +346,7 @@ proptest! {
         prop_assert_eq!(&restored.state.sessions, &whole.state.sessions);
         prop_assert_eq!(&restored.state.grants, &whole.state.grants);
         prop_assert_eq!(&restored.state.second_factors, &whole.state.second_factors);
+        prop_assert_eq!(&restored.state.logouts, &whole.state.logouts);
         prop_assert_eq!(&restored.state.passkeys, &whole.state.passkeys);
         prop_assert_eq!(&restored.state.signing_keys, &whole.state.signing_keys);
         for (position, command) in (60..).zip(after) {
