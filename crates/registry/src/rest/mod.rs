@@ -52,26 +52,27 @@ pub(crate) struct Api {
 /// All routes. Each needs a token for this role; which scope is said in `authority.rs`.
 pub(crate) fn router(api: Api) -> Router {
     let body_limit = BodyLimit(api.config.body_bytes_max);
-    let routes = Router::new()
-        .route("/catalog", get(catalog::get))
-        .route("/prometheus-sd", get(prometheus::get))
-        .route("/services", get(services::list))
-        .route("/suspicions", post(suspicions::report))
-        .route("/services/{service}", get(services::get))
-        .route(
-            "/services/{service}/instances/{instance}",
-            put(instances::register).delete(instances::deregister),
-        )
-        .route("/services/{service}/history", get(history::get))
-        .route("/services/{service}/instances/{instance}/renew", post(instances::renew))
-        .route("/services/{service}/instances/{instance}/report", post(standing::report))
-        .route("/services/{service}/instances/{instance}/drain", post(standing::drain))
-        .route(
-            "/services/{service}/instances/{instance}/maintenance",
-            put(standing::take_out).delete(standing::put_back),
-        )
-        .with_state(api);
-    Router::new().nest("/v1/registry", routes).layer(Extension(body_limit))
+    // Each by its whole path: a router below another would write every request's URI anew.
+    Router::new()
+        .route("/v1/registry/catalog", get(catalog::get))
+        .route("/v1/registry/prometheus-sd", get(prometheus::get))
+        .route("/v1/registry/services", get(services::list))
+        .route("/v1/registry/suspicions", post(suspicions::report))
+        .route("/v1/registry/services/{service}", get(services::get))
+        .route("/v1/registry/services/{service}/history", get(history::get))
+        .route(INSTANCE, put(instances::register).delete(instances::deregister))
+        .route(&of_instance("renew"), post(instances::renew))
+        .route(&of_instance("report"), post(standing::report))
+        .route(&of_instance("drain"), post(standing::drain))
+        .route(&of_instance("maintenance"), put(standing::take_out).delete(standing::put_back))
+        .with_state(api)
+        .layer(Extension(body_limit))
+}
+
+const INSTANCE: &str = "/v1/registry/services/{service}/instances/{instance}";
+
+fn of_instance(what: &str) -> String {
+    format!("{INSTANCE}/{what}")
 }
 
 impl Api {
