@@ -2,8 +2,12 @@
 
 #![expect(
     clippy::unwrap_used,
+    clippy::indexing_slicing,
     reason = "a test that finds something else than it expects must fail"
 )]
+
+#[path = "login/secrets.rs"]
+mod secrets;
 
 use std::{
     io::{BufRead as _, BufReader, Read as _},
@@ -22,13 +26,17 @@ const PASSWORD: &str = "correct horse battery";
 struct Browser {
     client: reqwest::Client,
     cookies: std::collections::BTreeMap<String, String>,
+    /// What is typed in as password, and as code of a second factor, in this order.
+    passwords: std::collections::VecDeque<String>,
+    codes: std::collections::VecDeque<String>,
 }
 
 impl Browser {
     fn new() -> Self {
         let policy = reqwest::redirect::Policy::none();
         let client = reqwest::Client::builder().redirect(policy).no_proxy().build().unwrap();
-        Self { client, cookies: Default::default() }
+        let (passwords, codes) = ([PASSWORD.to_owned()].into(), Default::default());
+        Self { client, cookies: Default::default(), passwords, codes }
     }
 
     async fn send(&mut self, request: reqwest::RequestBuilder) -> (Option<String>, String) {
@@ -46,8 +54,28 @@ impl Browser {
 
     /// Follows redirects and fills in forms as `ada` until there is nothing more to do; the last page.
     async fn go(&mut self, url: &str, user_code: &str) -> String {
+        match self.walk(url, user_code, None).await {
+            Ok(page) => page,
+            Err(url) => panic!("sent to {url}"),
+        }
+    }
+
+    /// The same until a client's page, which is not asked for.
+    async fn until_sent_to(&mut self, url: &str, client: &str) -> reqwest::Url {
+        match self.walk(url, "", Some(client)).await {
+            Ok(page) => panic!("the last page is {page}"),
+            Err(url) => url,
+        }
+    }
+
+    async fn walk(
+        &mut self,
+        url: &str,
+        user_code: &str,
+        client: Option<&str>,
+    ) -> Result<String, reqwest::Url> {
         let (mut url, mut page) = (reqwest::Url::parse(url).unwrap(), None::<String>);
-        for _ in 0..12 {
+        for _ in 0..20 {
             let (location, text) = match page.take() {
                 None => self.send(self.client.get(url.clone())).await,
                 Some(text) => {
@@ -56,17 +84,23 @@ impl Browser {
                         let rest = text.split_once(&begin).map(|(_, rest)| rest);
                         rest.and_then(|rest| rest.split('"').next()).unwrap_or_default().to_owned()
                     };
-                    let action = ["login", "consent", "device"]
+                    let action = ["login", "second-factor", "consent", "device"]
                         .into_iter()
                         .find(|id| text.contains(&format!("form id=\"{id}\"")));
-                    let Some(action) = action else { return text };
+                    let Some(action) = action else { return Ok(text) };
                     url = url.join(action).unwrap();
+                    let next = |what: &str, typed: &mut std::collections::VecDeque<String>| {
+                        if action == what { typed.pop_front().unwrap() } else { String::new() }
+                    };
+                    let password = next("login", &mut self.passwords);
+                    let code = next("second-factor", &mut self.codes);
                     let form = [
                         ("request", field("request")),
                         ("csrf", field("csrf")),
                         ("shown", field("shown")),
                         ("username", "ada".to_owned()),
-                        ("password", PASSWORD.to_owned()),
+                        ("password", password),
+                        ("code", code),
                         ("user_code", user_code.to_owned()),
                         ("decision", "allow".to_owned()),
                     ];
@@ -74,7 +108,12 @@ impl Browser {
                 }
             };
             match location {
-                Some(location) => url = url.join(&location).unwrap(),
+                Some(location) => {
+                    url = url.join(&location).unwrap();
+                    if client.is_some_and(|client| url.as_str().starts_with(client)) {
+                        return Err(url);
+                    }
+                }
                 None => page = Some(text),
             }
         }
