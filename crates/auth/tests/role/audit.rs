@@ -25,7 +25,7 @@ async fn audit(role: &Role, filters: &str) -> Vec<Value> {
 }
 
 /// Waits until entries that fit are written: most are so a moment after the answer.
-async fn found(role: &Role, filters: &str, count: usize) -> Vec<Value> {
+pub(crate) async fn found(role: &Role, filters: &str, count: usize) -> Vec<Value> {
     loop {
         let entries = audit(role, filters).await;
         if entries.len() >= count {

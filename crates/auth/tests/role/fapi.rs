@@ -13,13 +13,13 @@ const URI: &str = "https://bank.example/cb";
 const SCOPE: &str = "openid offline_access ledger:read";
 
 /// A client of the profile, with the key it authenticates with and the one that its tokens are bound to.
-struct Bank {
-    key: SigningKey,
-    bound: SigningKey,
+pub(crate) struct Bank {
+    pub(crate) key: SigningKey,
+    pub(crate) bound: SigningKey,
 }
 
 impl Bank {
-    async fn registered(role: &Role) -> Self {
+    pub(crate) async fn registered(role: &Role) -> Self {
         let (key, bound) = (SigningKey::generate().unwrap(), SigningKey::generate().unwrap());
         let made = role.admin("POST", "/v1/auth/clients", metadata(&key)).await;
         assert_eq!(made.status, StatusCode::CREATED, "{}", made.text);
@@ -30,7 +30,7 @@ impl Bank {
         Self { key, bound }
     }
 
-    fn assertion(&self, audience: &str) -> String {
+    pub(crate) fn assertion(&self, audience: &str) -> String {
         let now = lombard_types::Timestamp::from_system_time(std::time::SystemTime::now());
         let id = uuid::Uuid::new_v4().to_string();
         client_assertion(&self.key, "bank", audience, &id, now).unwrap()
@@ -70,9 +70,25 @@ impl Bank {
         self.send(role, "/oauth/par", false, &parameters).await
     }
 
+    /// A proof of the key that tokens are bound to.
+    pub(crate) fn proof_at(&self, path: &str) -> String {
+        proof(&self.bound, "POST", path, None)
+    }
+
+    /// A code that is good with that key only.
+    pub(crate) async fn bound_code(&self, role: &Role) -> String {
+        let thumbprint = self.bound.public_jwk().thumbprint();
+        let pushed = self.push(role, &[("dpop_jkt", &thumbprint)]).await;
+        self.code_of(role, pushed).await
+    }
+
     /// From a pushed request to the code.
     async fn code(&self, role: &Role) -> String {
         let pushed = self.push(role, &[]).await;
+        self.code_of(role, pushed).await
+    }
+
+    async fn code_of(&self, role: &Role, pushed: Answer) -> String {
         assert_eq!(pushed.status, StatusCode::CREATED, "{}", pushed.text);
         assert!(pushed.json()["expires_in"].as_u64().unwrap() < 600);
         let uri = pushed.json()["request_uri"].as_str().unwrap().to_owned();
