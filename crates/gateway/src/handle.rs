@@ -82,7 +82,8 @@ pub(crate) async fn handle(
     let (method, uri) = (request.method().clone(), request.uri().clone());
     let answered = match refusal {
         Some(refusal) => Err(problem::from_wire_error(refusal.error)),
-        None => exchange.answer(request).await,
+        // Apart, so that an idle connection does not hold the memory of a request.
+        None => Box::pin(exchange.answer(request)).await,
     };
     let mut response = answered.unwrap_or_else(|problem| exchange.refusal(uri.path(), &problem));
     if refusal.is_some() {
