@@ -29,7 +29,7 @@ use super::{
     idempotency::{derived_id, idempotency_key},
     page::Page,
 };
-use crate::{Config, problem, secret, service::Api, submit::submit};
+use crate::{problem, secret, service::Api, submit::submit};
 
 /// What a registration says.
 #[derive(Deserialize)]
@@ -224,7 +224,7 @@ impl NewClient {
             .map_err(|error| invalid("post_logout_redirect_uris", &error))?;
         let backchannel_logout_uri = self
             .backchannel_logout_uri
-            .map(|uri| logout_uri(config, &uri))
+            .map(|uri| logout_uri(api, &uri))
             .transpose()
             .map_err(|cause| invalid("backchannel_logout_uri", &cause))?;
         let [subject_dn, dns, uri, ip, email] = CertificateSubject::MEMBERS;
@@ -302,16 +302,19 @@ pub(super) fn invalid(member: &str, cause: &dyn std::fmt::Display) -> Problem {
 /// Most redirect URIs of one kind.
 const REDIRECT_URIS_MAX: usize = 20;
 
-/// A server that can be reached from here.
-fn logout_uri(config: &Config, text: &str) -> Result<RedirectUri, String> {
+/// A server that can be reached from here. On loopback addresses, where the platform's own services may be, only where the
+/// platform is on one itself.
+fn logout_uri(api: &Api, text: &str) -> Result<RedirectUri, String> {
     let uri: RedirectUri = text.parse().map_err(|error| format!("{error}"))?;
-    match uri.as_str().starts_with("https://") {
-        _ if !uri.is_http() => Err("not https, nor http on a loopback address".to_owned()),
-        true if config.backchannel_ca_file.is_none() => {
-            Err("https takes authorities that vouch for it: backchannel_ca_file".to_owned())
-        }
-        _ => Ok(uri),
+    if uri.as_str().starts_with("https://") {
+        let has_authorities = api.config.backchannel_ca_file.is_some();
+        let cause = "https takes authorities that vouch for it: backchannel_ca_file";
+        return if has_authorities { Ok(uri) } else { Err(cause.to_owned()) };
     }
+    if uri.is_http() && api.issuer.starts_with("http://") {
+        return Ok(uri);
+    }
+    Err("not https, nor http on a loopback address where the platform is on one too".to_owned())
 }
 
 fn uris(texts: &[String]) -> Result<Vec<RedirectUri>, String> {

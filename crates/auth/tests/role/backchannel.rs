@@ -131,9 +131,17 @@ async fn what_is_not_told_before_a_restart_is_told_after_it() {
 
 #[tokio::test]
 async fn where_logouts_may_be_sent() {
-    let role = Role::start().await;
-    for uri in ["https://till.example/out", "http://till.example/out", "com.example.till:/out", "x"]
-    {
+    let local = Role::start().await;
+    // Whoever registers a client must not reach what listens beside the platform.
+    let other = Role::start_at("https://bank.example").await;
+    for (role, uri) in [
+        (&local, "https://till.example/out"),
+        (&local, "http://till.example/out"),
+        (&local, "com.example.till:/out"),
+        (&local, "x"),
+        (&other, "http://127.0.0.1:9000/out"),
+        (&other, "http://localhost/out"),
+    ] {
         let client = json!({
             "client_id": "till", "name": "Till", "scope": "openid", "profile": "oauth-2.1",
             "redirect_uris": ["https://till.example/cb"], "backchannel_logout_uri": uri,
@@ -142,7 +150,7 @@ async fn where_logouts_may_be_sent() {
         assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{uri}: {}", answer.text);
         assert!(answer.text.contains("backchannel_logout_uri"), "{}", answer.text);
     }
-    let metadata = role.get("/.well-known/openid-configuration").await.json();
+    let metadata = local.get("/.well-known/openid-configuration").await.json();
     assert_eq!(metadata["backchannel_logout_supported"], true);
     assert_eq!(metadata["backchannel_logout_session_supported"], true);
 }
