@@ -11,7 +11,8 @@ use lombard_types::{AccountId, Amount, TransferId};
 use tokio::{sync::watch, task::JoinSet};
 
 use crate::{
-    ACCOUNTS, ANSWERS_PER_KILL, FUNDS, KILLS, LOMBARD, WRITERS, account, chance, connect, open,
+    ACCOUNTS, ANSWERS_PER_KILL, FUNDS, KILLS, LOMBARD, WRITERS, account, chance, check_log,
+    connect, kill_while_they_write, open,
 };
 
 /// What an id always means: one or two transfers of one set.
@@ -112,7 +113,7 @@ async fn read(ledger: GrpcLedger, done: watch::Sender<usize>) {
 
 #[tokio::test]
 async fn sessions_of_the_ledger_outlive_kills() {
-    let mut platform = Platform::start(Path::new(LOMBARD)).unwrap();
+    let platform = Platform::start(Path::new(LOMBARD)).unwrap();
     let client = connect(&platform).await;
     let address = platform.grpc_address("ledger").unwrap();
     let ledger = client.grpc_ledger(address).deadline(Duration::from_secs(60));
@@ -131,7 +132,7 @@ async fn sessions_of_the_ledger_outlive_kills() {
         assert_eq!(funded.first_refused(), None);
     }
 
-    let (done, mut watched) = watch::channel(0);
+    let (done, watched) = watch::channel(0);
     let mut writers = JoinSet::new();
     for writer in 0..WRITERS {
         let session = sessions[usize::try_from(writer % 2).unwrap()].clone();
@@ -139,21 +140,7 @@ async fn sessions_of_the_ledger_outlive_kills() {
     }
     let reader = tokio::spawn(read(ledger.clone(), done.clone()));
     drop(done);
-    for kill in 1..=KILLS {
-        // At a moment that the load decides, while other transfers are under way.
-        if watched.wait_for(|done| *done >= kill * ANSWERS_PER_KILL * 9 / 10).await.is_err() {
-            break;
-        }
-        let killing = move || {
-            platform.kill("ledger").unwrap();
-            platform
-        };
-        platform = tokio::task::spawn_blocking(killing).await.unwrap();
-    }
-    let mut answers = Answers::new();
-    while let Some(answered) = writers.join_next().await {
-        answers.append(&mut answered.unwrap());
-    }
+    let (platform, answers) = kill_while_they_write(platform, watched, writers).await;
     reader.await.unwrap();
     let refused = answers.values().filter(|outcome| !outcome.is_created()).count();
     assert!(refused > 0 && refused < answers.len(), "{refused} of {}", answers.len());
@@ -169,8 +156,7 @@ async fn sessions_of_the_ledger_outlive_kills() {
         assert_eq!(Some(found.set.position), answer.position);
     }
     assert_eq!(balances(&ledger).await, expected);
-    assert!(!platform.log().contains("panicked"), "{}", platform.log());
-    assert_eq!(platform.log().matches("killed by signal 9").count(), KILLS);
+    check_log(&platform);
 }
 
 /// What the answers say that each account has.

@@ -7,7 +7,8 @@ use lombard_testkit::Platform;
 use tokio::{sync::watch, task::JoinSet};
 
 use crate::{
-    ACCOUNTS, ANSWERS_PER_KILL, FUNDS, KILLS, LOMBARD, WRITERS, account, chance, connect, open,
+    ACCOUNTS, ANSWERS_PER_KILL, FUNDS, KILLS, LOMBARD, WRITERS, account, chance, check_log,
+    connect, kill_while_they_write, open,
 };
 
 /// The transfer that a key always means.
@@ -60,7 +61,7 @@ async fn write(client: Client, writer: u64, done: watch::Sender<usize>) -> Answe
 
 #[tokio::test]
 async fn answers_of_the_ledger_hold_through_kills() {
-    let mut platform = Platform::start(Path::new(LOMBARD)).unwrap();
+    let platform = Platform::start(Path::new(LOMBARD)).unwrap();
     let client = connect(&platform).await;
     open(&client, "world".to_owned(), None).await;
     for number in 0..ACCOUNTS {
@@ -69,27 +70,13 @@ async fn answers_of_the_ledger_hold_through_kills() {
         client.ledger().create_transfer(&funding, &format!("fund-{number}")).await.unwrap();
     }
 
-    let (done, mut watched) = watch::channel(0);
+    let (done, watched) = watch::channel(0);
     let mut writers = JoinSet::new();
     for writer in 0..WRITERS {
         writers.spawn(write(client.clone(), writer, done.clone()));
     }
     drop(done);
-    for kill in 1..=KILLS {
-        // At a moment that the load decides, while other transfers are under way.
-        if watched.wait_for(|done| *done >= kill * ANSWERS_PER_KILL * 9 / 10).await.is_err() {
-            break;
-        }
-        let killing = move || {
-            platform.kill("ledger").unwrap();
-            platform
-        };
-        platform = tokio::task::spawn_blocking(killing).await.unwrap();
-    }
-    let mut answers = Answers::new();
-    while let Some(answered) = writers.join_next().await {
-        answers.append(&mut answered.unwrap());
-    }
+    let (platform, answers) = kill_while_they_write(platform, watched, writers).await;
     let refused = answers.values().filter(|answer| answer.is_none()).count();
     assert!(refused > 0 && refused < answers.len(), "{refused} of {}", answers.len());
 
@@ -102,8 +89,7 @@ async fn answers_of_the_ledger_hold_through_kills() {
         assert_eq!(asked.ask(&client).await, *answer, "{}", asked.key());
     }
     check_balances(&client, &answers, fence).await;
-    assert!(!platform.log().contains("panicked"), "{}", platform.log());
-    assert_eq!(platform.log().matches("killed by signal 9").count(), KILLS);
+    check_log(&platform);
 }
 
 /// Each account has what the answers say, came there without ever falling below nothing, and nothing is missing in the whole.

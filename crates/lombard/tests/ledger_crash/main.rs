@@ -11,11 +11,12 @@
 mod grpc;
 mod http;
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use lombard_client::{Account, Credentials, NewAccount, Platform as Client};
 use lombard_testkit::Platform;
 use lombard_token::SigningKey;
+use tokio::{sync::watch, task::JoinSet};
 
 const LOMBARD: &str = env!("CARGO_BIN_EXE_lombard");
 const KILLS: usize = 30;
@@ -55,4 +56,34 @@ async fn open(client: &Client, path: String, floor: Option<&str>) -> Account {
     let floor = floor.map(ToOwned::to_owned);
     let account = NewAccount { path, asset: "JPY".to_owned(), floor };
     client.ledger().open_account(&account).await.unwrap()
+}
+
+/// Kills the ledger again and again while the writers are at work; `done` counts their answers. All that they were answered.
+async fn kill_while_they_write<K: Ord + 'static, A: 'static>(
+    mut platform: Platform,
+    mut done: watch::Receiver<usize>,
+    mut writers: JoinSet<BTreeMap<K, A>>,
+) -> (Platform, BTreeMap<K, A>) {
+    for kill in 1..=KILLS {
+        // At a moment that the load decides, while other transfers are under way.
+        if done.wait_for(|done| *done >= kill * ANSWERS_PER_KILL * 9 / 10).await.is_err() {
+            break;
+        }
+        let killing = move || {
+            platform.kill("ledger").unwrap();
+            platform
+        };
+        platform = tokio::task::spawn_blocking(killing).await.unwrap();
+    }
+    let mut answers = BTreeMap::new();
+    while let Some(answered) = writers.join_next().await {
+        answers.append(&mut answered.unwrap());
+    }
+    (platform, answers)
+}
+
+/// All kills were ours.
+fn check_log(platform: &Platform) {
+    assert!(!platform.log().contains("panicked"), "{}", platform.log());
+    assert_eq!(platform.log().matches("killed by signal 9").count(), KILLS);
 }
