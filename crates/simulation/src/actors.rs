@@ -17,7 +17,7 @@ pub type Actor = LocalBoxFuture<'static, ()>;
 pub type Actors = FuturesUnordered<Actor>;
 
 /// Has everybody act until `end` comes; then they are no more, wherever they are.
-pub async fn among(mut actors: Actors, end: impl Future<Output = ()>) {
+pub(crate) async fn among(mut actors: Actors, end: impl Future<Output = ()>) {
     let mut end = pin!(end);
     loop {
         tokio::select! {
@@ -38,7 +38,7 @@ pub async fn paced(actor: impl Future<Output = ()>, mut dice: Dice) {
 }
 
 /// Does the log's work, as slowly as a disk.
-pub async fn work(mut steps: Steps, mut dice: Dice) {
+pub(crate) async fn work(mut steps: Steps, mut dice: Dice) {
     loop {
         tokio::time::sleep(dice.pause(8)).await;
         steps.prepare();

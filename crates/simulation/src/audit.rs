@@ -9,21 +9,20 @@ use lombard_types::Position;
 use crate::{Dice, Nature};
 
 /// An auditor of a role's log.
-#[derive(Debug)]
-pub struct Auditor {
+pub(crate) struct Auditor {
     /// Its number.
-    pub actor: u64,
+    pub(crate) actor: u64,
     /// The tree behind the log.
-    pub tree: MerkleFollower,
+    pub(crate) tree: MerkleFollower,
     /// The log.
-    pub log: SharedLog,
+    pub(crate) log: SharedLog,
     /// Its chance.
-    pub dice: Dice,
+    pub(crate) dice: Dice,
 }
 
 impl Auditor {
     /// Audits as long as the life lasts.
-    pub async fn run(mut self, nature: &Nature) {
+    pub(crate) async fn run(mut self, nature: &Nature) {
         loop {
             tokio::time::sleep(self.dice.pause(15)).await;
             match self.prove(nature).await {

@@ -2,11 +2,13 @@
 
 use std::{cell::Cell, fs, path::Path, time::Duration};
 
+use tokio::time::Instant;
+
 use crate::{Dice, Nature};
 
 /// How a life ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fate {
+pub(crate) enum Fate {
     /// The power goes at a change of the disk, wherever that falls.
     PowerLoss {
         /// The change, from now on.
@@ -74,7 +76,11 @@ impl Fate {
             Self::PowerLoss { .. } | Self::Kill { .. } => {}
             Self::FailedSync { .. } => {
                 nature.disk.fail_syncs(true);
-                until(is_stopped).await;
+                if !is_stopped_within(PATIENCE, is_stopped).await {
+                    // Where all clients have gone, as with an index that cannot be read, nobody writes, and no sync fails.
+                    nature.is_ending.set(true);
+                    until(is_stopped).await;
+                }
             }
             Self::Stop { .. } => {
                 nature.is_ending.set(true);
@@ -97,19 +103,24 @@ impl Fate {
     }
 }
 
-/// Patience in virtual time: a role that does not stop is a failure, not a wait without end.
+/// In virtual time.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// A role that does not stop is a failure, not a wait without end.
 async fn until(is_stopped: &Cell<bool>) {
-    for _ in 0..5_000 {
-        if is_stopped.get() {
-            return;
-        }
+    assert!(is_stopped_within(PATIENCE, is_stopped).await, "the role does not stop");
+}
+
+async fn is_stopped_within(patience: Duration, is_stopped: &Cell<bool>) -> bool {
+    let end = Instant::now() + patience;
+    while !is_stopped.get() && Instant::now() < end {
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
-    panic!("the role does not stop");
+    is_stopped.get()
 }
 
 /// Damages a file of a directory, or not. Answers whether it did.
-pub fn damage_files(directory: &Path, dice: &mut Dice) -> bool {
+pub(crate) fn damage_files(directory: &Path, dice: &mut Dice) -> bool {
     let kind = dice.roll(8);
     if kind > 2 {
         return false;

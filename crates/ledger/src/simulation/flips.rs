@@ -6,12 +6,9 @@ use lombard_log::{
     Record, SegmentedLog, SharedLog,
     disk::{Disk as _, Simulated},
 };
-use lombard_simulation::Dice;
+use lombard_simulation::{Dice, LOG, all_records};
 
-use super::{
-    life::{LOG, records},
-    world::World,
-};
+use super::world::World;
 
 /// Bits that are tried at the beginning of a life.
 const FLIPS: u64 = 3;
@@ -40,7 +37,7 @@ pub(super) async fn try_some(world: &World, written: &[Record], dice: &mut Dice)
 async fn read(disk: Simulated) -> Option<Vec<Record>> {
     let opened = SegmentedLog::unthreaded(Arc::new(disk), Path::new("/log"), LOG);
     let log: SharedLog = Arc::new(opened.ok()?.0);
-    records(&log).await.ok()
+    all_records(&log).await.ok()
 }
 
 fn copy(disk: &Simulated) -> Simulated {
