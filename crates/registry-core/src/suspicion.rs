@@ -5,8 +5,8 @@ use std::{collections::BTreeMap, sync::Arc};
 use lombard_types::{Position, Timestamp};
 
 use crate::{
-    Address, Decision, Event, Evidence, Instance, InstanceKey, Limits, Note, Recorded, Reply,
-    Service, Services,
+    Address, Decision, Event, Evidence, Instance, InstanceKey, Limits, Liveness, Note, Reason,
+    Recorded, Reply, Service, Services,
 };
 
 impl Services {
@@ -38,6 +38,10 @@ impl Services {
     /// These events, and what must happen with them: where they leave a service without anybody who takes traffic, those
     /// that were only suspected take it again.
     pub(crate) fn reinstating(&self, mut events: Vec<Event>) -> Vec<Event> {
+        // Most take nothing away, and need no look at the whole service.
+        if !events.iter().any(may_take_traffic_away) {
+            return events;
+        }
         let Some(name) = events.first().map(|event| &event.key().service) else { return events };
         let Some(service) = self.get(name) else { return events };
         if !service.instances().any(|(_, instance)| instance.suspicion.is_some()) {
@@ -59,6 +63,22 @@ impl Services {
             is_damped: false,
         }));
         events
+    }
+}
+
+/// Whether an instance may have no traffic after this that had some before.
+fn may_take_traffic_away(event: &Event) -> bool {
+    match event {
+        Event::Registered { attributes, .. } => {
+            attributes.check().is_some_and(|check| !check.begins_passing)
+        }
+        Event::Stood { standing, .. } => !standing.takes_traffic(),
+        Event::Observed { health, .. } => !health.can_serve(),
+        Event::LivenessChanged { liveness, .. } => *liveness == Liveness::Lapsed,
+        Event::DampingChanged { is_damped, .. } => *is_damped,
+        Event::Suspected { .. } => true,
+        // What replaces it, in the same record, says how it is from then on.
+        Event::Deregistered { reason, .. } => *reason != Reason::Replaced,
     }
 }
 
