@@ -19,7 +19,7 @@ use crate::{
     machine::RegistryMachine,
     metrics::{RegistryMetrics, Sources},
     prober::{self, Prober},
-    rest::{self, Api},
+    rest::{self, Api, Shared},
     verdicts,
     view::RegistryView,
     watch::Watches,
@@ -112,7 +112,8 @@ impl Registry {
         };
         let metrics = RegistryMetrics::register(&metrics, sources);
         let (config, draining) = (Arc::new(config), CancellationToken::new());
-        let api = Api { writer, view, lessor, watches, metrics, config, start_tail, draining };
+        let api =
+            Shared { writer, view, lessor, watches, metrics, config, start_tail, draining }.into();
         Ok(Self { api, engine, verifier, health, prober })
     }
 
@@ -168,10 +169,10 @@ const FOR_EVER: Duration = Duration::from_secs(1 << 32);
 
 /// Catches up, then ends leases and makes checks. Never ends by itself.
 async fn follow(api: Api, prober: Prober, health: Health) {
-    let Api { writer, view, lessor, metrics, start_tail, .. } = api;
-    if view.wait_for(start_tail, FOR_EVER).await.is_ok() {
+    let Shared { writer, view, lessor, metrics, start_tail, .. } = &*api;
+    if view.wait_for(*start_tail, FOR_EVER).await.is_ok() {
         health.ready();
-        verdicts::doubt_unconfirmed(&writer, &lessor, &metrics).await;
+        verdicts::doubt_unconfirmed(writer, lessor, metrics).await;
     }
     let stopped_following = async {
         // Never reached: the wait ends when the view has stopped following.
@@ -182,8 +183,8 @@ async fn follow(api: Api, prober: Prober, health: Health) {
     // Without the read side nobody's renewal is known, nor who is to be asked, so nothing may be ended either.
     tokio::select! {
         () = stopped_following => {}
-        () = verdicts::run(writer.clone(), lessor, metrics.clone()) => {}
-        () = prober::run(writer, prober, metrics) => {}
+        () = verdicts::run(writer.clone(), lessor.clone(), metrics.clone()) => {}
+        () = prober::run(writer.clone(), prober, metrics.clone()) => {}
     }
     std::future::pending().await
 }

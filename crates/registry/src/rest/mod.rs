@@ -18,7 +18,7 @@ mod subscribe;
 mod suspicions;
 mod wait;
 
-use std::sync::Arc;
+use std::{ops::Deref, sync::Arc};
 
 use axum::{
     Extension, Router,
@@ -34,9 +34,13 @@ use crate::{
     view::RegistryView, watch::Watches,
 };
 
-/// What the handlers share.
+/// What the handlers share. Cheap to clone, which every request does several times.
 #[derive(Clone, Debug)]
-pub(crate) struct Api {
+pub(crate) struct Api(Arc<Shared>);
+
+/// The parts of it.
+#[derive(Debug)]
+pub(crate) struct Shared {
     pub(crate) writer: Handle<RegistryMachine>,
     pub(crate) view: Follower<RegistryView>,
     pub(crate) lessor: Lessor,
@@ -47,6 +51,20 @@ pub(crate) struct Api {
     pub(crate) start_tail: Position,
     /// Nobody may be kept waiting any more.
     pub(crate) draining: CancellationToken,
+}
+
+impl Deref for Api {
+    type Target = Shared;
+
+    fn deref(&self) -> &Shared {
+        &self.0
+    }
+}
+
+impl From<Shared> for Api {
+    fn from(shared: Shared) -> Self {
+        Self(Arc::new(shared))
+    }
 }
 
 /// All routes. Each needs a token for this role; which scope is said in `authority.rs`.
