@@ -92,6 +92,8 @@ pub struct ClientOptions {
     pub certificate_bound_tokens: bool,
     /// Whether its authorization requests must be signed (`require_signed_request_object`, RFC 9101 section 10.5).
     pub signed_requests_only: bool,
+    /// SHA-256 of the secret by which it looks after its own registration (RFC 7592); none where an administrator does.
+    pub registration_sha256: Option<Box<[u8; 32]>>,
 }
 
 /// A way to ask for tokens (RFC 6749 section 1.3).

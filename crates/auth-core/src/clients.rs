@@ -19,7 +19,7 @@ pub enum Command {
     /// secret: nobody can have received the first one.
     Register {
         /// The client; its time is set by the decision.
-        client: Client,
+        client: Box<Client>,
         /// Most clients there may be.
         clients_max: usize,
     },
@@ -115,7 +115,7 @@ impl Clients {
 
     pub(crate) fn decide(&self, command: Command, now: Timestamp) -> Result<Decision, Rejection> {
         match command {
-            Command::Register { client, clients_max } => self.register(client, clients_max, now),
+            Command::Register { client, clients_max } => self.register(*client, clients_max, now),
             Command::RotateSecret { id, sha256 } => {
                 let client = self.get(id.as_str()).ok_or(Rejection::ClientNotFound)?;
                 match client.authentication {
@@ -230,7 +230,7 @@ mod tests {
                             None if model.len() >= 3 => Err(Rejection::TooManyClients),
                             _ => Ok(Some((id, Some((is_wide, secret))))),
                         };
-                        (Command::Register { client: client(id, scope, secret), clients_max: 3 }, expected)
+                        (Command::Register { client: Box::new(client(id, scope, secret)), clients_max: 3 }, expected)
                     }
                     Step::Rotate(id, secret) => {
                         let expected = match model.get(&id) {

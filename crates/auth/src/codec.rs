@@ -242,6 +242,7 @@ mod tests {
                 options: ClientOptions {
                     certificate_bound_tokens: true,
                     signed_requests_only: true,
+                    registration_sha256: Some(Box::new([9; 32])),
                 },
                 ..client(&[], certificate("tls_client_auth_subject_dn", "CN=shop,O=Shop\\, Co."))
             }),

@@ -5,7 +5,7 @@ use std::{iter, path::PathBuf, time::Duration};
 use lombard_auth_core::{Client, Lives, Telling, signing_keys::Schedule};
 use lombard_engine::{Limits, SnapshotPolicy};
 use lombard_master_key::MasterKeyPlaces;
-use lombard_token::{DetailType, Payment};
+use lombard_token::{DetailType, Payment, ScopeSet};
 use serde::{Deserialize, Serialize};
 
 use crate::{mtls::MtlsConfig, throttle::ThrottleLimits};
@@ -127,6 +127,8 @@ pub struct Config {
     pub signing_master_key_command_ms_max: u64,
     /// Types of authorization details that the platform's services understand, beside `payment`, which the ledger does.
     pub authorization_details_types: Vec<String>,
+    /// The widest scope of clients that register themselves with an initial access token (RFC 7591); nobody can where it is empty.
+    pub registration_scope: String,
     /// Where clients show certificates.
     pub mtls: MtlsConfig,
     /// How long a write waits before its outcome is reported as unknown.
@@ -194,6 +196,7 @@ impl Default for Config {
             signing_master_key_command: Vec::new(),
             signing_master_key_command_ms_max: 30_000,
             authorization_details_types: Vec::new(),
+            registration_scope: String::new(),
             mtls: MtlsConfig::default(),
             submit_ms_max: 10_000,
             snapshot_records: SnapshotPolicy::default().records,
@@ -314,6 +317,11 @@ impl Config {
             let is_type = name.parse::<DetailType>().is_ok() && name != Payment::TYPE;
             expect(is_type, "authorization_details_types has a name that is none, or payment");
         }
+        let scope = &self.registration_scope;
+        expect(
+            scope.is_empty() || scope.parse::<ScopeSet>().is_ok(),
+            "registration_scope is no scope",
+        );
         self.mtls.mistakes().into_iter().for_each(|mistake| expect(false, mistake));
         expect(self.submit_ms_max > 0, "submit_ms_max is 0");
         expect(self.snapshot_records > 0, "snapshot_records is 0");

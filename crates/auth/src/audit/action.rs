@@ -21,7 +21,13 @@ pub(super) fn of<'a>(method: &Method, path: &'a str) -> Option<(String, &'a str,
     if let Some(rest) = path.strip_prefix("/v1/auth/") {
         return Some(administration(method, rest, is_read));
     }
-    let (action, when) = match path.strip_prefix("/oauth/")? {
+    let path = path.strip_prefix("/oauth/")?;
+    if let Some(id) = path.strip_prefix("register/") {
+        let action = if is_read { "client.read" } else { "client.unregister" };
+        return Some((action.to_owned(), id, if is_read { When::Refused } else { When::Always }));
+    }
+    let (action, when) = match path {
+        "register" => ("client.register", When::Always),
         "token" => ("token", When::Soon),
         "par" => ("authorization.push", When::Soon),
         "device_authorization" => ("device.begin", When::Soon),
@@ -86,6 +92,9 @@ mod tests {
             ("GET", "/oauth/login", None),
             ("POST", "/oauth/login", Some(("login", "", When::Said))),
             ("GET", "/oauth/jwks", None),
+            ("POST", "/oauth/register", Some(("client.register", "", When::Always))),
+            ("DELETE", "/oauth/register/x", Some(("client.unregister", "x", When::Always))),
+            ("GET", "/oauth/register/x", Some(("client.read", "x", When::Refused))),
             ("GET", "/oauth/revocations", None),
             ("GET", "/livez", None),
             ("POST", "/v1/auth/clients", Some(("client.create", "", When::Always))),

@@ -10,11 +10,13 @@
 //!  attributes      in the order of their kinds; one that is empty is left out. Each is a list of texts:
 //!                  1 types of authorization details, 2 grant types (without it: client_credentials alone),
 //!                  3 redirect URIs, 4 redirect URIs after logout, 5 profile (without it: oauth-2.1),
-//!                  6 options: certificate_bound, signed_requests; 20 URI for back-channel logout
+//!                  6 options: certificate_bound, signed_requests,
+//!                  7 SHA-256 of the registration access token in base64url, 20 URI for back-channel logout
 //! ```
 
 use std::collections::BTreeSet;
 
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use lombard_auth_core::{
     Authentication, CertificateSubject, Client, ClientName, ClientOptions, GrantType, Profile,
     RedirectUri,
@@ -38,6 +40,7 @@ const REDIRECT_URIS: u8 = 3;
 const POST_LOGOUT_REDIRECT_URIS: u8 = 4;
 const PROFILE: u8 = 5;
 const OPTIONS: u8 = 6;
+const REGISTRATION: u8 = 7;
 const CERTIFICATE_BOUND: &str = "certificate_bound";
 const SIGNED_REQUESTS: &str = "signed_requests";
 const BACKCHANNEL_LOGOUT_URI: u8 = 20;
@@ -77,6 +80,8 @@ fn put_attributes(writer: &mut Writer<'_>, client: &Client) {
     let is_default = client.grant_types == default_grant_types();
     let profile = Some(client.profile).filter(|profile| *profile != Profile::OAuth21);
     let grant_types = client.grant_types.iter().filter(|_| !is_default);
+    let registration =
+        client.options.registration_sha256.as_deref().map(|sha256| URL_SAFE_NO_PAD.encode(sha256));
     let attributes = [
         (DETAILS_TYPES, texts(types)),
         (GRANT_TYPES, texts(grant_types.map(|grant_type| grant_type.name()))),
@@ -87,6 +92,7 @@ fn put_attributes(writer: &mut Writer<'_>, client: &Client) {
         ),
         (PROFILE, texts(profile.iter().map(|profile| profile.name()))),
         (OPTIONS, texts(options(&client.options).into_iter())),
+        (REGISTRATION, texts(registration.iter().map(String::as_str))),
         (
             BACKCHANNEL_LOGOUT_URI,
             texts(client.backchannel_logout_uri.iter().map(RedirectUri::as_str)),
@@ -101,7 +107,7 @@ fn put_attributes(writer: &mut Writer<'_>, client: &Client) {
 }
 
 fn options(options: &ClientOptions) -> Vec<&'static str> {
-    let ClientOptions { certificate_bound_tokens, signed_requests_only } = options;
+    let ClientOptions { certificate_bound_tokens, signed_requests_only, .. } = options;
     [(CERTIFICATE_BOUND, *certificate_bound_tokens), (SIGNED_REQUESTS, *signed_requests_only)]
         .into_iter()
         .filter_map(|(name, is_said)| is_said.then_some(name))
@@ -187,6 +193,12 @@ pub(super) fn v2(reader: &mut Reader<'_>) -> Result<Client, DecodeError> {
                 PROFILE => {
                     let profile = Profile::from_name(value);
                     client.profile = profile.ok_or(DecodeError("unknown profile"))?;
+                }
+                REGISTRATION => {
+                    let sha256 = URL_SAFE_NO_PAD.decode(value).ok();
+                    let sha256 = sha256.and_then(|bytes| bytes.try_into().ok());
+                    let sha256 = sha256.ok_or(DecodeError("registration access token"))?;
+                    client.options.registration_sha256 = Some(Box::new(sha256));
                 }
                 OPTIONS => set_option(&mut client.options, value)?,
                 _ => return Err(DecodeError("unknown kind of attribute of a client")),

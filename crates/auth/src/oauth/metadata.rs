@@ -82,6 +82,12 @@ pub(super) async fn get(State(api): State<Api>) -> Response {
             members.insert(name("signing_alg_values"), algorithms.into());
         }
     }
+    if let (false, Value::Object(members)) =
+        (api.config.registration_scope.is_empty(), &mut metadata)
+    {
+        let endpoint = format!("{issuer}/oauth/register");
+        members.insert("registration_endpoint".to_owned(), endpoint.into());
+    }
     if let (Some(url), Value::Object(members)) = (mtls_url, &mut metadata) {
         let aliases = ALIASES.map(|(name, path)| (name.to_owned(), format!("{url}{path}").into()));
         members.insert(

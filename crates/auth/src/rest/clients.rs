@@ -36,48 +36,48 @@ use crate::{problem, secret, service::Api, submit::submit};
 #[serde(deny_unknown_fields)]
 pub(super) struct NewClient {
     /// Chosen by the registrant, or made here.
-    client_id: Option<String>,
-    name: String,
+    pub(super) client_id: Option<String>,
+    pub(super) name: String,
     /// What it may ask for, separated by spaces.
-    scope: String,
+    pub(super) scope: String,
     /// Types of authorization details that it may ask for.
     #[serde(default)]
-    authorization_details_types: Vec<String>,
+    pub(super) authorization_details_types: Vec<String>,
     /// `fapi-2.0` or `oauth-2.1`. Without it: `fapi-2.0`, and of a public client `oauth-2.1`.
-    profile: Option<String>,
+    pub(super) profile: Option<String>,
     /// Its public key; without one it gets a secret.
-    jwk: Option<serde_json::Value>,
+    pub(super) jwk: Option<serde_json::Value>,
     /// `none` for a public client; otherwise it follows from what else is said.
-    token_endpoint_auth_method: Option<String>,
+    pub(super) token_endpoint_auth_method: Option<String>,
     /// What its certificate says whose it is: one of these (RFC 8705 section 2.1.2).
-    tls_client_auth_subject_dn: Option<String>,
-    tls_client_auth_san_dns: Option<String>,
-    tls_client_auth_san_uri: Option<String>,
-    tls_client_auth_san_ip: Option<String>,
-    tls_client_auth_san_email: Option<String>,
+    pub(super) tls_client_auth_subject_dn: Option<String>,
+    pub(super) tls_client_auth_san_dns: Option<String>,
+    pub(super) tls_client_auth_san_uri: Option<String>,
+    pub(super) tls_client_auth_san_ip: Option<String>,
+    pub(super) tls_client_auth_san_email: Option<String>,
     /// The certificates themselves, which it has signed itself (RFC 8705 section 2.2), in DER and base64.
     #[serde(default)]
-    certificates: Vec<String>,
+    pub(super) certificates: Vec<String>,
     /// Whether its tokens are bound to the certificate that it shows, however it authenticates.
     #[serde(default)]
-    tls_client_certificate_bound_access_tokens: bool,
+    pub(super) tls_client_certificate_bound_access_tokens: bool,
     /// Whether its authorization requests must be signed (RFC 9101 section 10.5): its key is its `jwk`.
     #[serde(default)]
-    require_signed_request_object: bool,
+    pub(super) require_signed_request_object: bool,
     /// How it may ask for tokens. Without it: `client_credentials`, or where there are redirect URIs
     /// `authorization_code`, and `refresh_token` if `offline_access` is in its scope.
-    grant_types: Option<Vec<String>>,
+    pub(super) grant_types: Option<Vec<String>>,
     #[serde(default)]
-    redirect_uris: Vec<String>,
+    pub(super) redirect_uris: Vec<String>,
     #[serde(default)]
-    post_logout_redirect_uris: Vec<String>,
+    pub(super) post_logout_redirect_uris: Vec<String>,
     /// Where it is told that a person has left (OpenID Connect Back-Channel Logout 1.0).
-    backchannel_logout_uri: Option<String>,
+    pub(super) backchannel_logout_uri: Option<String>,
 }
 
 /// A client as it is shown.
 #[derive(Serialize)]
-struct ShownClient<'a> {
+pub(super) struct ShownClient<'a> {
     client_id: &'a str,
     /// Shown once, in the answer that made it.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -115,7 +115,7 @@ struct ShownClient<'a> {
 }
 
 impl<'a> ShownClient<'a> {
-    fn new(client: &'a Client, client_secret: Option<&'a str>) -> Self {
+    pub(super) fn new(client: &'a Client, client_secret: Option<&'a str>) -> Self {
         let jwk = match &client.authentication {
             Authentication::Key(key) => Some(&**key),
             _ => None,
@@ -178,7 +178,10 @@ pub(super) async fn register(
     if !caller.0.scope.covers(scope) && !caller.0.scope.permits("auth", "write", None) {
         return Err(lombard_chassis::authenticate::insufficient_scope(&scope.to_string()));
     }
-    let command = clients::Command::Register { client, clients_max: api.config.clients_max };
+    let command = clients::Command::Register {
+        client: Box::new(client),
+        clients_max: api.config.clients_max,
+    };
     let committed = submit(&api, Command::Client(command, api.config.lives())).await?;
     let (status, client) = match &committed.reply {
         Reply::Client(ClientReply::Registered(client)) => (StatusCode::CREATED, client),
@@ -192,7 +195,8 @@ pub(super) async fn register(
 }
 
 impl NewClient {
-    fn read(
+    /// The client, and its secret where it has one.
+    pub(super) fn read(
         self,
         api: &Api,
         registrant: &str,
@@ -278,7 +282,11 @@ impl NewClient {
             redirect_uris,
             post_logout_redirect_uris,
             backchannel_logout_uri,
-            options: ClientOptions { certificate_bound_tokens, signed_requests_only },
+            options: ClientOptions {
+                certificate_bound_tokens,
+                signed_requests_only,
+                registration_sha256: None,
+            },
             registered_at: Timestamp::EPOCH,
             registered_by: registrant.into(),
         };

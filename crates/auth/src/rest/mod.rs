@@ -1,4 +1,5 @@
-//! The administration, `/v1/auth/...`: for whoever has the scope `admin`, or `auth:read` and `auth:write`.
+//! The administration, `/v1/auth/...`: for whoever has the scope `admin`, or `auth:read` and `auth:write`; and clients that register
+//! themselves.
 
 mod answer;
 mod audit;
@@ -8,6 +9,7 @@ mod groups;
 mod idempotency;
 mod page;
 mod passkeys;
+mod registration;
 mod second_factor;
 mod signing_keys;
 mod users;
@@ -44,6 +46,10 @@ pub(crate) fn router(api: Api) -> Router {
         .route("/keys", get(signing_keys::list))
         .route("/keys/rotate", post(signing_keys::rotate))
         .route("/keys/{kid}/compromise", post(signing_keys::compromise))
+        .with_state(api.clone());
+    let registration = Router::new()
+        .route("/oauth/register", post(registration::register))
+        .route("/oauth/register/{id}", get(registration::get).delete(registration::remove))
         .with_state(api);
-    Router::new().nest("/v1/auth", routes).layer(Extension(body_limit))
+    Router::new().nest("/v1/auth", routes).merge(registration).layer(Extension(body_limit))
 }

@@ -22,5 +22,6 @@ mod mtls;
 mod oidc;
 mod passkey;
 mod refresh;
+mod registration;
 mod second_factor;
 mod support;

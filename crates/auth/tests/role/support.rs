@@ -174,9 +174,14 @@ impl Role {
 
     /// The same again, as after a restart.
     pub(crate) async fn restart(self) -> Self {
+        self.restart_with(config()).await
+    }
+
+    /// The same again with another configuration.
+    pub(crate) async fn restart_with(self, config: Config) -> Self {
         let issuer = self.issuer;
         let (place, log) = self.stop().await;
-        Self::begin(issuer, place, log, config(), None).await
+        Self::begin(issuer, place, log, config, None).await
     }
 
     pub(crate) fn shop_secret(&self) -> String {

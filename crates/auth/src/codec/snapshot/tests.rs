@@ -39,7 +39,7 @@ fn registered(id: u8, authentication: Authentication) -> Client {
 
 fn register(id: u8, authentication: Authentication) -> Command {
     let client = registered(id, authentication);
-    Command::Client(clients::Command::Register { client, clients_max: 5 }, LIVES)
+    Command::Client(clients::Command::Register { client: Box::new(client), clients_max: 5 }, LIVES)
 }
 
 fn secret(byte: u8) -> Authentication {
