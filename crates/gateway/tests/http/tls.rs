@@ -5,6 +5,7 @@ use std::{path::PathBuf, sync::Arc};
 use http::Request;
 use http_body_util::{BodyExt as _, Full};
 use hyper_util::rt::{TokioExecutor, TokioIo};
+use lombard_token::{Claims, Confirmation};
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use rustls::{
     ClientConfig, RootCertStore, ServerConfig,
@@ -15,7 +16,7 @@ use serde_json::Value;
 use tokio::net::TcpStream;
 use tokio_rustls::{TlsAcceptor, TlsConnector, client::TlsStream};
 
-use crate::support::{World, config, until};
+use crate::support::{Upstream, World, claims, config, until};
 
 /// An authority, and files of what it has signed.
 struct Authority {
@@ -163,6 +164,43 @@ async fn names_protocols_and_new_certificates() {
     let error = world.control.reload().unwrap_err();
     assert!(error.to_string().contains("api.key"), "{error}");
     connect(&world, authority.client(None, "http/1.1"), "api.example.com").await.unwrap();
+}
+
+/// RFC 8705 section 3: a token that is bound to a certificate is good on connections that show that one, and on no other.
+#[tokio::test]
+async fn a_token_is_good_with_the_certificate_that_it_is_bound_to() {
+    let authority = Authority::new();
+    authority.sign("api", "api.example.com");
+    authority.sign("client", "client");
+    authority.sign("thief", "thief");
+    let text = format!(
+        "{LISTEN}client_auth = \"optional\"\nclient_ca_file = \"{}\"\n{}",
+        authority.path("ca.pem").display(),
+        authority.certificate("api", "api.example.com")
+    );
+    let world = World::with(config(&text)).await;
+    let upstream = Upstream::start("payments").await;
+    world.register("payments", &[upstream.address]).await;
+    let confirmation = Some(Confirmation::of_certificate(&authority.leaf("client")));
+    let bound = claims("http://gateway.test/payments", "payments:read");
+    let token = world.sign(Claims { confirmation, ..bound });
+    let before = upstream.requests();
+    for (shown, status) in [(Some("client"), 200), (Some("thief"), 401), (None, 401)] {
+        let client = authority.client(shown, "http/1.1");
+        let stream = connect(&world, client, "api.example.com").await.unwrap();
+        let (mut sender, connection) =
+            hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.unwrap();
+        tokio::spawn(async move { drop(connection.await) });
+        let request = Request::get("/payments/x")
+            .header("host", "api.example.com")
+            .header("authorization", format!("Bearer {token}"))
+            // What a thief says beside it is passed over.
+            .header("client-cert", ":AQID:")
+            .body(Full::<bytes::Bytes>::default());
+        let response = sender.send_request(request.unwrap()).await.unwrap();
+        assert_eq!(response.status(), status, "{shown:?}");
+    }
+    assert_eq!(upstream.requests(), before + 1);
 }
 
 #[tokio::test]
