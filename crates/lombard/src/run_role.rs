@@ -309,15 +309,19 @@ impl Start {
         let mtls_listen = config.mtls.listen;
         let auth = lombard_auth::Auth::new(config, deps)?;
         let router = self.with_proofs(auth.router(), transparency, auth.verifier());
-        if let (Some(tls), Some(address)) = (auth.tls(), mtls_listen) {
-            // Nothing crosses the network in clear text there.
-            let listener = match self.others.tls.take() {
-                Some(listener) => listener,
-                None => listen::bind(address, "listen of [auth.mtls]", true)?,
-            };
-            let (router, limits, drain) = (auth.router(), self.limits.clone(), self.drain.clone());
-            tokio::spawn(serve_tls(listener, router, limits, tls, drain));
-        }
+        let over_tls = match (auth.tls(), mtls_listen) {
+            (Some(tls), Some(address)) => {
+                // Nothing crosses the network in clear text there.
+                let listener = match self.others.tls.take() {
+                    Some(listener) => listener,
+                    None => listen::bind(address, "listen of [auth.mtls]", true)?,
+                };
+                let (router, limits) = (auth.router(), self.limits.clone());
+                let serving = serve_tls(listener, router, limits, tls, self.drain.clone());
+                Some(tokio::spawn(serving))
+            }
+            _ => None,
+        };
         let drain = self.drain.clone();
         Self::serve(
             (self.listener, self.limits),
@@ -327,7 +331,12 @@ impl Start {
             self.drain,
             Box::pin(auth.run(drain)),
         )
-        .await
+        .await?;
+        // Both drain at the same time; the process ends with the last.
+        if let Some(over_tls) = over_tls {
+            over_tls.await??;
+        }
+        Ok(())
     }
 
     async fn ledger(mut self) -> anyhow::Result<()> {
