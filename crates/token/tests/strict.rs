@@ -143,6 +143,21 @@ async fn a_new_key_is_fetched_once_whatever_the_number_of_unknown_ones() {
 }
 
 #[tokio::test]
+async fn a_remembered_token_is_good_for_its_own_audience_only() {
+    let key = SigningKey::generate().unwrap();
+    let verifier = verifier(&Source::of(&[&key])).await;
+    let shop = "https://issuer.example/shop";
+    let token = key.sign("at+jwt", with("aud", json!(shop)).as_bytes()).unwrap();
+    let refused = || Err(VerifyError::Claims(ClaimsError::Audience { audience: shop.into() }));
+    // Before it is remembered, and after.
+    for _ in 0..2 {
+        assert_eq!(verifier.verify(&token).map(|_| ()), refused());
+        assert_eq!(verifier.inspect_for(AUDIENCE, &token).map(|_| ()), refused());
+        assert_eq!(&*verifier.inspect_for(shop, &token).unwrap().audience, shop);
+    }
+}
+
+#[tokio::test]
 async fn a_remembered_token_is_refused_once_it_is_revoked() {
     let key = SigningKey::generate().unwrap();
     let verifier = verifier(&Source::of(&[&key])).await;

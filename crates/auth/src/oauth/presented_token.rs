@@ -65,8 +65,7 @@ impl GoodToken {
 }
 
 pub(super) fn good_claims(api: &Api, token: &str) -> Option<Arc<Claims>> {
-    let verifier = api.verifier.for_audience(claimed_audience(token)?);
-    let claims = verifier.inspect(token).ok()?;
+    let claims = api.verifier.inspect_for(&claimed_audience(token)?, token).ok()?;
     let is_revoked = api.view.read(|view| view.state.revocations.contains(&claims));
     (!is_revoked).then_some(claims)
 }
