@@ -11,7 +11,7 @@ use lombard_token::{AuthorizationDetail, Payment, Scope};
 use maud::{Markup, html};
 
 use super::{
-    Browser,
+    Browser, Posted,
     advance::{login, settle},
     answer::{self, Allowed, refuse},
     new_passkey, page, posted, request_id, see,
@@ -21,7 +21,6 @@ use crate::{
     oauth::{
         AnswerTo, AuthorizationRequest,
         error::{Code, OAuthError},
-        form::Form,
     },
     secret,
     service::Api,
@@ -150,16 +149,11 @@ pub(super) async fn decide(
     body: Result<RawBody, Problem>,
 ) -> Response {
     let Some(RawBody(body)) = posted(&api, &headers, body) else { return page::gone() };
-    let Ok(form) = Form::parse(&body) else { return page::gone() };
-    let (browser, now) = (Browser::of(&api, &headers), api.now());
-    let (id, shown) =
-        (form.get("request").unwrap_or_default(), form.get("shown").unwrap_or_default());
-    let pending = api.pending.of_browser(id, browser.sha256(), now);
-    let Some(pending) =
-        pending.filter(|_| browser.fits_csrf_token(&api, &[CONSENT, id, shown], form.get("csrf")))
-    else {
+    let Some(posted) = Posted::read(&api, &headers, &body, CONSENT, &["shown"]) else {
         return page::gone();
     };
+    let Posted { form, browser, id, pending, now } = posted;
+    let (id, shown) = (id.as_str(), form.get("shown").unwrap_or_default());
     let request = &pending.request;
     let Some((session, user)) = login(&api, &browser, &pending, now) else {
         return see("login", id);

@@ -13,12 +13,9 @@ use lombard_types::Timestamp;
 use maud::html;
 use zeroize::Zeroizing;
 
-use super::{Browser, page, passkey, posted, request_id, see, session};
+use super::{Browser, Posted, page, passkey, posted, request_id, see, session};
 use crate::{
-    audit::Facts,
-    oauth::{AuthorizationRequest, form::Form},
-    password::PasswordError,
-    service::Api,
+    audit::Facts, oauth::AuthorizationRequest, password::PasswordError, service::Api,
     throttle::Bucket,
 };
 
@@ -108,15 +105,11 @@ pub(super) async fn log_in(
     body: Result<RawBody, Problem>,
 ) -> Response {
     let Some(RawBody(body)) = posted(&api, &headers, body) else { return page::gone() };
-    let Ok(form) = Form::parse(&body) else { return page::gone() };
-    let (browser, now) = (Browser::of(&api, &headers), api.now());
-    let id = form.get("request").unwrap_or_default();
-    let pending = api.pending.of_browser(id, browser.sha256(), now);
-    let Some(pending) =
-        pending.filter(|_| browser.fits_csrf_token(&api, &[LOGIN, id], form.get("csrf")))
-    else {
+    let Some(posted) = Posted::read(&api, &headers, &body, LOGIN, &[]) else {
         return page::gone();
     };
+    let Posted { form, browser, id, pending, now } = posted;
+    let id = id.as_str();
     let name = form.get("username").unwrap_or_default().trim().to_lowercase();
     let password = Zeroizing::new(form.get("password").unwrap_or_default().to_owned());
     let client = pending.request.client.id.to_string();

@@ -14,23 +14,24 @@ mod logout;
 mod new_passkey;
 mod page;
 mod passkey;
+mod posted;
 mod second_factor;
 mod session;
 mod signed_response;
 
 use axum::{
     Router,
-    http::{HeaderMap, HeaderValue, StatusCode, header},
+    http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
     routing::{get, post},
 };
-use lombard_chassis::{Problem, RawBody};
 
 pub(super) use advance::advance;
 pub(super) use answer::redirect_with_error;
 pub(super) use browser::Browser;
 pub(super) use page::refusal;
 
+use self::posted::{Posted, posted};
 use super::form::Form;
 use crate::service::Api;
 
@@ -69,17 +70,4 @@ fn no_store(location: HeaderValue) -> [(header::HeaderName, HeaderValue); 2] {
 fn request_id(uri: &axum::http::Uri) -> String {
     let query = Form::parse(uri.query().unwrap_or_default().as_bytes());
     query.ok().and_then(|form| form.get("request").map(str::to_owned)).unwrap_or_default()
-}
-
-/// The body of a form that the browser sends from one of our pages. Another site's form comes with another `Origin`, and
-/// without the cookies that the token in it is made for; it is none of ours.
-fn posted(api: &Api, headers: &HeaderMap, body: Result<RawBody, Problem>) -> Option<RawBody> {
-    let origin = headers.get(header::ORIGIN);
-    let is_ours = origin.is_none_or(|origin| {
-        // `null` is what a page without referrer says of itself.
-        origin == "null" || origin.as_bytes() == api.issuer.as_bytes()
-    });
-    let is_form =
-        lombard_chassis::extract::require_media_type(headers, "application/x-www-form-urlencoded");
-    body.ok().filter(|_| is_ours && is_form.is_ok())
 }

@@ -15,13 +15,12 @@ use lombard_webauthn::RelyingParty;
 use maud::html;
 
 use super::{
-    Browser, page,
+    Browser, Posted, page,
     passkey::{decoded, new_challenge, take_challenge},
     posted, request_id, see, session,
 };
 use crate::{
-    audit::Facts, oauth::form::Form, pending::Pending, second_factor::issuer_name, service::Api,
-    submit::submit,
+    audit::Facts, pending::Pending, second_factor::issuer_name, service::Api, submit::submit,
 };
 
 /// What a form's token is about.
@@ -93,15 +92,11 @@ pub(super) async fn make(
     body: Result<RawBody, Problem>,
 ) -> Response {
     let Some(RawBody(body)) = posted(&api, &headers, body) else { return page::gone() };
-    let Ok(form) = Form::parse(&body) else { return page::gone() };
-    let (browser, now) = (Browser::of(&api, &headers), api.now());
-    let id = form.get("request").unwrap_or_default();
-    let pending = api.pending.of_browser(id, browser.sha256(), now);
-    let Some(pending) =
-        pending.filter(|_| browser.fits_csrf_token(&api, &[NEW_PASSKEY, id], form.get("csrf")))
-    else {
+    let Some(posted) = Posted::read(&api, &headers, &body, NEW_PASSKEY, &[]) else {
         return page::gone();
     };
+    let Posted { form, browser, id, pending, now } = posted;
+    let id = id.as_str();
     let may = may_make(&api, &browser, &pending, now);
     let Some((party, user)) = may else { return page::gone() };
     let challenge = take_challenge(&api, &browser, id, now);

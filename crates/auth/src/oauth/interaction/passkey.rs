@@ -17,7 +17,7 @@ use lombard_webauthn::{Assertion, Challenge, CredentialKey};
 use maud::{Markup, html};
 
 use super::{
-    Browser,
+    Browser, Posted,
     login::{self, Again, address},
     page, posted, see, session,
 };
@@ -88,15 +88,11 @@ pub(super) async fn log_in(
     body: Result<RawBody, Problem>,
 ) -> Response {
     let Some(RawBody(body)) = posted(&api, &headers, body) else { return page::gone() };
-    let Ok(form) = Form::parse(&body) else { return page::gone() };
-    let (browser, now) = (Browser::of(&api, &headers), api.now());
-    let id = form.get("request").unwrap_or_default();
-    let pending = api.pending.of_browser(id, browser.sha256(), now);
-    let Some(pending) =
-        pending.filter(|_| browser.fits_csrf_token(&api, &[PASSKEY, id], form.get("csrf")))
-    else {
+    let Some(posted) = Posted::read(&api, &headers, &body, PASSKEY, &[]) else {
         return page::gone();
     };
+    let Posted { form, browser, id, pending, now } = posted;
+    let id = id.as_str();
     let client = pending.request.client.id.to_string();
     let refused = |subject: String, cause, again| {
         let facts =

@@ -12,10 +12,10 @@ use lombard_chassis::{Problem, RawBody};
 use lombard_types::Timestamp;
 use maud::html;
 
-use super::{Browser, login::address, page, posted, request_id, see, session};
+use super::{Browser, Posted, login::address, page, posted, request_id, see, session};
 use crate::{
     audit::Facts,
-    oauth::{AuthorizationRequest, form::Form},
+    oauth::AuthorizationRequest,
     pending::Pending,
     second_factor::{self, Refusal, Shown},
     secret,
@@ -106,15 +106,11 @@ pub(super) async fn check(
     body: Result<RawBody, Problem>,
 ) -> Response {
     let Some(RawBody(body)) = posted(&api, &headers, body) else { return page::gone() };
-    let Ok(form) = Form::parse(&body) else { return page::gone() };
-    let (browser, now) = (Browser::of(&api, &headers), api.now());
-    let id = form.get("request").unwrap_or_default();
-    let pending = api.pending.of_browser(id, browser.sha256(), now);
-    let Some(pending) =
-        pending.filter(|_| browser.fits_csrf_token(&api, &[SECOND_FACTOR, id], form.get("csrf")))
-    else {
+    let Some(posted) = Posted::read(&api, &headers, &body, SECOND_FACTOR, &[]) else {
         return page::gone();
     };
+    let Posted { form, browser, id, pending, now } = posted;
+    let id = id.as_str();
     let Some(user) = passed(&api, &pending) else { return see("login", id) };
     let request = &pending.request;
     let facts = |detail: String| Facts {
