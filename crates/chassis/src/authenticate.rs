@@ -91,8 +91,7 @@ pub fn bearer_token(headers: &HeaderMap) -> Result<&str, Problem> {
     Ok(token.trim())
 }
 
-/// Verifies the token of a request, and what comes with it where it is bound: the proof of a key (RFC 9449 section 7), or the
-/// certificate (RFC 8705 section 3). The URL that a proof is for is the public one: clients know no other.
+/// Verifies the token of a request, and what comes with it where it is bound.
 pub async fn authenticate_request(
     verifier: &Verifier,
     method: &Method,
@@ -101,13 +100,26 @@ pub async fn authenticate_request(
     certificate: Option<&ClientCertificate>,
 ) -> Result<Arc<Claims>, Problem> {
     let claims = authenticate_unproved(verifier, headers).await?;
+    prove_request(verifier, &claims, method, path, headers, certificate)?;
+    Ok(claims)
+}
+
+/// Checks what comes with a request whose token says this, where the token is bound: the proof of a key (RFC 9449 section 7), or
+/// the certificate (RFC 8705 section 3). The URL that a proof is for is the public one: clients know no other.
+pub fn prove_request(
+    verifier: &Verifier,
+    claims: &Claims,
+    method: &Method,
+    path: &str,
+    headers: &HeaderMap,
+    certificate: Option<&ClientCertificate>,
+) -> Result<(), Problem> {
     let url = format!("{}{path}", verifier.issuer());
     let access_token = Some(bearer_token(headers)?);
     let request = DpopRequest { method: method.as_str(), url: &url, access_token };
     let certificate_sha256 = certificate.map(|certificate| &certificate.sha256);
     let presented = Presented { proof: single_header(headers, "dpop")?, certificate_sha256 };
-    verifier.check_proof(&claims, presented, request).map_err(|error| refusal(&error))?;
-    Ok(claims)
+    verifier.check_proof(claims, presented, request).map_err(|error| refusal(&error))
 }
 
 /// Verifies a token that may be bound to a key, fetching new keys if its key is unknown: whoever acts on it checks the proof.

@@ -310,7 +310,16 @@ impl Verifier {
     /// The same for a token that may be bound to a key: whoever acts on it has checked the proof that comes with it
     /// ([`Self::check_proof`]).
     pub async fn inspect_or_refresh(&self, token: &str) -> Result<Arc<Claims>, VerifyError> {
-        let error = match self.inspect(token) {
+        self.inspect_or_refresh_for(&self.shared.audience, token).await
+    }
+
+    /// The same for a token that is for another audience than this verifier's: one memory of good tokens serves all.
+    pub async fn inspect_or_refresh_for(
+        &self,
+        audience: &str,
+        token: &str,
+    ) -> Result<Arc<Claims>, VerifyError> {
+        let error = match self.inspect_for(audience, token) {
             Err(error @ (VerifyError::UnknownKey | VerifyError::NoKeys)) => error,
             result => return result,
         };
@@ -327,7 +336,7 @@ impl Verifier {
             }
         }
         drop(fetched);
-        self.inspect(token)
+        self.inspect_for(audience, token)
     }
 
     /// Checks that a request with a bound token comes from whom it is bound to: by a proof of the key, once (RFC 9449

@@ -157,6 +157,25 @@ async fn a_remembered_token_is_good_for_its_own_audience_only() {
     }
 }
 
+/// Whoever takes tokens of all audiences, as userinfo does, checks each signature once, and learns new keys as others do.
+#[tokio::test]
+async fn tokens_of_other_audiences_are_remembered_and_lead_to_new_keys() {
+    let (key, new) = (SigningKey::generate().unwrap(), SigningKey::generate().unwrap());
+    let source = Source::of(&[&key]);
+    let verifier = verifier(&source).await;
+    let shop = "https://issuer.example/shop";
+    let token = key.sign("at+jwt", with("aud", json!(shop)).as_bytes()).unwrap();
+    let first = verifier.inspect_or_refresh_for(shop, &token).await.unwrap();
+    let second = verifier.inspect_or_refresh_for(shop, &token).await.unwrap();
+    assert!(Arc::ptr_eq(&first, &second), "read once");
+    let refused = verifier.inspect_or_refresh_for(AUDIENCE, &token).await.map(|_| ());
+    assert_eq!(refused, Err(VerifyError::Claims(ClaimsError::Audience { audience: shop.into() })));
+    // Its keys were never asked for but at the start, so that the new one leads to a fetch at once.
+    let unseen = Verifier::new(ISSUER, AUDIENCE, Arc::new(Source::of(&[&new])));
+    let token = new.sign("at+jwt", with("aud", json!(shop)).as_bytes()).unwrap();
+    assert_eq!(&*unseen.inspect_or_refresh_for(shop, &token).await.unwrap().audience, shop);
+}
+
 #[tokio::test]
 async fn a_remembered_token_is_refused_once_it_is_revoked() {
     let key = SigningKey::generate().unwrap();

@@ -9,12 +9,15 @@ use axum::{
 use lombard_auth_core::{PersonText, UserId};
 use lombard_chassis::{
     ClientCertificate, Json, Problem,
-    authenticate::{authenticate_request, bearer_token, insufficient_scope, unauthenticated},
+    authenticate::{bearer_token, insufficient_scope, prove_request, refusal, unauthenticated},
 };
 use lombard_token::claimed_audience;
 use serde_json::{Value, json};
 
 use crate::service::Api;
+
+/// What proofs of possession are for.
+const PATH: &str = "/oauth/userinfo";
 
 /// The token may be for any resource: what counts is that its scope has `openid`.
 pub(super) async fn get(
@@ -24,16 +27,13 @@ pub(super) async fn get(
     certificate: Option<Extension<ClientCertificate>>,
 ) -> Result<Response, Problem> {
     let refused = || unauthenticated("the access token is not accepted", true);
-    let audience = claimed_audience(bearer_token(&headers)?).ok_or_else(refused)?;
-    let verifier = api.verifier.for_audience(audience);
-    let claims = authenticate_request(
-        &verifier,
-        &method,
-        "/oauth/userinfo",
-        &headers,
-        certificate.as_deref(),
-    )
-    .await?;
+    let token = bearer_token(&headers)?;
+    let audience = claimed_audience(token).ok_or_else(refused)?;
+    // One verifier for all resources: a token that was seen before costs no second look at its signature.
+    let verifier = &api.verifier;
+    let claims = verifier.inspect_or_refresh_for(&audience, token).await;
+    let claims = claims.map_err(|error| refusal(&error))?;
+    prove_request(verifier, &claims, &method, PATH, &headers, certificate.as_deref())?;
     if api.view.read(|view| view.state.revocations.contains(&claims)) {
         return Err(refused());
     }
