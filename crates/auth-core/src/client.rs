@@ -92,8 +92,38 @@ pub struct ClientOptions {
     pub certificate_bound_tokens: bool,
     /// Whether its authorization requests must be signed (`require_signed_request_object`, RFC 9101 section 10.5).
     pub signed_requests_only: bool,
+    /// What its access tokens look like.
+    pub access_token_format: AccessTokenFormat,
     /// SHA-256 of the secret by which it looks after its own registration (RFC 7592); none where an administrator does.
     pub registration_sha256: Option<Box<[u8; 32]>>,
+}
+
+/// What a client's access tokens look like.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum AccessTokenFormat {
+    /// They say what they are good for (RFC 9068): resources need not ask.
+    #[default]
+    Jwt,
+    /// They say nothing, and nothing of them can be read on their way: resources ask (RFC 7662).
+    Opaque,
+}
+
+impl AccessTokenFormat {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Jwt, Self::Opaque];
+
+    /// Its name, as registrations say it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Jwt => "jwt",
+            Self::Opaque => "opaque",
+        }
+    }
+
+    /// The one of this name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|format| format.name() == name)
+    }
 }
 
 /// A way to ask for tokens (RFC 6749 section 1.3).

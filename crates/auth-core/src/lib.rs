@@ -10,7 +10,7 @@
 //! - A code gives one success, and a second showing takes back what it gave. A refresh token has one successor. A code of a
 //!   second factor is good once.
 //! - Once begun, one key signs and one is next, which verifiers know before it does.
-//! - What is over is forgotten with the next event: expired codes, sessions and grants are in no snapshot.
+//! - What is over is forgotten with the next event: expired codes, sessions, grants and opaque tokens are in no snapshot.
 #![warn(missing_docs)]
 
 mod audit;
@@ -23,6 +23,7 @@ mod exchange;
 mod grant;
 pub mod grants;
 pub mod logouts;
+pub mod opaque_tokens;
 pub mod passkeys;
 mod profile;
 mod redirect_uri;
@@ -37,7 +38,10 @@ pub mod users;
 
 pub use audit::AuditEntry;
 pub use certificate::{CertificateNames, CertificateSubject};
-pub use client::{Authentication, Client, ClientName, ClientOptions, GrantType, InvalidClientName};
+pub use client::{
+    AccessTokenFormat, Authentication, Client, ClientName, ClientOptions, GrantType,
+    InvalidClientName,
+};
 pub use clients::Clients;
 pub use decision::Decision;
 pub use distinguished_name::{DistinguishedName, ParseDistinguishedNameError, RelativeName};
@@ -45,6 +49,7 @@ pub use exchange::{ExchangeError, exchange};
 pub use grant::{Authority, GrantError, Granted, Request, grant, resource_of_family};
 pub use grants::Grants;
 pub use logouts::{Logout, Logouts, Telling};
+pub use opaque_tokens::{HandleSha256, OpaqueTokens};
 pub use passkeys::{CredentialId, Passkey, Passkeys};
 pub use profile::{Profile, ProfileError};
 pub use redirect_uri::{ParseRedirectUriError, RedirectUri};

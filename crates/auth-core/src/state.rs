@@ -6,9 +6,9 @@ use lombard_token::Revocation;
 use lombard_types::{ClientId, Timestamp};
 
 use crate::{
-    AuditEntry, Client, Clients, Decision, Grants, Logouts, Passkeys, Revocations, SecondFactors,
-    SessionId, Sessions, SigningKeys, Target, Telling, UserId, Users, clients, grants, logouts,
-    passkeys, second_factors, sessions, signing_keys, users,
+    AuditEntry, Client, Clients, Decision, Grants, Logouts, OpaqueTokens, Passkeys, Revocations,
+    SecondFactors, SessionId, Sessions, SigningKeys, Target, Telling, UserId, Users, clients,
+    grants, logouts, opaque_tokens, passkeys, second_factors, sessions, signing_keys, users,
 };
 
 /// All that the authorization server knows.
@@ -28,6 +28,8 @@ pub struct State {
     pub grants: Grants,
     /// Which clients must hear that somebody has left.
     pub logouts: Logouts,
+    /// What access tokens stand for that do not say it themselves.
+    pub opaque_tokens: OpaqueTokens,
     /// What tokens are signed with.
     pub signing_keys: SigningKeys,
     /// What was taken back.
@@ -59,6 +61,8 @@ pub enum Command {
     Grant(grants::Command, Lives),
     /// About a logout that a client must hear of.
     Logout(logouts::Command, Lives),
+    /// About an access token that does not say what it stands for.
+    OpaqueToken(opaque_tokens::Command),
     /// About the keys that tokens are signed with.
     SigningKey(signing_keys::Command, Lives),
     /// Records what was decided.
@@ -100,6 +104,8 @@ pub enum Event {
     Grant(grants::Event),
     /// To a logout that a client must hear of.
     Logout(logouts::Event),
+    /// To an access token that does not say what it stands for.
+    OpaqueToken(opaque_tokens::Event),
     /// To a key that tokens are signed with.
     SigningKey(signing_keys::Event),
     /// Something was decided.
@@ -134,6 +140,8 @@ pub enum Reply {
     Grant(grants::Reply),
     /// About a logout that a client must hear of.
     Logout(logouts::Reply),
+    /// About an access token that does not say what it stands for.
+    OpaqueToken(opaque_tokens::Reply),
     /// About the keys that tokens are signed with.
     SigningKey(signing_keys::Reply),
     /// What was decided is recorded.
@@ -157,6 +165,8 @@ pub enum Rejection {
     Session(sessions::Rejection),
     /// About a grant.
     Grant(grants::Rejection),
+    /// About an access token that does not say what it stands for.
+    OpaqueToken(opaque_tokens::Rejection),
     /// About the keys that tokens are signed with.
     SigningKey(signing_keys::Rejection),
     /// There are as many revocations as are kept; some are forgotten when their tokens have expired.
@@ -188,6 +198,10 @@ impl State {
             }
             Command::Audit(entries) => {
                 return Ok(Decision::Commit(vec![Event::Audited(entries)], Reply::Audited));
+            }
+            Command::OpaqueToken(command) => {
+                let decision = self.opaque_tokens.decide(command);
+                return Ok(decision.map_err(Rejection::OpaqueToken)?.into_terms());
             }
             Command::Client(command, lives) => {
                 let decision = self.clients.decide(command, now).map_err(Rejection::Client)?;
@@ -358,6 +372,7 @@ impl State {
             }
             Event::Grant(event) => self.grants.apply(event),
             Event::Logout(event) => self.logouts.apply(event),
+            Event::OpaqueToken(event) => self.opaque_tokens.apply(event),
             Event::SigningKey(event) => self.signing_keys.apply(event),
             Event::Revoked { target, at: now, until } => {
                 let at = if matches!(target, Target::Key(_)) { Revocation::WHENEVER } else { *now };
@@ -366,6 +381,7 @@ impl State {
         }
         self.sessions.forget(at);
         self.grants.forget(at);
+        self.opaque_tokens.forget(at);
     }
 
     fn end_logins_of(&mut self, user: Option<UserId>) {
@@ -428,6 +444,7 @@ part!(SecondFactor, second_factors);
 part!(Session, sessions);
 part!(Grant, grants);
 part!(Logout, logouts);
+part!(OpaqueToken, opaque_tokens);
 part!(SigningKey, signing_keys);
 
 #[cfg(test)]

@@ -15,12 +15,14 @@
 //!  30 to 33            second factors (`second_factor.rs`)
 //!  34 to 36            passkeys (`passkey.rs`)
 //!  37, 38              logouts that clients must hear of (`logout.rs`)
+//!  39                  what opaque access tokens stand for (`opaque_token.rs`)
 //! ```
 
 mod audit;
 mod client;
 mod grant;
 mod logout;
+mod opaque_token;
 mod passkey;
 mod second_factor;
 mod session;
@@ -57,6 +59,7 @@ impl Codec for EventCodec {
             Event::Client(event) => put_client_event(&mut writer, event),
             Event::User(event) => user::put_event(&mut writer, event),
             Event::Logout(event) => logout::put_event(&mut writer, event),
+            Event::OpaqueToken(event) => opaque_token::put_event(&mut writer, event),
             Event::Passkey(event) => passkey::put_event(&mut writer, event),
             Event::SecondFactor(event) => second_factor::put_event(&mut writer, event),
             Event::Session(event) => session::put_event(&mut writer, event),
@@ -114,6 +117,9 @@ impl Codec for EventCodec {
             }
             [kind, VERSION_1] if logout::KINDS.contains(&kind) => {
                 Event::Logout(logout::event(kind, &mut reader)?)
+            }
+            [kind, VERSION_1] if opaque_token::KINDS.contains(&kind) => {
+                Event::OpaqueToken(opaque_token::event(kind, &mut reader)?)
             }
             [kind, VERSION_1] if passkey::KINDS.contains(&kind) => {
                 Event::Passkey(passkey::event(kind, &mut reader)?)
@@ -197,7 +203,8 @@ fn parse<T: FromStr>(text: &str) -> Result<T, DecodeError> {
 #[cfg(test)]
 mod tests {
     use lombard_auth_core::{
-        Authentication, CertificateSubject, Client, ClientName, ClientOptions, GrantType, Profile,
+        AccessTokenFormat, Authentication, CertificateSubject, Client, ClientName, ClientOptions,
+        GrantType, Profile,
     };
     use lombard_token::SigningKey;
 
@@ -242,6 +249,7 @@ mod tests {
                 options: ClientOptions {
                     certificate_bound_tokens: true,
                     signed_requests_only: true,
+                    access_token_format: AccessTokenFormat::Opaque,
                     registration_sha256: Some(Box::new([9; 32])),
                 },
                 ..client(&[], certificate("tls_client_auth_subject_dn", "CN=shop,O=Shop\\, Co."))
@@ -266,6 +274,7 @@ mod tests {
         events.push(Event::Audited(audit::samples()));
         events.extend(user::samples().into_iter().map(Event::User));
         events.extend(logout::samples().into_iter().map(Event::Logout));
+        events.extend(opaque_token::samples().into_iter().map(Event::OpaqueToken));
         events.extend(passkey::samples().into_iter().map(Event::Passkey));
         events.extend(second_factor::samples().into_iter().map(Event::SecondFactor));
         events.extend(session::samples().into_iter().map(Event::Session));

@@ -101,6 +101,8 @@ pub struct Config {
     pub refresh_grace_public_seconds: u64,
     /// What persons have allowed.
     pub grants_max: usize,
+    /// Opaque access tokens that have not expired; more are refused for a moment.
+    pub opaque_tokens_max: usize,
     /// What one person has allowed.
     pub grants_per_user_max: usize,
     /// How far a client's clock may differ from ours.
@@ -184,6 +186,7 @@ impl Default for Config {
             refresh_grace_seconds: 30,
             refresh_grace_public_seconds: 5,
             grants_max: 2_000_000,
+            opaque_tokens_max: 1_000_000,
             grants_per_user_max: 1000,
             clock_skew_seconds: 10,
             audit_issued_tokens: true,
@@ -243,6 +246,7 @@ impl Config {
             (self.audit_examined_max, "audit_examined_max is 0"),
             (self.device_requests_max, "device_requests_max is 0"),
             (self.grants_max, "grants_max is 0"),
+            (self.opaque_tokens_max, "opaque_tokens_max is 0"),
             (self.grants_per_user_max, "grants_per_user_max is 0"),
         ];
         limits.into_iter().for_each(|(limit, mistake)| expect(limit > 0, mistake));

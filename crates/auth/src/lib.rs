@@ -9,9 +9,9 @@
 //! **Invariants**
 //! - Secrets are generated here, shown once, and kept as SHA-256 only; they have 256 random bits, so no slow hash is
 //!   needed where every token is asked for.
-//! - Issuing a token writes nothing, but for what makes a code or a refresh token good once; that is durable before the
-//!   answer. Registering a client is answered when it is durable and the token endpoint knows it.
-//! - No code, refresh token, session or password is stored: digests, an Argon2id hash, and numbers that tokens follow from.
+//! - Issuing a token writes nothing, but for what makes a code or a refresh token good once, and for opaque tokens; that is
+//!   durable before the answer. Registering a client is answered when it is durable and the token endpoint knows it.
+//! - No code, refresh token, opaque token, session or password is stored: digests, an Argon2id hash, and numbers that tokens follow from.
 //!   What must be known in full, the secrets of authenticator apps, is sealed with the master key. Of passkeys there are
 //!   public keys.
 //! - An assertion is accepted once. A private signing key is on disk only sealed with the master key.
@@ -31,6 +31,7 @@ mod machine;
 mod metrics;
 mod mtls;
 mod oauth;
+mod opaque_token;
 mod password;
 mod pending;
 mod private_file;

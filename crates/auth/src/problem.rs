@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use lombard_auth_core::{
-    Rejection, clients, grants, passkeys, second_factors, sessions, signing_keys, users,
+    Rejection, clients, grants, opaque_tokens, passkeys, second_factors, sessions, signing_keys,
+    users,
 };
 use lombard_chassis::{Problem, ProblemType, problems};
 use lombard_engine::SubmitError;
@@ -129,6 +130,10 @@ fn from_rejection(rejection: Rejection) -> Problem {
         | Rejection::Grant(grants::Rejection::TooManyGrants) => Problem::new(&TOO_MANY_GRANTS),
         // The protocol answers these in its own form; none of them comes from the administration.
         Rejection::Grant(_) => Problem::new(&GRANT_NOT_FOUND),
+        // So does the token endpoint.
+        Rejection::OpaqueToken(opaque_tokens::Rejection::TooManyTokens) => {
+            Problem::new(&TOO_MANY_GRANTS)
+        }
         Rejection::SigningKey(rejection) => from_signing_key_rejection(rejection),
         Rejection::TooManyRevocations => {
             Problem::new(&TOO_MANY_REVOCATIONS).retry_after(Duration::from_secs(10))

@@ -5,10 +5,12 @@ use std::time::Duration;
 use lombard_types::Timestamp;
 use serde_json::{Map, Value, json};
 
-use crate::{AuthorizationDetails, Confirmation, KeyError, ScopeSet, SigningKey};
+use crate::{AuthorizationDetails, Confirmation, KeyError, ScopeSet, SigningKey, json};
 
 /// The `typ` of access tokens.
 pub const ACCESS_TOKEN_TYPE: &str = "at+jwt";
+/// Begins every opaque access token, so that whoever takes JWTs can say so, and scanners for leaked secrets can find it.
+pub const OPAQUE_TOKEN_PREFIX: &str = "lombard_at_";
 
 /// The claims of an access token. The default is nobody's: it permits nothing and has expired.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -93,6 +95,11 @@ pub enum ClaimsError {
 impl Claims {
     /// The token, signed.
     pub fn sign(&self, key: &SigningKey) -> Result<String, KeyError> {
+        key.sign(ACCESS_TOKEN_TYPE, self.to_json().as_bytes())
+    }
+
+    /// What a token says, as JSON: times in whole seconds, and not which key has signed it.
+    pub fn to_json(&self) -> String {
         let mut claims = json!({
             "iss": &*self.issuer,
             "sub": &*self.subject,
@@ -120,7 +127,13 @@ impl Claims {
                 members.insert("cnf".to_owned(), confirmation.to_value());
             }
         }
-        key.sign(ACCESS_TOKEN_TYPE, claims.to_string().as_bytes())
+        claims.to_string()
+    }
+
+    /// Reads what [`Self::to_json`] wrote: for whoever keeps what a token stands for.
+    pub fn from_json(text: &[u8]) -> Result<Self, ClaimsError> {
+        let members = json::parse_object(text).map_err(|_| ClaimsError::Malformed("claims"))?;
+        Self::read(&members, "")
     }
 
     /// Reads claims whose signature was good. Claims that are not known are passed over, as RFC 7519 section 4 asks.

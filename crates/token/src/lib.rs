@@ -36,7 +36,7 @@ pub use authorization_details::{
     ParseDecimalError, ParseDetailTypeError, ParseDetailsError, ParsePaymentIdError, Payment,
     PaymentId,
 };
-pub use claims::{ACCESS_TOKEN_TYPE, Actor, Claims, ClaimsError, UserGrant};
+pub use claims::{ACCESS_TOKEN_TYPE, Actor, Claims, ClaimsError, OPAQUE_TOKEN_PREFIX, UserGrant};
 pub use confirmation::{Confirmation, Presented};
 pub use dpop::{
     DpopError, DpopProof, DpopRequest, dpop_proof, dpop_proof_with_nonce, verify_dpop_proof,

@@ -19,7 +19,7 @@ use tokio::sync::Mutex;
 
 use crate::{
     ACCESS_TOKEN_TYPE, Claims, ClaimsError, Confirmation, DpopError, DpopNonces, DpopRequest, Jwks,
-    JwsError, Presented, RevokedTokens, claims,
+    JwsError, OPAQUE_TOKEN_PREFIX, Presented, RevokedTokens, claims,
     jws::{self, HeaderRules, KeyRule, Unverified},
     used_proofs::UsedProofs,
     verification_key::VerificationKey,
@@ -61,6 +61,12 @@ pub enum VerifyError {
     /// A claim is bad.
     #[error(transparent)]
     Claims(#[from] ClaimsError),
+    /// It says nothing by itself.
+    #[error(
+        "it is opaque, and only the authorization server can say what it stands for: the client must be registered with \
+         access_token_format jwt to call this"
+    )]
+    Opaque,
     /// Signed with a key that is not among the issuer's.
     #[error("it is signed with an unknown key")]
     UnknownKey,
@@ -251,6 +257,9 @@ impl Verifier {
             claims.check(&self.shared.issuer, audience, now, SKEW)?;
             self.check_revoked(&claims)?;
             return Ok(claims);
+        }
+        if token.starts_with(OPAQUE_TOKEN_PREFIX) {
+            return Err(VerifyError::Opaque);
         }
         let unverified = Unverified::parse(token, RULES)?;
         let keys = self.shared.keys.load();

@@ -10,7 +10,7 @@
 //!  attributes      in the order of their kinds; one that is empty is left out. Each is a list of texts:
 //!                  1 types of authorization details, 2 grant types (without it: client_credentials alone),
 //!                  3 redirect URIs, 4 redirect URIs after logout, 5 profile (without it: oauth-2.1),
-//!                  6 options: certificate_bound, signed_requests,
+//!                  6 options: certificate_bound, signed_requests, opaque_access_tokens,
 //!                  7 SHA-256 of the registration access token in base64url, 20 URI for back-channel logout
 //! ```
 
@@ -18,8 +18,8 @@ use std::collections::BTreeSet;
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use lombard_auth_core::{
-    Authentication, CertificateSubject, Client, ClientName, ClientOptions, GrantType, Profile,
-    RedirectUri,
+    AccessTokenFormat, Authentication, CertificateSubject, Client, ClientName, ClientOptions,
+    GrantType, Profile, RedirectUri,
 };
 use lombard_engine::{
     DecodeError,
@@ -43,6 +43,7 @@ const OPTIONS: u8 = 6;
 const REGISTRATION: u8 = 7;
 const CERTIFICATE_BOUND: &str = "certificate_bound";
 const SIGNED_REQUESTS: &str = "signed_requests";
+const OPAQUE_ACCESS_TOKENS: &str = "opaque_access_tokens";
 const BACKCHANNEL_LOGOUT_URI: u8 = 20;
 
 /// Writes the newest version.
@@ -107,17 +108,22 @@ fn put_attributes(writer: &mut Writer<'_>, client: &Client) {
 }
 
 fn options(options: &ClientOptions) -> Vec<&'static str> {
-    let ClientOptions { certificate_bound_tokens, signed_requests_only, .. } = options;
-    [(CERTIFICATE_BOUND, *certificate_bound_tokens), (SIGNED_REQUESTS, *signed_requests_only)]
-        .into_iter()
-        .filter_map(|(name, is_said)| is_said.then_some(name))
-        .collect()
+    let is_opaque = options.access_token_format == AccessTokenFormat::Opaque;
+    [
+        (CERTIFICATE_BOUND, options.certificate_bound_tokens),
+        (SIGNED_REQUESTS, options.signed_requests_only),
+        (OPAQUE_ACCESS_TOKENS, is_opaque),
+    ]
+    .into_iter()
+    .filter_map(|(name, is_said)| is_said.then_some(name))
+    .collect()
 }
 
 fn set_option(options: &mut ClientOptions, name: &str) -> Result<(), DecodeError> {
     match name {
         CERTIFICATE_BOUND => options.certificate_bound_tokens = true,
         SIGNED_REQUESTS => options.signed_requests_only = true,
+        OPAQUE_ACCESS_TOKENS => options.access_token_format = AccessTokenFormat::Opaque,
         _ => return Err(DecodeError("unknown option of a client")),
     }
     Ok(())

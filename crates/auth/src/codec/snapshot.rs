@@ -3,10 +3,10 @@
 //! ```text
 //!  items of the state, in this order
 //!  1 item        whether anything ever happened u8 | counts u64: clients, users, groups, second factors,
-//!                passkeys, sessions, grants, logouts, signing keys, revocations | numbers u64 of the last revocation and the
+//!                passkeys, sessions, grants, logouts, opaque tokens, signing keys, revocations | numbers u64 of the last revocation and the
 //!                last logout
 //!  each client   by id: the fields of the event "client registered" in its newest version (`client.rs`)
-//!  each person   by name, each group by name, each second factor by person, each passkey by id, each session, each grant by id, each logout by number:
+//!  each person   by name, each group by name, each second factor by person, each passkey by id, each session, each grant by id, each logout by number, each opaque token by handle:
 //!                the fields of their events
 //!  each key      by kid (`signing_key.rs`)
 //!  revocations   by number: number u64 | key, 16 bytes | at u64 | until u64
@@ -18,13 +18,13 @@ use lombard_engine::{DecodeError, Snapshot, StateReader, StateWriter, fields::Re
 use lombard_token::{Revocation, RevocationKey};
 
 use super::{
-    client, flag, grant, logout, parse, passkey, put_time, second_factor, session, signing_key,
-    time, user,
+    client, flag, grant, logout, opaque_token, parse, passkey, put_time, second_factor, session,
+    signing_key, time, user,
 };
 use crate::AuthMachine;
 
 impl Snapshot for AuthMachine {
-    const VERSION: u16 = 8;
+    const VERSION: u16 = 9;
 
     fn write_state(&self, writer: &mut StateWriter<'_>) {
         let State {
@@ -35,6 +35,7 @@ impl Snapshot for AuthMachine {
             sessions,
             grants,
             logouts,
+            opaque_tokens,
             signing_keys,
             revocations,
             has_history,
@@ -48,6 +49,7 @@ impl Snapshot for AuthMachine {
             sessions.count(),
             grants.count(),
             logouts.iter().len(),
+            opaque_tokens.iter().len(),
             signing_keys.iter().count(),
             revocations.count(),
         ];
@@ -74,6 +76,9 @@ impl Snapshot for AuthMachine {
         sessions.iter().for_each(|session| writer.item(|fields| session::put(fields, session)));
         grants.iter().for_each(|grant| writer.item(|fields| grant::put(fields, grant)));
         logouts.iter().for_each(|logout| writer.item(|fields| logout::put(fields, logout)));
+        for (handle_sha256, claims) in opaque_tokens.iter() {
+            writer.item(|fields| opaque_token::put(fields, handle_sha256, claims));
+        }
         signing_keys.iter().for_each(|key| writer.item(|fields| signing_key::put(fields, key)));
         for (number, revocation) in revocations.after(0) {
             writer.item(|fields| {
@@ -97,6 +102,7 @@ impl Snapshot for AuthMachine {
                 sessions,
                 grants,
                 logouts,
+                opaque_tokens,
                 signing_keys,
                 revocations,
                 last_number,
@@ -104,7 +110,7 @@ impl Snapshot for AuthMachine {
             ],
         ) = reader.item(|fields| {
             let has_history = flag(fields)?;
-            let mut numbers = [0; 12];
+            let mut numbers = [0; 13];
             for number in &mut numbers {
                 *number = u64::from_le_bytes(fields.array()?);
             }
@@ -137,6 +143,10 @@ impl Snapshot for AuthMachine {
         state.logouts = Logouts::restored_after(last_logout);
         for _ in 0..logouts {
             state.logouts.restore(reader.item(logout::read)?).map_err(twice)?;
+        }
+        for _ in 0..opaque_tokens {
+            let (handle_sha256, claims) = reader.item(opaque_token::read)?;
+            state.opaque_tokens.restore(handle_sha256, claims).map_err(twice)?;
         }
         for _ in 0..signing_keys {
             state.signing_keys.restore(reader.item(signing_key::read)?).map_err(twice)?;

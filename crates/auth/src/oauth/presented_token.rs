@@ -7,7 +7,7 @@ use lombard_token::{Claims, claimed_audience};
 use lombard_types::Timestamp;
 
 use super::{client_authentication::authenticate, error::OAuthError, form::Form, sender::Sender};
-use crate::{refresh_token::RefreshToken, service::Api};
+use crate::{opaque_token, refresh_token::RefreshToken, service::Api};
 
 /// Who asks, and about what.
 pub(super) struct Presented {
@@ -37,7 +37,7 @@ impl Presented {
         let token = if RefreshToken::is_one(token) {
             good_grant(api, token, now).map(GoodToken::Refresh)
         } else {
-            good_claims(api, token).map(GoodToken::Access)
+            good_claims(api, token, now).map(GoodToken::Access)
         };
         Ok(Self { client, token })
     }
@@ -64,8 +64,13 @@ impl GoodToken {
     }
 }
 
-pub(super) fn good_claims(api: &Api, token: &str) -> Option<Arc<Claims>> {
-    let claims = api.verifier.inspect_for(&claimed_audience(token)?, token).ok()?;
+/// What an access token says or stands for, of whatever resource, if it is good now.
+pub(super) fn good_claims(api: &Api, token: &str, now: Timestamp) -> Option<Arc<Claims>> {
+    let claims = if opaque_token::is_one(token) {
+        opaque_token::look_up(api, token, now)?
+    } else {
+        api.verifier.inspect_for(&claimed_audience(token)?, token).ok()?
+    };
     let is_revoked = api.view.read(|view| view.state.revocations.contains(&claims));
     (!is_revoked).then_some(claims)
 }

@@ -1,5 +1,7 @@
 //! `/oauth/userinfo`: what a client may know of the person (OpenID Connect Core section 5.3).
 
+use std::sync::Arc;
+
 use axum::{
     Extension,
     extract::State,
@@ -11,10 +13,10 @@ use lombard_chassis::{
     ClientCertificate, Json, Problem,
     authenticate::{bearer_token, insufficient_scope, prove_request, refusal, unauthenticated},
 };
-use lombard_token::claimed_audience;
+use lombard_token::{Claims, claimed_audience};
 use serde_json::{Value, json};
 
-use crate::service::Api;
+use crate::{opaque_token, service::Api};
 
 /// What proofs of possession are for.
 const PATH: &str = "/oauth/userinfo";
@@ -27,13 +29,8 @@ pub(super) async fn get(
     certificate: Option<Extension<ClientCertificate>>,
 ) -> Result<Response, Problem> {
     let refused = || unauthenticated("the access token is not accepted", true);
-    let token = bearer_token(&headers)?;
-    let audience = claimed_audience(token).ok_or_else(refused)?;
-    // One verifier for all resources: a token that was seen before costs no second look at its signature.
-    let verifier = &api.verifier;
-    let claims = verifier.inspect_or_refresh_for(&audience, token).await;
-    let claims = claims.map_err(|error| refusal(&error))?;
-    prove_request(verifier, &claims, &method, PATH, &headers, certificate.as_deref())?;
+    let claims = claims_of(&api, bearer_token(&headers)?).await?;
+    prove_request(&api.verifier, &claims, &method, PATH, &headers, certificate.as_deref())?;
     if api.view.read(|view| view.state.revocations.contains(&claims)) {
         return Err(refused());
     }
@@ -56,4 +53,15 @@ pub(super) async fn get(
     }
     let no_store = [(header::CACHE_CONTROL, HeaderValue::from_static("no-store"))];
     Ok((no_store, Json(answer)).into_response())
+}
+
+async fn claims_of(api: &Api, token: &str) -> Result<Arc<Claims>, Problem> {
+    let refused = || unauthenticated("the access token is not accepted", true);
+    if opaque_token::is_one(token) {
+        return opaque_token::look_up(api, token, api.now()).ok_or_else(refused);
+    }
+    let audience = claimed_audience(token).ok_or_else(refused)?;
+    // One verifier for all resources: a token that was seen before costs no second look at its signature.
+    let claims = api.verifier.inspect_or_refresh_for(&audience, token).await;
+    claims.map_err(|error| refusal(&error))
 }

@@ -12,8 +12,8 @@ use axum::{
 };
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use lombard_auth_core::{
-    Authentication, CertificateSubject, Client, ClientName, ClientOptions, Command, GrantType,
-    Profile, RedirectUri, Reply, Target,
+    AccessTokenFormat, Authentication, CertificateSubject, Client, ClientName, ClientOptions,
+    Command, GrantType, Profile, RedirectUri, Reply, Target,
     clients::{self, Reply as ClientReply},
 };
 use lombard_chassis::{Authenticated, Json, Path, Problem, Query, problems};
@@ -64,6 +64,8 @@ pub(super) struct NewClient {
     /// Whether its authorization requests must be signed (RFC 9101 section 10.5): its key is its `jwk`.
     #[serde(default)]
     pub(super) require_signed_request_object: bool,
+    /// `jwt`, or `opaque`. Without it: `jwt`.
+    pub(super) access_token_format: Option<String>,
     /// How it may ask for tokens. Without it: `client_credentials`, or where there are redirect URIs
     /// `authorization_code`, and `refresh_token` if `offline_access` is in its scope.
     pub(super) grant_types: Option<Vec<String>>,
@@ -95,6 +97,7 @@ pub(super) struct ShownClient<'a> {
     /// Whether they are bound to its certificate (RFC 8705 section 3.4).
     tls_client_certificate_bound_access_tokens: bool,
     require_signed_request_object: bool,
+    access_token_format: &'static str,
     grant_types: Vec<&'static str>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     redirect_uris: Vec<&'a str>,
@@ -147,6 +150,7 @@ impl<'a> ShownClient<'a> {
                 && !client.binds_to_certificates(),
             tls_client_certificate_bound_access_tokens: client.binds_to_certificates(),
             require_signed_request_object: client.options.signed_requests_only,
+            access_token_format: client.options.access_token_format.name(),
             grant_types: client.grant_types.iter().map(|grant_type| grant_type.name()).collect(),
             redirect_uris: client.redirect_uris.iter().map(RedirectUri::as_str).collect(),
             backchannel_logout_uri: client.backchannel_logout_uri.as_ref().map(RedirectUri::as_str),
@@ -263,6 +267,11 @@ impl NewClient {
             let cause = "it takes private_key_jwt, whose key verifies the requests";
             return Err(invalid("require_signed_request_object", &cause));
         }
+        let access_token_format = match self.access_token_format.as_deref() {
+            Some(name) => AccessTokenFormat::from_name(name)
+                .ok_or_else(|| invalid("access_token_format", &"one of jwt and opaque"))?,
+            None => AccessTokenFormat::default(),
+        };
         let profile = match (self.profile.as_deref(), &authentication) {
             (Some(name), _) => Profile::from_name(name)
                 .ok_or_else(|| invalid("profile", &"one of fapi-2.0 and oauth-2.1"))?,
@@ -285,6 +294,7 @@ impl NewClient {
             options: ClientOptions {
                 certificate_bound_tokens,
                 signed_requests_only,
+                access_token_format,
                 registration_sha256: None,
             },
             registered_at: Timestamp::EPOCH,

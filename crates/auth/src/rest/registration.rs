@@ -48,6 +48,7 @@ struct Rest {
     tls_client_auth_san_email: Option<String>,
     tls_client_certificate_bound_access_tokens: bool,
     require_signed_request_object: bool,
+    access_token_format: Option<String>,
     authorization_details_types: Vec<String>,
     grant_types: Option<Vec<String>>,
     redirect_uris: Vec<String>,
@@ -167,6 +168,7 @@ impl Metadata {
             tls_client_certificate_bound_access_tokens: rest
                 .tls_client_certificate_bound_access_tokens,
             require_signed_request_object: rest.require_signed_request_object,
+            access_token_format: rest.access_token_format,
             grant_types: rest.grant_types,
             redirect_uris: rest.redirect_uris,
             post_logout_redirect_uris: rest.post_logout_redirect_uris,

@@ -20,6 +20,7 @@ mod keys;
 mod message_signing;
 mod mtls;
 mod oidc;
+mod opaque;
 mod passkey;
 mod refresh;
 mod registration;

@@ -5,7 +5,8 @@ use std::time::Duration;
 use lombard_auth_core::{
     Acr, Authentication, Client, ClientName, Code, Command, CredentialId, GrantId, GrantType,
     Lives, Passkey, SecondFactor, Session, SessionId, Target, Telling, User, UserGrant, UserId,
-    clients, grants, logouts, passkeys, second_factors, sessions, signing_keys, users,
+    clients, grants, logouts, opaque_tokens, passkeys, second_factors, sessions, signing_keys,
+    users,
 };
 use lombard_engine::{At, Decision, Machine as _, state_from_bytes, state_to_bytes};
 use lombard_token::SigningKey;
@@ -65,17 +66,17 @@ fn submit(machine: &mut AuthMachine, position: u64, command: Command) -> String 
 
 /// These bytes are in people's snapshots. A failing test means that a new version is needed.
 #[test]
-fn golden_bytes_of_version_8() {
+fn golden_bytes_of_version_9() {
     let mut machine = AuthMachine::default();
-    let mut nothing = b"\x61\0\0\0".to_vec();
-    nothing.extend([0; 97]);
+    let mut nothing = b"\x69\0\0\0".to_vec();
+    nothing.extend([0; 105]);
     assert_eq!(state_to_bytes(&machine), nothing);
     submit(&mut machine, 6, register(1, secret(7)));
     let target = Target::Token("t1".into());
     let until = Timestamp::from_unix_nanos(9999);
     submit(&mut machine, 7, Command::Revoke { target, until, revocations_max: 1 });
-    let mut expected = b"\x61\0\0\0\x01".to_vec();
-    expected.extend([1u64, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 0].map(u64::to_le_bytes).concat());
+    let mut expected = b"\x69\0\0\0\x01".to_vec();
+    expected.extend([1u64, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 0].map(u64::to_le_bytes).concat());
     expected.extend(b"\x51\0\0\0\x05shop1\x04Shop\x0bledger:read\0");
     expected.extend([7; 32]);
     expected.extend(b"\xee\x03\0\0\0\0\0\0\x05admin");
@@ -292,6 +293,28 @@ fn passkey_command() -> impl Strategy<Value = Command> {
     command.prop_map(|command| Command::Passkey(command, LIVES))
 }
 
+/// Claims are kept in whole seconds: these expire with the first second after the beginning, or long after.
+fn opaque_token_command() -> impl Strategy<Value = Command> {
+    (any::<u8>(), any::<bool>()).prop_map(|(byte, is_short)| {
+        let claims = lombard_token::Claims {
+            issuer: "i".into(),
+            subject: "s".into(),
+            audience: "a".into(),
+            client_id: format!("shop{}", byte % 3).into(),
+            scope: "ledger:read".parse().unwrap(),
+            token_id: format!("t{byte}").into(),
+            expires_at: Timestamp::from_unix_seconds(if is_short { 0 } else { 9 }),
+            ..Default::default()
+        };
+        let claims = claims.into();
+        Command::OpaqueToken(opaque_tokens::Command::Issue {
+            handle_sha256: [byte; 32],
+            claims,
+            tokens_max: 20,
+        })
+    })
+}
+
 fn command() -> impl Strategy<Value = Command> {
     let id = || 0u8..8;
     prop_oneof![
@@ -304,6 +327,7 @@ fn command() -> impl Strategy<Value = Command> {
         6 => user_command(),
         4 => factor_command(),
         4 => passkey_command(),
+        3 => opaque_token_command(),
         2 => (0u64..9, any::<bool>()).prop_map(|(number, is_told)| {
             Command::Logout(logouts::Command::Settle { number, is_told }, LIVES)
         }),
@@ -347,6 +371,7 @@ proptest! {
         prop_assert_eq!(&restored.state.grants, &whole.state.grants);
         prop_assert_eq!(&restored.state.second_factors, &whole.state.second_factors);
         prop_assert_eq!(&restored.state.logouts, &whole.state.logouts);
+        prop_assert_eq!(&restored.state.opaque_tokens, &whole.state.opaque_tokens);
         prop_assert_eq!(&restored.state.passkeys, &whole.state.passkeys);
         prop_assert_eq!(&restored.state.signing_keys, &whole.state.signing_keys);
         for (position, command) in (60..).zip(after) {

@@ -66,7 +66,7 @@ pub(super) async fn redeem(
     };
     let granted = still_granted(request, &grant)?;
     let nonce = grant.code.as_ref().and_then(|code| code.nonce.as_deref());
-    let mut issued = tokens_of(request, &grant, granted, nonce)?;
+    let mut issued = tokens_of(request, &grant, granted, nonce).await?;
     if let Some(refresh) = grant.refresh {
         let token = RefreshToken { grant: grant.id, generation: refresh.generation };
         issued.refresh_token = Some(token.encode(&api.keys));

@@ -1,4 +1,4 @@
-//! What the client itself may do (RFC 6749 section 4.4). Writes nothing.
+//! What the client itself may do (RFC 6749 section 4.4). Writes nothing, unless the client wants opaque tokens.
 
 use lombard_auth_core::{Authority, Request};
 use lombard_token::ScopeSet;
@@ -11,7 +11,7 @@ use super::{
 };
 use crate::oauth::error::{Code, OAuthError};
 
-pub(super) fn grant(request: &TokenRequest<'_>) -> Result<Issued, OAuthError> {
+pub(super) async fn grant(request: &TokenRequest<'_>) -> Result<Issued, OAuthError> {
     let TokenRequest { api, client, form, now, .. } = request;
     let requested: Option<ScopeSet> = form
         .get("scope")
@@ -32,5 +32,5 @@ pub(super) fn grant(request: &TokenRequest<'_>) -> Result<Issued, OAuthError> {
         actor: None,
         until: Timestamp::MAX,
     };
-    access_token(request, said, *now)
+    access_token(request, said, *now).await
 }

@@ -1,6 +1,6 @@
 //! Access tokens (RFC 9068), and what comes with them.
 
-use lombard_auth_core::{Granted, UserGrant};
+use lombard_auth_core::{AccessTokenFormat, Granted, UserGrant};
 use lombard_token::{Actor, AuthorizationDetails, Claims, Confirmation};
 use lombard_types::Timestamp;
 use serde::Serialize;
@@ -14,6 +14,8 @@ use crate::{
         error::{Code, OAuthError},
         id_token::id_token,
     },
+    opaque_token,
+    service::Api,
 };
 
 /// RFC 6749 section 5.1, OpenID Connect Core section 3.1.3.3.
@@ -72,7 +74,7 @@ pub(super) struct Said {
     pub(super) until: Timestamp,
 }
 
-pub(super) fn access_token(
+pub(super) async fn access_token(
     request: &TokenRequest<'_>,
     said: Said,
     now: Timestamp,
@@ -96,8 +98,12 @@ pub(super) fn access_token(
         confirmation: request.confirmation.clone(),
         signed_by: Box::default(),
     };
-    let key = api.keyring.active().map_err(unsigned)?;
-    let access_token = claims.sign(&key).map_err(unsigned)?;
+    let access_token = match client.options.access_token_format {
+        AccessTokenFormat::Jwt => {
+            claims.sign(&*api.keyring.active().map_err(unsigned)?).map_err(unsigned)?
+        }
+        AccessTokenFormat::Opaque => opaque(api, &claims).await?,
+    };
     Ok(Issued {
         access_token,
         token_type: claims.confirmation.as_ref().map_or("Bearer", Confirmation::token_type),
@@ -114,7 +120,7 @@ pub(super) fn access_token(
 }
 
 /// The tokens of a person's grant; with an ID token where the client asked who the person is.
-pub(super) fn tokens_of(
+pub(super) async fn tokens_of(
     request: &TokenRequest<'_>,
     grant: &UserGrant,
     granted: Granted,
@@ -136,12 +142,23 @@ pub(super) fn tokens_of(
         actor: None,
         until: Timestamp::MAX,
     };
-    let mut issued = access_token(request, said, request.now)?;
+    let mut issued = access_token(request, said, request.now).await?;
     if wants_id_token {
         let token = id_token(request.api, grant, &issued.access_token, nonce, request.now);
         issued.id_token = Some(token.map_err(unsigned)?);
     }
     Ok(issued)
+}
+
+/// Its times are kept as a JWT says them.
+async fn opaque(api: &Api, claims: &Claims) -> Result<String, OAuthError> {
+    let whole = |time: Timestamp| Timestamp::from_unix_seconds(time.unix_seconds());
+    let (issued_at, expires_at) = (whole(claims.issued_at), whole(claims.expires_at));
+    let claims = Claims { issued_at, expires_at, ..claims.clone() };
+    opaque_token::issue(api, claims).await.map_err(|problem| {
+        tracing::warn!(cause = problem.kind().slug, "failed to keep an opaque token");
+        OAuthError::new(Code::TemporarilyUnavailable, "the token could not be kept: try again")
+    })
 }
 
 fn unsigned(error: lombard_token::KeyError) -> OAuthError {

@@ -102,11 +102,11 @@ async fn grant_to(
     let confirmation = confirmation(&client, key_thumbprint.as_deref(), sender)?;
     let request = TokenRequest { api, client, form, now, key_thumbprint, confirmation };
     match grant_type {
-        GrantType::ClientCredentials => client_credentials::grant(&request),
+        GrantType::ClientCredentials => client_credentials::grant(&request).await,
         GrantType::AuthorizationCode => authorization_code::grant(&request).await,
         GrantType::RefreshToken => refresh_token::grant(&request).await,
         GrantType::DeviceCode => device_code::grant(&request).await,
-        GrantType::TokenExchange => token_exchange::grant(&request),
+        GrantType::TokenExchange => token_exchange::grant(&request).await,
     }
 }
 

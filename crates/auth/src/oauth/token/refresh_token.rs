@@ -51,7 +51,7 @@ pub(super) async fn grant(request: &TokenRequest<'_>) -> Result<Issued, OAuthErr
             return Err(OAuthError::new(Code::InvalidScope, "nothing of it is left"));
         }
     }
-    let mut issued = tokens_of(request, &grant, granted, None)?;
+    let mut issued = tokens_of(request, &grant, granted, None).await?;
     let successor = RefreshToken { grant: grant.id, generation };
     issued.refresh_token = Some(successor.encode(&api.keys));
     Ok(issued)

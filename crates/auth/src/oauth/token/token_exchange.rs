@@ -15,7 +15,7 @@ use crate::oauth::{
 const ACCESS_TOKEN: &str = "urn:ietf:params:oauth:token-type:access_token";
 const JWT: &str = "urn:ietf:params:oauth:token-type:jwt";
 
-pub(super) fn grant(request: &TokenRequest<'_>) -> Result<Issued, OAuthError> {
+pub(super) async fn grant(request: &TokenRequest<'_>) -> Result<Issued, OAuthError> {
     let TokenRequest { api, client, form, now, .. } = request;
     let is_known = |name: &str| form.get(name).is_none_or(|it| it == ACCESS_TOKEN || it == JWT);
     if form.get("subject_token_type").is_none() || !is_known("subject_token_type") {
@@ -33,7 +33,7 @@ pub(super) fn grant(request: &TokenRequest<'_>) -> Result<Issued, OAuthError> {
     }
     let token = form.get("subject_token");
     let token = token.ok_or_else(|| OAuthError::invalid_request("subject_token is missing"))?;
-    let subject = good_claims(api, token).ok_or_else(|| {
+    let subject = good_claims(api, token, *now).ok_or_else(|| {
         invalid_grant("the subject_token is none of ours, has expired, or was revoked")
     })?;
     // Who was shown a bound token, and has not its key or certificate, must not make one of its own of it.
@@ -59,7 +59,7 @@ pub(super) fn grant(request: &TokenRequest<'_>) -> Result<Issued, OAuthError> {
         actor: Some(Box::new(actor)),
         until: subject.expires_at,
     };
-    let mut issued = access_token(request, said, *now)?;
+    let mut issued = access_token(request, said, *now).await?;
     issued.issued_token_type = Some(ACCESS_TOKEN);
     Ok(issued)
 }
