@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, fmt};
 
-use lombard_token::{DetailType, PublicJwk, ScopeSet};
+use lombard_token::{Algorithm, DetailType, PublicJwk, ScopeSet};
 use lombard_types::{ClientId, Timestamp};
 
 use crate::{CertificateSubject, Profile, RedirectUri};
@@ -58,6 +58,35 @@ impl Client {
         self.grant_types.contains(&grant_type)
     }
 
+    /// What is said now in the place of all that was said of it, but for what nobody says: when and by whom it was registered,
+    /// and its secrets.
+    pub(crate) fn with_what_stays(&self, said: Self) -> Self {
+        let both = (&self.authentication, &said.authentication);
+        let authentication = match both {
+            (Authentication::Secret { .. }, Authentication::Secret { .. }) => &self.authentication,
+            (_, said) => said,
+        };
+        Self {
+            authentication: authentication.clone(),
+            registered_at: self.registered_at,
+            registered_by: self.registered_by.clone(),
+            options: ClientOptions {
+                registration_sha256: self.options.registration_sha256.clone(),
+                ..said.options
+            },
+            ..said
+        }
+    }
+
+    /// The key that its authorization requests are signed with (RFC 9101): that it authenticates with, or one that is
+    /// registered for this.
+    pub fn request_object_key(&self) -> Option<&PublicJwk> {
+        match &self.authentication {
+            Authentication::Key(key) => Some(key),
+            _ => self.options.request_object_key.as_deref(),
+        }
+    }
+
     /// Whether all but the secret of `other` is the same.
     pub(crate) fn is_same_but_for_the_secret(&self, other: &Self) -> bool {
         *self == Self { authentication: self.authentication.clone(), ..other.clone() }
@@ -92,10 +121,23 @@ pub struct ClientOptions {
     pub certificate_bound_tokens: bool,
     /// Whether its authorization requests must be signed (`require_signed_request_object`, RFC 9101 section 10.5).
     pub signed_requests_only: bool,
+    /// The key that they are signed with, where it authenticates with a certificate and not with that key.
+    pub request_object_key: Option<Box<PublicJwk>>,
     /// What its access tokens look like.
     pub access_token_format: AccessTokenFormat,
+    /// What its access tokens are signed with, where their resource does not say.
+    pub access_token_algorithm: Option<Algorithm>,
+    /// What its ID tokens and logout tokens are signed with (`id_token_signed_response_alg`, OpenID Connect Registration section 2).
+    pub id_token_algorithm: Algorithm,
     /// SHA-256 of the secret by which it looks after its own registration (RFC 7592); none where an administrator does.
     pub registration_sha256: Option<Box<[u8; 32]>>,
+}
+
+impl ClientOptions {
+    /// What is signed for the client with.
+    pub fn algorithms(&self) -> impl Iterator<Item = Algorithm> {
+        self.access_token_algorithm.into_iter().chain([self.id_token_algorithm])
+    }
 }
 
 /// What a client's access tokens look like.

@@ -30,6 +30,12 @@ pub enum Command {
         /// SHA-256 of the new secret.
         sha256: [u8; 32],
     },
+    /// Puts what is said now in the place of all that was said at the registration (RFC 7592 section 2.2). Who registered it, when,
+    /// its secret and that of its registration stay.
+    Replace {
+        /// The client as it shall be.
+        client: Box<Client>,
+    },
     /// Removes a client.
     Remove {
         /// The client.
@@ -49,6 +55,13 @@ pub enum Event {
         /// SHA-256 of the new secret.
         sha256: [u8; 32],
     },
+    /// A client's registration was replaced.
+    Replaced {
+        /// The client as it is now.
+        client: Arc<Client>,
+        /// Whether its access tokens are good no more: it authenticates in another way, or may ask for less.
+        ends_tokens: bool,
+    },
     /// A client was removed, and all that was granted to it.
     Removed {
         /// The client.
@@ -65,6 +78,8 @@ pub enum Reply {
     AlreadyRegistered(Arc<Client>),
     /// The secret was replaced.
     Rotated,
+    /// The registration is as it was asked for, from now on or from before.
+    Replaced(Arc<Client>),
     /// The client was removed.
     Removed,
 }
@@ -126,11 +141,25 @@ impl Clients {
                     _ => Err(Rejection::HasNoSecret),
                 }
             }
+            Command::Replace { client } => self.replace(*client),
             Command::Remove { id } => {
                 self.get(id.as_str()).ok_or(Rejection::ClientNotFound)?;
                 Ok(Decision::Commit(vec![Event::Removed { id }], Reply::Removed))
             }
         }
+    }
+
+    fn replace(&self, client: Client) -> Result<Decision, Rejection> {
+        let existing = self.get(client.id.as_str()).ok_or(Rejection::ClientNotFound)?;
+        let client = existing.with_what_stays(client);
+        if **existing == client {
+            return Ok(Decision::Answer(Reply::Replaced(Arc::clone(existing))));
+        }
+        let ends_tokens = existing.authentication != client.authentication
+            || !client.scope.covers(&existing.scope);
+        let client = Arc::new(client);
+        let event = Event::Replaced { client: Arc::clone(&client), ends_tokens };
+        Ok(Decision::Commit(vec![event], Reply::Replaced(client)))
     }
 
     fn register(
@@ -167,7 +196,7 @@ impl Clients {
 
     pub(crate) fn apply(&mut self, event: &Event) {
         match event {
-            Event::Registered(client) => {
+            Event::Registered(client) | Event::Replaced { client, .. } => {
                 self.by_id.insert(client.id.clone(), Arc::clone(client));
             }
             Event::SecretRotated { id, sha256 } => {
@@ -201,6 +230,7 @@ mod tests {
     enum Step {
         Register(u8, bool, u8),
         Rotate(u8, u8),
+        Replace(u8, bool),
         Remove(u8),
     }
 
@@ -210,6 +240,7 @@ mod tests {
             (id.clone(), any::<bool>(), any::<u8>())
                 .prop_map(|(id, wide, secret)| Step::Register(id, wide, secret)),
             (id.clone(), any::<u8>()).prop_map(|(id, secret)| Step::Rotate(id, secret)),
+            (id.clone(), any::<bool>()).prop_map(|(id, wide)| Step::Replace(id, wide)),
             id.prop_map(Step::Remove),
         ];
         prop::collection::vec(step, 0..60)
@@ -240,6 +271,18 @@ mod tests {
                         let id = format!("client-{id}").parse().unwrap();
                         (Command::RotateSecret { id, sha256: [secret; 32] }, expected)
                     }
+                    Step::Replace(id, is_wide) => {
+                        let scope = if is_wide { "ledger:read ledger:write" } else { "ledger:read" };
+                        // What is the same already needs no event.
+                        let expected = match model.get(&id) {
+                            Some((wide, secret)) if *wide != is_wide => {
+                                Ok(Some((id, Some((is_wide, *secret)))))
+                            }
+                            Some(_) => Ok(None),
+                            None => Err(Rejection::ClientNotFound),
+                        };
+                        (Command::Replace { client: Box::new(client(id, scope, 99)) }, expected)
+                    }
                     Step::Remove(id) => {
                         let expected = model.get(&id).map(|_| Some((id, None))).ok_or(Rejection::ClientNotFound);
                         (Command::Remove { id: format!("client-{id}").parse().unwrap() }, expected)
@@ -253,6 +296,7 @@ mod tests {
                             None => drop(model.remove(&id)),
                         }
                     }
+                    (Ok(Decision::Answer(Reply::Replaced(_))), Ok(None)) => {}
                     (Err(rejection), Err(expected)) => prop_assert_eq!(rejection, expected),
                     (found, expected) => prop_assert!(false, "{found:?} instead of {expected:?}"),
                 }
@@ -263,6 +307,36 @@ mod tests {
                     prop_assert_eq!(&found.authentication, &Authentication::Secret { sha256 });
                 }
             }
+        }
+    }
+
+    #[test]
+    fn a_replacement_ends_tokens_where_less_or_another_is_left() {
+        let mut clients = Clients::default();
+        let first = client(1, "ledger:read ledger:write", 7);
+        clients.apply(&Event::Registered(Arc::new(first.clone())));
+        let named =
+            |name: &str| Client { name: crate::ClientName::new(name).unwrap(), ..first.clone() };
+        let wider = "ledger:read ledger:write events:read".parse().unwrap();
+        let narrower = "ledger:read".parse().unwrap();
+        for (changed, expected) in [
+            (named("Other"), false),
+            (Client { scope: wider, ..first.clone() }, false),
+            (Client { scope: narrower, ..first.clone() }, true),
+            (Client { authentication: Authentication::Nothing, ..first.clone() }, true),
+            // A secret is not replaced in this way.
+            (
+                Client { authentication: Authentication::Secret { sha256: [8; 32] }, ..named("B") },
+                false,
+            ),
+        ] {
+            let command = Command::Replace { client: Box::new(changed) };
+            let decision = clients.decide(command, Timestamp::from_unix_seconds(9)).unwrap();
+            let Decision::Commit(events, Reply::Replaced(replaced)) = decision else { panic!() };
+            let [Event::Replaced { ends_tokens, client }] = &*events else { panic!() };
+            assert_eq!((*ends_tokens, client), (expected, &replaced));
+            assert_eq!(replaced.registered_at, first.registered_at);
+            assert_ne!(replaced.authentication, Authentication::Secret { sha256: [8; 32] });
         }
     }
 }

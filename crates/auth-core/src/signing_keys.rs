@@ -5,12 +5,12 @@
 //!     └──────────────────────┴────────compromise────────────┴────────► gone, and what it signed is good no more
 //! ```
 //!
-//! Once begun there is always one standby and one active key: whatever takes one away brings another. Only public halves
-//! are here.
+//! Of each algorithm that is begun with there is always one standby and one active key: whatever takes one away brings another
+//! of the same. Only public halves are here.
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use lombard_token::PublicJwk;
+use lombard_token::{Algorithm, PublicJwk};
 use lombard_types::Timestamp;
 
 use crate::RestoreError;
@@ -68,8 +68,8 @@ pub struct Schedule {
 /// What is to be done about keys.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Step {
-    /// The standby takes over.
-    Rotate,
+    /// The standby of this algorithm takes over.
+    Rotate(Algorithm),
     /// A key is published no more.
     Retire(Box<str>),
 }
@@ -77,16 +77,17 @@ pub enum Step {
 /// What can be asked for.
 #[derive(Clone, Debug)]
 pub enum Command {
-    /// Signs with a new key from now on: at the first start, or where the private half of a key is lost.
+    /// Signs with a new key from now on: at the first start, where an algorithm is wanted for the first time, or where the private
+    /// half of a key is lost.
     Begin {
         /// The key to sign with.
         active: PublicJwk,
-        /// The one after it.
+        /// The one after it, of the same algorithm.
         standby: PublicJwk,
     },
-    /// The standby takes over.
+    /// The standby of an algorithm takes over.
     Rotate {
-        /// The standby from now on.
+        /// The standby from now on: its algorithm is the one that is meant.
         next: PublicJwk,
         /// How long the standby must have been published.
         prepublish: Duration,
@@ -102,7 +103,7 @@ pub enum Command {
     Compromise {
         /// Which.
         kid: Box<str>,
-        /// The standby from now on, where the key or the standby takes its place.
+        /// The standby from now on, of the same algorithm, where the key or the standby takes its place.
         next: PublicJwk,
     },
 }
@@ -117,7 +118,7 @@ pub enum Event {
         /// When.
         at: Timestamp,
     },
-    /// A key is used from now on, and the one before is not.
+    /// A key is used from now on, and the one of its algorithm before is not.
     Activated {
         /// Which.
         kid: Box<str>,
@@ -148,6 +149,8 @@ pub enum Reply {
 pub enum Rejection {
     /// No such key is published, or none at all.
     KeyNotFound,
+    /// Two keys that follow each other are of two algorithms.
+    OtherAlgorithm,
     /// A key that is new is known already.
     KeyExists,
     /// There are as many keys as verifiers take.
@@ -178,14 +181,23 @@ impl SigningKeys {
         self.by_kid.get(kid)
     }
 
-    /// The one that signs.
-    pub fn active(&self) -> Option<&Arc<PublishedKey>> {
-        self.iter().find(|key| matches!(key.phase, Phase::Active(_)))
+    /// The one that signs with this algorithm.
+    pub fn active(&self, algorithm: Algorithm) -> Option<&Arc<PublishedKey>> {
+        self.of(algorithm).find(|key| matches!(key.phase, Phase::Active(_)))
     }
 
-    /// The one that is next.
-    pub fn standby(&self) -> Option<&Arc<PublishedKey>> {
-        self.iter().find(|key| key.phase == Phase::Standby)
+    /// The one that is next with this algorithm.
+    pub fn standby(&self, algorithm: Algorithm) -> Option<&Arc<PublishedKey>> {
+        self.of(algorithm).find(|key| key.phase == Phase::Standby)
+    }
+
+    fn of(&self, algorithm: Algorithm) -> impl Iterator<Item = &Arc<PublishedKey>> {
+        self.iter().filter(move |key| key.jwk.algorithm() == algorithm)
+    }
+
+    /// The algorithms that there are keys to sign with.
+    pub fn algorithms(&self) -> impl Iterator<Item = Algorithm> {
+        Algorithm::ALL.into_iter().filter(|algorithm| self.active(*algorithm).is_some())
     }
 
     /// What is to be done next, and when; nothing before a key is published.
@@ -193,9 +205,10 @@ impl SigningKeys {
         let step = |key: &Arc<PublishedKey>| match key.phase {
             Phase::Standby => None,
             Phase::Active(since) => {
-                let standby = self.standby()?;
+                let algorithm = key.jwk.algorithm();
+                let standby = self.standby(algorithm)?;
                 let ready_at = standby.published_at.plus(schedule.prepublish);
-                Some((since.plus(schedule.active).max(ready_at), Step::Rotate))
+                Some((since.plus(schedule.active).max(ready_at), Step::Rotate(algorithm)))
             }
             Phase::Retiring(since) => {
                 Some((since.plus(schedule.retire), Step::Retire(key.jwk.kid().into())))
@@ -217,9 +230,11 @@ impl SigningKeys {
         let activated = |kid: &str| Event::Activated { kid: kid.into(), at: now };
         let events = match command {
             Command::Begin { active, standby } => {
+                must_be_of(&standby, active.algorithm())?;
                 self.must_be_new(&active)?;
                 self.must_be_new(&standby)?;
-                let before = self.standby().map(|key| Event::Retired { kid: key.jwk.kid().into() });
+                let before = self.standby(active.algorithm());
+                let before = before.map(|key| Event::Retired { kid: key.jwk.kid().into() });
                 let activated = activated(active.kid());
                 before
                     .into_iter()
@@ -227,7 +242,7 @@ impl SigningKeys {
                     .collect()
             }
             Command::Rotate { next, prepublish } => {
-                let standby = self.standby().ok_or(Rejection::KeyNotFound)?;
+                let standby = self.standby(next.algorithm()).ok_or(Rejection::KeyNotFound)?;
                 self.must_be_new(&next)?;
                 if self.by_kid.len() >= Self::COUNT_MAX {
                     return Err(Rejection::TooManyKeys);
@@ -243,7 +258,9 @@ impl SigningKeys {
             }
             Command::Compromise { kid, next } => {
                 let key = self.get(&kid).ok_or(Rejection::KeyNotFound)?;
-                let standby = self.standby().ok_or(Rejection::KeyNotFound)?;
+                let algorithm = key.jwk.algorithm();
+                let standby = self.standby(algorithm).ok_or(Rejection::KeyNotFound)?;
+                must_be_of(&next, algorithm)?;
                 self.must_be_new(&next)?;
                 let successor = match key.phase {
                     Phase::Standby => vec![published(next)],
@@ -268,10 +285,13 @@ impl SigningKeys {
                 self.by_kid.insert(jwk.kid().into(), Arc::new(key));
             }
             Event::Activated { kid, at } => {
+                let algorithm = self.get(kid).map(|key| key.jwk.algorithm());
                 for (other, key) in &mut self.by_kid {
                     if other == kid {
                         Arc::make_mut(key).phase = Phase::Active(*at);
-                    } else if matches!(key.phase, Phase::Active(_)) {
+                    } else if matches!(key.phase, Phase::Active(_))
+                        && Some(key.jwk.algorithm()) == algorithm
+                    {
                         Arc::make_mut(key).phase = Phase::Retiring(*at);
                     }
                 }
@@ -281,6 +301,10 @@ impl SigningKeys {
             }
         }
     }
+}
+
+fn must_be_of(jwk: &PublicJwk, algorithm: Algorithm) -> Result<(), Rejection> {
+    if jwk.algorithm() == algorithm { Ok(()) } else { Err(Rejection::OtherAlgorithm) }
 }
 
 fn must_be(ready_at: Timestamp, now: Timestamp) -> Result<(), Rejection> {

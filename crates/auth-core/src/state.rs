@@ -404,6 +404,9 @@ fn bootstrap(clients: Vec<Client>, now: Timestamp) -> Decision<Event, Reply> {
 fn takes_back(event: &Event) -> Option<Target> {
     match event {
         Event::Client(clients::Event::Removed { id }) => Some(Target::Client(id.as_str().into())),
+        Event::Client(clients::Event::Replaced { client, ends_tokens: true }) => {
+            Some(Target::Client(client.id.as_str().into()))
+        }
         Event::User(event) => event.ends_logins_of().map(subject),
         Event::SecondFactor(event) => event.ends_logins_of().map(subject),
         Event::Passkey(event) => event.ends_logins_of().map(subject),

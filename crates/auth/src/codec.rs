@@ -16,6 +16,7 @@
 //!  34 to 36            passkeys (`passkey.rs`)
 //!  37, 38              logouts that clients must hear of (`logout.rs`)
 //!  39                  what opaque access tokens stand for (`opaque_token.rs`)
+//!  40 client replaced  v1: whether its tokens end u8 | a client in version 2
 //! ```
 
 mod audit;
@@ -43,6 +44,7 @@ const CLIENT_REGISTERED: u8 = 1;
 const SECRET_ROTATED: u8 = 2;
 const CLIENT_REMOVED: u8 = 3;
 const REVOKED: u8 = 4;
+const CLIENT_REPLACED: u8 = 40;
 const VERSION_1: u8 = 1;
 const VERSION_2: u8 = 2;
 
@@ -99,6 +101,11 @@ impl Codec for EventCodec {
             [CLIENT_REMOVED, VERSION_1] => {
                 Event::Client(clients::Event::Removed { id: parse(reader.text()?)? })
             }
+            [CLIENT_REPLACED, VERSION_1] => {
+                let (ends_tokens, client) = (flag(&mut reader)?, client::v2(&mut reader)?);
+                let client = Arc::new(client);
+                Event::Client(clients::Event::Replaced { client, ends_tokens })
+            }
             [REVOKED, VERSION_1] => Event::Revoked {
                 target: match (reader.byte()?, reader.text()?.into()) {
                     (1, id) => Target::Token(id),
@@ -148,6 +155,10 @@ fn put_client_event(writer: &mut Writer<'_>, event: &clients::Event) {
     match event {
         clients::Event::Registered(client) => {
             writer.put(&[CLIENT_REGISTERED, VERSION_2]);
+            client::put(writer, client);
+        }
+        clients::Event::Replaced { client, ends_tokens } => {
+            writer.put(&[CLIENT_REPLACED, VERSION_1, u8::from(*ends_tokens)]);
             client::put(writer, client);
         }
         clients::Event::SecretRotated { id, sha256 } => {
@@ -206,7 +217,7 @@ mod tests {
         AccessTokenFormat, Authentication, CertificateSubject, Client, ClientName, ClientOptions,
         GrantType, Profile,
     };
-    use lombard_token::SigningKey;
+    use lombard_token::{Algorithm, SigningKey};
 
     use super::*;
 
@@ -242,14 +253,21 @@ mod tests {
             registered(client(&[], Authentication::Secret { sha256: [7; 32] })),
             registered(Client {
                 profile: Profile::Fapi2,
-                ..client(&["payment", "statement"], Authentication::Key(Box::new(key)))
+                ..client(&["payment", "statement"], Authentication::Key(Box::new(key.clone())))
+            }),
+            Event::Client(clients::Event::Replaced {
+                client: Arc::new(app.clone()),
+                ends_tokens: true,
             }),
             registered(app),
             registered(Client {
                 options: ClientOptions {
                     certificate_bound_tokens: true,
                     signed_requests_only: true,
+                    request_object_key: Some(Box::new(key.clone())),
                     access_token_format: AccessTokenFormat::Opaque,
+                    access_token_algorithm: Some(Algorithm::Ps256),
+                    id_token_algorithm: Algorithm::EdDsa,
                     registration_sha256: Some(Box::new([9; 32])),
                 },
                 ..client(&[], certificate("tls_client_auth_subject_dn", "CN=shop,O=Shop\\, Co."))

@@ -1,11 +1,11 @@
 //! The authorization server's limits, each with its unit.
 
-use std::{iter, path::PathBuf, time::Duration};
+use std::{collections::BTreeMap, iter, path::PathBuf, time::Duration};
 
 use lombard_auth_core::{Client, Lives, Telling, signing_keys::Schedule};
 use lombard_engine::{Limits, SnapshotPolicy};
 use lombard_master_key::MasterKeyPlaces;
-use lombard_token::{DetailType, Payment, ScopeSet};
+use lombard_token::{Algorithm, DetailType, Payment, ScopeSet};
 use serde::{Deserialize, Serialize};
 
 use crate::{mtls::MtlsConfig, throttle::ThrottleLimits};
@@ -118,6 +118,9 @@ pub struct Config {
     pub signing_key_prepublish_seconds: u64,
     /// How long a signing key is used before the next one takes over.
     pub signing_key_active_seconds: u64,
+    /// What access tokens for a resource are signed with, whatever their client says: `ES256`, `EdDSA` or `PS256` by the resource's path,
+    /// such as `/v1/ledger`. Without: as the client says, or ES256.
+    pub access_token_algorithms: BTreeMap<String, String>,
     /// The file of the 32 bytes that seal the private signing keys. Where no place is said for them, they are in a file
     /// beside those keys, which is made at the first start.
     pub signing_master_key_file: Option<PathBuf>,
@@ -194,6 +197,7 @@ impl Default for Config {
             audit_examined_max: 20_000,
             signing_key_prepublish_seconds: 600,
             signing_key_active_seconds: 30 * 24 * 3600,
+            access_token_algorithms: BTreeMap::new(),
             signing_master_key_file: None,
             signing_master_key_variable: None,
             signing_master_key_command: Vec::new(),
@@ -326,6 +330,12 @@ impl Config {
             scope.is_empty() || scope.parse::<ScopeSet>().is_ok(),
             "registration_scope is no scope",
         );
+        for (resource, name) in &self.access_token_algorithms {
+            expect(
+                resource.starts_with('/') && Algorithm::from_name(name).is_some(),
+                "access_token_algorithms is not of resources' paths, and for each one of ES256, EdDSA and PS256",
+            );
+        }
         self.mtls.mistakes().into_iter().for_each(|mistake| expect(false, mistake));
         expect(self.submit_ms_max > 0, "submit_ms_max is 0");
         expect(self.snapshot_records > 0, "snapshot_records is 0");
@@ -336,6 +346,18 @@ impl Config {
     /// All types of authorization details that can be asked for.
     pub(crate) fn details_types(&self) -> impl Iterator<Item = &str> {
         iter::once(Payment::TYPE).chain(self.authorization_details_types.iter().map(String::as_str))
+    }
+
+    /// What a client's access tokens for the resource at this path are signed with.
+    pub(crate) fn access_token_algorithm(&self, client: &Client, resource: &str) -> Algorithm {
+        let of_resource = self.access_token_algorithms.get(resource);
+        let of_resource = of_resource.and_then(|name| Algorithm::from_name(name));
+        of_resource.or(client.options.access_token_algorithm).unwrap_or_default()
+    }
+
+    /// All that are said for resources.
+    pub(crate) fn algorithms_of_resources(&self) -> impl Iterator<Item = Algorithm> {
+        self.access_token_algorithms.values().filter_map(|name| Algorithm::from_name(name))
     }
 
     pub(crate) fn access_token_life(&self) -> Duration {

@@ -165,8 +165,8 @@ fn from_signing_key_rejection(rejection: signing_keys::Rejection) -> Problem {
         }
         Rejection::TooManyKeys => Problem::new(&TOO_MANY_SIGNING_KEYS)
             .detail("wait until keys that were used before are published no more"),
-        // Keys are random: two with one id are a broken source of randomness.
-        Rejection::KeyExists => Problem::new(&problems::INTERNAL),
+        // Keys are random: two with one id are a broken source of randomness. Successors are made here.
+        Rejection::KeyExists | Rejection::OtherAlgorithm => Problem::new(&problems::INTERNAL),
     }
 }
 

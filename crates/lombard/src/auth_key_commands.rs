@@ -21,6 +21,9 @@ pub(crate) enum KeyCommand {
         /// Do not wait until every verifier knows the next key: those that do not fetch it when they see it
         #[arg(long)]
         at_once: bool,
+        /// The algorithm whose key it is: ES256, EdDSA or PS256
+        #[arg(long, default_value = "ES256")]
+        alg: String,
     },
     /// Say that somebody else may have a private key: all that it signed is refused from now on; asks first
     Compromise {
@@ -38,8 +41,8 @@ pub(crate) async fn run(platform: &Platform, command: KeyCommand) -> anyhow::Res
             let call = |url| Call::new(Method::GET, url);
             print(&platform.call::<Value>("/v1/auth", "/keys", call).await?.body, output);
         }
-        KeyCommand::Rotate { at_once } => {
-            let body = json!({ "at_once": at_once });
+        KeyCommand::Rotate { at_once, alg } => {
+            let body = json!({ "at_once": at_once, "alg": alg });
             send(platform, Method::POST, "/keys/rotate", Some(body)).await?;
         }
         KeyCommand::Compromise { kid, yes } => {
@@ -65,6 +68,7 @@ fn print(keys: &Value, output: OutputArguments) {
     let header = ["KEY", "ALG", "PHASE", "PUBLISHED", "SINCE"];
     println!("{}", table::plain(header, items.map(row).collect(), &[]));
     if let Some(next) = keys.get("next_step").filter(|next| !next.is_null()) {
-        println!("next: {} {} at {}", text(next, "step"), text(next, "kid"), text(next, "at"));
+        let what = if next.get("kid").is_some() { "kid" } else { "alg" };
+        println!("next: {} {} at {}", text(next, "step"), text(next, what), text(next, "at"));
     }
 }

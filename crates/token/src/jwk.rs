@@ -195,6 +195,19 @@ fn rsa(members: &Map<String, Value>) -> Result<Material, ParseJwkError> {
     Ok(Material::Rsa { n: n.into(), e: e.into() })
 }
 
+/// The modulus and the exponent of an `RSAPublicKey` (RFC 8017 appendix A.1.1), if they are such as are accepted. Lengths have
+/// two bytes in all of these.
+pub(crate) fn rsa_of_der(der: &[u8]) -> Option<Material> {
+    let (_, members) = der.strip_prefix(&[0x30, 0x82])?.split_first_chunk::<2>()?;
+    let (length, rest) = members.strip_prefix(&[0x02, 0x82])?.split_first_chunk::<2>()?;
+    let (n, rest) = rest.split_at_checked(u16::from_be_bytes(*length).into())?;
+    // The sign of a number whose first bit is set.
+    let n = n.strip_prefix(&[0])?;
+    let e = rest.strip_prefix(&[0x02, 0x03])?;
+    let is_accepted = RSA_BYTES.contains(&n.len()) && e == RSA_EXPONENT;
+    is_accepted.then(|| Material::Rsa { n: n.into(), e: e.into() })
+}
+
 fn expect_curve(members: &Map<String, Value>, curve: &str) -> Result<(), ParseJwkError> {
     match text(members, "crv")? {
         Some(name) if name == curve => Ok(()),

@@ -1,15 +1,22 @@
-//! The private half: signs with ES256 or EdDSA.
+//! The private half: signs with ES256, EdDSA or PS256, as its kind says.
 
 use std::fmt;
 
 use aws_lc_rs::{
+    encoding::{AsDer, Pkcs8V1Der},
     rand::SystemRandom,
-    signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair as _},
+    rsa::{self, KeySize},
+    signature::{
+        ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair as _, RSA_PSS_SHA256,
+    },
 };
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use zeroize::Zeroizing;
 
-use crate::{Algorithm, PublicJwk, jwk::Material};
+use crate::{
+    Algorithm, PublicJwk,
+    jwk::{Material, rsa_of_der},
+};
 
 /// A private key. Never shown by `Debug`.
 pub struct SigningKey {
@@ -21,6 +28,7 @@ pub struct SigningKey {
 enum Pair {
     P256(EcdsaKeyPair),
     Ed25519(Ed25519KeyPair),
+    Rsa(rsa::KeyPair),
 }
 
 /// A key could not be made, read or used.
@@ -29,11 +37,8 @@ pub enum KeyError {
     /// The system gave no randomness, or the library refused.
     #[error("failed to generate a key")]
     Generate,
-    /// No keys of this algorithm are made here.
-    #[error("no signing keys are made for {0}")]
-    Unsupported(Algorithm),
-    /// Not a PKCS#8 private key on P-256 or Ed25519.
-    #[error("not a PKCS#8 private key on P-256 or Ed25519")]
+    /// Not a PKCS#8 private key of a kind that signs.
+    #[error("not a PKCS#8 private key on P-256 or Ed25519, or for RSA of 2048 to 4096 bits")]
     Malformed,
     /// Signing failed.
     #[error("failed to sign")]
@@ -46,14 +51,14 @@ impl SigningKey {
         Self::generate_for(Algorithm::Es256)
     }
 
-    /// A new random key. RSA keys are not made: one signature costs as much as sixteen of ES256.
+    /// A new random key; one for RSA has 2048 bits, and takes some tenths of a second.
     pub fn generate_for(algorithm: Algorithm) -> Result<Self, KeyError> {
         let pair = match algorithm {
             Algorithm::Es256 => {
                 EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).map(Pair::P256)
             }
             Algorithm::EdDsa => Ed25519KeyPair::generate().map(Pair::Ed25519),
-            Algorithm::Ps256 => return Err(KeyError::Unsupported(algorithm)),
+            Algorithm::Ps256 => rsa::KeyPair::generate(KeySize::Rsa2048).map(Pair::Rsa),
         };
         Self::from_pair(pair.map_err(|_| KeyError::Generate)?)
     }
@@ -62,7 +67,8 @@ impl SigningKey {
     pub fn from_pkcs8(bytes: &[u8]) -> Result<Self, KeyError> {
         let pair = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, bytes)
             .map(Pair::P256)
-            .or_else(|_| Ed25519KeyPair::from_pkcs8(bytes).map(Pair::Ed25519));
+            .or_else(|_| Ed25519KeyPair::from_pkcs8(bytes).map(Pair::Ed25519))
+            .or_else(|_| rsa::KeyPair::from_pkcs8(bytes).map(Pair::Rsa));
         Self::from_pair(pair.map_err(|_| KeyError::Malformed)?)
     }
 
@@ -76,6 +82,10 @@ impl SigningKey {
                 let point = pair.public_key().as_ref().try_into().map_err(malformed)?;
                 PublicJwk::from_material(Material::Ed25519(point))
             }
+            Pair::Rsa(pair) => {
+                let material = rsa_of_der(pair.public_key().as_ref());
+                PublicJwk::from_material(material.ok_or(KeyError::Malformed)?)
+            }
         };
         Ok(Self { pair, public, random: SystemRandom::new() })
     }
@@ -83,10 +93,14 @@ impl SigningKey {
     /// The key as a PKCS#8 document (DER): keep it as secret as what it signs is worth.
     pub fn to_pkcs8(&self) -> Result<Zeroizing<Vec<u8>>, KeyError> {
         let document = match &self.pair {
-            Pair::P256(pair) => pair.to_pkcs8v1(),
-            Pair::Ed25519(pair) => pair.to_pkcs8(),
+            Pair::P256(pair) => pair.to_pkcs8v1().map(|it| it.as_ref().to_vec()),
+            Pair::Ed25519(pair) => pair.to_pkcs8().map(|it| it.as_ref().to_vec()),
+            Pair::Rsa(pair) => {
+                let document: Result<Pkcs8V1Der<'_>, _> = pair.as_der();
+                document.map(|it| it.as_ref().to_vec())
+            }
         };
-        Ok(Zeroizing::new(document.map_err(|_| KeyError::Generate)?.as_ref().to_vec()))
+        document.map(Zeroizing::new).map_err(|_| KeyError::Generate)
     }
 
     /// The public half; its `kid` is its thumbprint.
@@ -108,14 +122,23 @@ impl SigningKey {
         token.push('.');
         URL_SAFE_NO_PAD.encode_string(claims, &mut token);
         let message = token.as_bytes();
-        let signature = match &self.pair {
-            Pair::P256(pair) => pair.sign(&self.random, message),
-            Pair::Ed25519(pair) => pair.try_sign(message),
-        };
-        let signature = signature.map_err(|_| KeyError::Sign)?;
+        let signature = self.signature(message)?;
         token.push('.');
         URL_SAFE_NO_PAD.encode_string(signature, &mut token);
         Ok(token)
+    }
+
+    fn signature(&self, message: &[u8]) -> Result<Vec<u8>, KeyError> {
+        let signature = match &self.pair {
+            Pair::P256(pair) => pair.sign(&self.random, message).map(|it| it.as_ref().to_vec()),
+            Pair::Ed25519(pair) => pair.try_sign(message).map(|it| it.as_ref().to_vec()),
+            Pair::Rsa(pair) => {
+                let mut signature = vec![0; pair.public_modulus_len()];
+                let signed = pair.sign(&RSA_PSS_SHA256, &self.random, message, &mut signature);
+                signed.map(|()| signature)
+            }
+        };
+        signature.map_err(|_| KeyError::Sign)
     }
 }
 

@@ -335,6 +335,33 @@ async fn a_token_is_used_with_the_certificate_that_it_is_bound_to() {
     assert_eq!(verifier.verify(&token).map(drop), Err(VerifyError::CertificateMissing));
 }
 
+#[tokio::test]
+async fn keys_of_each_algorithm_sign_and_come_back_from_their_documents() {
+    for algorithm in Algorithm::ALL {
+        let key = SigningKey::generate_for(algorithm).unwrap();
+        assert_eq!(key.public_jwk().algorithm(), algorithm);
+        let document = key.to_pkcs8().unwrap();
+        let again = SigningKey::from_pkcs8(&document).unwrap();
+        assert_eq!(again.public_jwk(), key.public_jwk());
+        // As verifiers get it.
+        let jwk = serde_json::to_string(key.public_jwk()).unwrap();
+        assert_eq!(&PublicJwk::parse(jwk.as_bytes()).unwrap(), key.public_jwk());
+        let verifier = verifier(&Source::of(&[&key])).await;
+        for key in [&key, &again] {
+            let token = key.sign("at+jwt", claims().to_string().as_bytes()).unwrap();
+            verifier.verify(&token).unwrap();
+            let mut broken = token.into_bytes();
+            let last = broken.len() - 3;
+            broken[last] = if broken[last] == b'A' { b'B' } else { b'A' };
+            let refused = verifier.verify(&String::from_utf8(broken).unwrap()).map(drop);
+            assert_eq!(refused, Err(VerifyError::Jws(JwsError::Signature)), "{algorithm}");
+        }
+        for length in [0, 1, document.len() / 2, document.len() - 1] {
+            assert!(SigningKey::from_pkcs8(&document[..length]).is_err(), "{algorithm} {length}");
+        }
+    }
+}
+
 /// Two keys of two kinds: a token says the algorithm of its key, and no other.
 #[tokio::test]
 async fn a_key_has_one_algorithm() {

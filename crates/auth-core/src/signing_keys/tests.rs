@@ -60,7 +60,10 @@ fn refused(rejection: Rejection) -> WholeRejection {
 fn a_key_is_published_before_it_is_used_and_after_it_was() {
     let mut state = begun();
     assert_eq!(shown(&state), [("k1", "active"), ("k2", "standby")]);
-    assert_eq!(state.signing_keys.next_step(SCHEDULE), Some((at(200), Step::Rotate)));
+    assert_eq!(
+        state.signing_keys.next_step(SCHEDULE),
+        Some((at(200), Step::Rotate(Algorithm::EdDsa)))
+    );
     let early = submit(&mut state, 109, rotate(3)).unwrap_err();
     assert_eq!(early, refused(Rejection::TooEarly { ready_at: at(110) }));
     submit(&mut state, 110, rotate(3)).unwrap();
@@ -80,7 +83,7 @@ fn a_key_is_published_before_it_is_used_and_after_it_was() {
     assert_eq!(shown(&state), [("k2", "active"), ("k3", "standby")]);
     // The standby came late: it is not used before it was published for long enough.
     let late = Schedule { active: Duration::ZERO, ..SCHEDULE };
-    assert_eq!(state.signing_keys.next_step(late), Some((at(120), Step::Rotate)));
+    assert_eq!(state.signing_keys.next_step(late), Some((at(120), Step::Rotate(Algorithm::EdDsa))));
 }
 
 #[test]
@@ -115,7 +118,7 @@ fn what_a_compromised_key_signed_is_good_no_more() {
         assert_eq!(again, refused(Rejection::KeyNotFound));
         // It is forgotten with the next one after the life of tokens, like every other.
         let end = at(6).plus(LIVES.access_token).unix_seconds();
-        let active = state.signing_keys.active().unwrap().jwk.kid().to_owned();
+        let active = state.signing_keys.active(Algorithm::EdDsa).unwrap().jwk.kid().to_owned();
         submit(&mut state, end, compromise(&active, 5)).unwrap();
         assert_eq!(state.revocations.count(), 1);
     }
@@ -132,6 +135,59 @@ fn a_key_that_is_lost_is_followed_by_a_new_one_at_once() {
     }
     let nothing = submit(&mut State::default(), 1, rotate(1)).unwrap_err();
     assert_eq!(nothing, refused(Rejection::KeyNotFound));
+}
+
+/// A key of this number on P-256. RFC 7515 appendix A.3.1 has the point.
+fn es256(number: u8) -> PublicJwk {
+    let text = format!(
+        r#"{{"kty":"EC","crv":"P-256","x":"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU","y":"x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0","kid":"e{number}"}}"#
+    );
+    PublicJwk::parse(text.as_bytes()).unwrap()
+}
+
+#[test]
+fn keys_of_two_algorithms_follow_each_other_apart() {
+    let mut state = begun();
+    let begin = Command::Begin { active: es256(1), standby: es256(2) };
+    submit(&mut state, 105, command(begin)).unwrap();
+    let both = [("e1", "active"), ("e2", "standby"), ("k1", "active"), ("k2", "standby")];
+    assert_eq!(shown(&state), both);
+    let algorithms: Vec<_> = state.signing_keys.algorithms().collect();
+    assert_eq!(algorithms, [Algorithm::Es256, Algorithm::EdDsa]);
+    let next = |state: &State| state.signing_keys.next_step(SCHEDULE);
+    assert_eq!(next(&state), Some((at(200), Step::Rotate(Algorithm::EdDsa))));
+    submit(&mut state, 200, rotate(3)).unwrap();
+    assert_eq!(next(&state), Some((at(205), Step::Rotate(Algorithm::Es256))));
+    let e3 = Command::Rotate { next: es256(3), prepublish: SCHEDULE.prepublish };
+    submit(&mut state, 205, command(e3)).unwrap();
+    let rotated = [
+        ("e1", "retiring"),
+        ("e2", "active"),
+        ("e3", "standby"),
+        ("k1", "retiring"),
+        ("k2", "active"),
+        ("k3", "standby"),
+    ];
+    assert_eq!(shown(&state), rotated);
+    // The successor of a key is of its algorithm.
+    for wrong in [
+        compromise("e2", 4),
+        command(Command::Begin { active: es256(4), standby: jwk(4) }),
+        command(Command::Compromise { kid: "k2".into(), next: es256(4) }),
+    ] {
+        assert_eq!(submit(&mut state, 206, wrong).unwrap_err(), refused(Rejection::OtherAlgorithm));
+    }
+    let e4 = Command::Compromise { kid: "e2".into(), next: es256(4) };
+    submit(&mut state, 206, command(e4)).unwrap();
+    let taken_back = [
+        ("e1", "retiring"),
+        ("e3", "active"),
+        ("e4", "standby"),
+        ("k1", "retiring"),
+        ("k2", "active"),
+        ("k3", "standby"),
+    ];
+    assert_eq!(shown(&state), taken_back);
 }
 
 #[test]
@@ -167,7 +223,7 @@ proptest! {
                 2 => compromise(kid, number),
                 _ => begin(number, number + 100),
             };
-            let standby = state.signing_keys.standby().cloned().unwrap();
+            let standby = state.signing_keys.standby(Algorithm::EdDsa).cloned().unwrap();
             let count_before = kids.len();
             let result = submit(&mut state, now, command);
             let count = |name| {

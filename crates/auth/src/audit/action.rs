@@ -23,7 +23,11 @@ pub(super) fn of<'a>(method: &Method, path: &'a str) -> Option<(String, &'a str,
     }
     let path = path.strip_prefix("/oauth/")?;
     if let Some(id) = path.strip_prefix("register/") {
-        let action = if is_read { "client.read" } else { "client.unregister" };
+        let action = match *method {
+            Method::PUT => "client.update",
+            _ if is_read => "client.read",
+            _ => "client.unregister",
+        };
         return Some((action.to_owned(), id, if is_read { When::Refused } else { When::Always }));
     }
     let (action, when) = match path {
@@ -94,6 +98,7 @@ mod tests {
             ("GET", "/oauth/jwks", None),
             ("POST", "/oauth/register", Some(("client.register", "", When::Always))),
             ("DELETE", "/oauth/register/x", Some(("client.unregister", "x", When::Always))),
+            ("PUT", "/oauth/register/x", Some(("client.update", "x", When::Always))),
             ("GET", "/oauth/register/x", Some(("client.read", "x", When::Refused))),
             ("GET", "/oauth/revocations", None),
             ("GET", "/livez", None),

@@ -7,6 +7,7 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use futures_util::{StreamExt as _, stream};
 use lombard_auth_core::{Command, Logout, logouts};
+use lombard_token::Algorithm;
 use lombard_types::Timestamp;
 use serde_json::json;
 use uuid::Uuid;
@@ -92,13 +93,14 @@ async fn settle(api: &Api, number: u64, is_told: bool) {
 
 async fn tell(api: &Api, logout: &Logout, now: Timestamp) -> Outcome {
     let client = api.view.read(|view| view.state.clients.get(logout.client.as_str()).cloned());
+    let algorithm = client.as_ref().map(|client| client.options.id_token_algorithm);
     let uri = client.and_then(|client| client.backchannel_logout_uri.clone());
     let (client_id, session) = (&logout.client, logout.session);
     let Some(uri) = uri.filter(|_| logout.until > now) else {
         tracing::warn!(%client_id, %session, "gave up telling a client of a logout");
         return Outcome::GivenUp;
     };
-    let token = match token(api, logout, now) {
+    let token = match token(api, logout, algorithm.unwrap_or_default(), now) {
         Ok(token) => token,
         Err(error) => {
             tracing::error!(%error, "failed to sign a logout token");
@@ -122,8 +124,13 @@ async fn tell(api: &Api, logout: &Logout, now: Timestamp) -> Outcome {
     }
 }
 
-/// Section 2.4.
-fn token(api: &Api, logout: &Logout, now: Timestamp) -> Result<String, lombard_token::KeyError> {
+/// Section 2.4, signed as the client's ID tokens are (section 2.6).
+fn token(
+    api: &Api,
+    logout: &Logout,
+    algorithm: Algorithm,
+    now: Timestamp,
+) -> Result<String, lombard_token::KeyError> {
     let claims = json!({
         "iss": &*api.issuer,
         "sub": logout.user.subject(),
@@ -134,5 +141,5 @@ fn token(api: &Api, logout: &Logout, now: Timestamp) -> Result<String, lombard_t
         "sid": logout.session.to_string(),
         "events": { EVENT: {} },
     });
-    api.keyring.active()?.sign(LOGOUT_TOKEN_TYPE, claims.to_string().as_bytes())
+    api.keyring.active(algorithm)?.sign(LOGOUT_TOKEN_TYPE, claims.to_string().as_bytes())
 }

@@ -11,7 +11,9 @@
 //!                  1 types of authorization details, 2 grant types (without it: client_credentials alone),
 //!                  3 redirect URIs, 4 redirect URIs after logout, 5 profile (without it: oauth-2.1),
 //!                  6 options: certificate_bound, signed_requests, opaque_access_tokens,
-//!                  7 SHA-256 of the registration access token in base64url, 20 URI for back-channel logout
+//!                  7 SHA-256 of the registration access token in base64url,
+//!                  8 algorithm of ID tokens (without it: ES256), 9 algorithm of access tokens,
+//!                  10 key of request objects as JSON text, 20 URI for back-channel logout
 //! ```
 
 use std::collections::BTreeSet;
@@ -25,7 +27,7 @@ use lombard_engine::{
     DecodeError,
     fields::{Reader, Writer},
 };
-use lombard_token::PublicJwk;
+use lombard_token::{Algorithm, PublicJwk};
 
 use super::{parse, put_time, time};
 
@@ -41,6 +43,9 @@ const POST_LOGOUT_REDIRECT_URIS: u8 = 4;
 const PROFILE: u8 = 5;
 const OPTIONS: u8 = 6;
 const REGISTRATION: u8 = 7;
+const ID_TOKEN_ALGORITHM: u8 = 8;
+const ACCESS_TOKEN_ALGORITHM: u8 = 9;
+const REQUEST_OBJECT_KEY: u8 = 10;
 const CERTIFICATE_BOUND: &str = "certificate_bound";
 const SIGNED_REQUESTS: &str = "signed_requests";
 const OPAQUE_ACCESS_TOKENS: &str = "opaque_access_tokens";
@@ -83,6 +88,12 @@ fn put_attributes(writer: &mut Writer<'_>, client: &Client) {
     let grant_types = client.grant_types.iter().filter(|_| !is_default);
     let registration =
         client.options.registration_sha256.as_deref().map(|sha256| URL_SAFE_NO_PAD.encode(sha256));
+    let id_token_algorithm = Some(client.options.id_token_algorithm);
+    let id_token_algorithm = id_token_algorithm.filter(|it| *it != Algorithm::default());
+    let access_token_algorithm = client.options.access_token_algorithm;
+    let request_object_key = client.options.request_object_key.as_deref();
+    let request_object_key =
+        request_object_key.map(|key| serde_json::to_string(key).unwrap_or_default());
     let attributes = [
         (DETAILS_TYPES, texts(types)),
         (GRANT_TYPES, texts(grant_types.map(|grant_type| grant_type.name()))),
@@ -94,6 +105,9 @@ fn put_attributes(writer: &mut Writer<'_>, client: &Client) {
         (PROFILE, texts(profile.iter().map(|profile| profile.name()))),
         (OPTIONS, texts(options(&client.options).into_iter())),
         (REGISTRATION, texts(registration.iter().map(String::as_str))),
+        (ID_TOKEN_ALGORITHM, texts(id_token_algorithm.iter().map(|it| it.name()))),
+        (ACCESS_TOKEN_ALGORITHM, texts(access_token_algorithm.iter().map(|it| it.name()))),
+        (REQUEST_OBJECT_KEY, texts(request_object_key.iter().map(String::as_str))),
         (
             BACKCHANNEL_LOGOUT_URI,
             texts(client.backchannel_logout_uri.iter().map(RedirectUri::as_str)),
@@ -127,6 +141,10 @@ fn set_option(options: &mut ClientOptions, name: &str) -> Result<(), DecodeError
         _ => return Err(DecodeError("unknown option of a client")),
     }
     Ok(())
+}
+
+fn algorithm(name: &str) -> Result<Algorithm, DecodeError> {
+    Algorithm::from_name(name).ok_or(DecodeError("unknown algorithm"))
 }
 
 /// How clients ask that say nothing else.
@@ -205,6 +223,15 @@ pub(super) fn v2(reader: &mut Reader<'_>) -> Result<Client, DecodeError> {
                     let sha256 = sha256.and_then(|bytes| bytes.try_into().ok());
                     let sha256 = sha256.ok_or(DecodeError("registration access token"))?;
                     client.options.registration_sha256 = Some(Box::new(sha256));
+                }
+                ID_TOKEN_ALGORITHM => client.options.id_token_algorithm = algorithm(value)?,
+                ACCESS_TOKEN_ALGORITHM => {
+                    client.options.access_token_algorithm = Some(algorithm(value)?);
+                }
+                REQUEST_OBJECT_KEY => {
+                    let key = PublicJwk::parse(value.as_bytes());
+                    let key = key.map_err(|_| DecodeError("key of request objects"))?;
+                    client.options.request_object_key = Some(Box::new(key));
                 }
                 OPTIONS => set_option(&mut client.options, value)?,
                 _ => return Err(DecodeError("unknown kind of attribute of a client")),

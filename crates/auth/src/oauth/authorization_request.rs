@@ -61,6 +61,8 @@ pub(crate) struct ReturnTo {
     pub(crate) state: Option<Box<str>>,
     /// The client, where it wants its answers signed (JARM).
     pub(crate) signed_for: Option<Box<str>>,
+    /// Whether the browser posts the signed answer in place of bringing it in the URL.
+    pub(crate) is_posted: bool,
 }
 
 /// What the person must, or must not, be asked (OpenID Connect Core section 3.1.2.1).
@@ -78,7 +80,7 @@ pub(crate) struct Prompt {
 #[derive(Debug)]
 pub(super) struct RequestError {
     pub(super) error: OAuthError,
-    pub(super) tell: Option<ReturnTo>,
+    pub(super) tell: Option<Box<ReturnTo>>,
 }
 
 /// Longest `state`, `nonce` and others that are only passed on, in bytes.
@@ -94,11 +96,13 @@ impl AuthorizationRequest {
         let redirect_uri = redirect_uri(&client, form).map_err(RequestError::untold)?;
         let state = passed_on(form, "state").map_err(RequestError::untold)?;
         // JARM section 2.3: for a code `jwt` means `query.jwt`.
-        let is_signed = matches!(form.get("response_mode"), Some("jwt" | "query.jwt"));
+        let mode = form.get("response_mode");
+        let is_posted = mode == Some("form_post.jwt");
+        let is_signed = is_posted || matches!(mode, Some("jwt" | "query.jwt"));
         let signed_for = is_signed.then(|| client.id.as_str().into());
-        let return_to = ReturnTo { redirect_uri, state, signed_for };
+        let return_to = ReturnTo { redirect_uri, state, signed_for, is_posted };
         let result = Self::read_rest(client, form, issuer, return_to.clone());
-        result.map_err(|error| RequestError { error, tell: Some(return_to) })
+        result.map_err(|error| RequestError { error, tell: Some(Box::new(return_to)) })
     }
 
     fn read_rest(
@@ -116,7 +120,7 @@ impl AuthorizationRequest {
         if return_to.signed_for.is_none()
             && form.get("response_mode").is_some_and(|mode| mode != "query")
         {
-            let cause = "response_mode must be query, query.jwt or jwt, or left out";
+            let cause = "response_mode must be query, query.jwt, form_post.jwt or jwt, or left out";
             return Err(OAuthError::invalid_request(cause));
         }
         if !client.may_use(GrantType::AuthorizationCode) {
@@ -214,6 +218,7 @@ impl AuthorizationRequest {
                     redirect_uri: "https://shop.example/cb".into(),
                     state: None,
                     signed_for: None,
+                    is_posted: false,
                 },
                 challenge: [0; 32],
             },

@@ -3,7 +3,7 @@
 use aws_lc_rs::digest;
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use lombard_auth_core::{SessionId, UserGrant};
-use lombard_token::{ID_TOKEN_TYPE, KeyError};
+use lombard_token::{Algorithm, ID_TOKEN_TYPE, KeyError};
 use lombard_types::Timestamp;
 use serde_json::{Value, json};
 
@@ -12,7 +12,7 @@ use crate::{service::Api, signing_keys};
 /// The ID token that goes with an access token of a grant.
 pub(super) fn id_token(
     api: &Api,
-    grant: &UserGrant,
+    (grant, algorithm): (&UserGrant, Algorithm),
     access_token: &str,
     nonce: Option<&str>,
     now: Timestamp,
@@ -27,18 +27,23 @@ pub(super) fn id_token(
         "acr": grant.acr.name(),
         "amr": grant.acr.methods(),
         "sid": grant.session.to_string(),
-        "at_hash": left_half(access_token),
+        "at_hash": left_half(access_token, algorithm),
     });
     if let (Some(nonce), Value::Object(members)) = (nonce, &mut claims) {
         members.insert("nonce".to_owned(), nonce.into());
     }
-    api.keyring.active()?.sign(ID_TOKEN_TYPE, claims.to_string().as_bytes())
+    api.keyring.active(algorithm)?.sign(ID_TOKEN_TYPE, claims.to_string().as_bytes())
 }
 
-/// Section 3.1.3.6.
-fn left_half(access_token: &str) -> String {
-    let hash = digest::digest(&digest::SHA256, access_token.as_bytes());
-    URL_SAFE_NO_PAD.encode(hash.as_ref().get(..16).unwrap_or_default())
+/// Section 3.1.3.6: with the hash of the ID token's algorithm, which for Ed25519 is SHA-512 (RFC 8032 section 5.1).
+fn left_half(access_token: &str, algorithm: Algorithm) -> String {
+    let hash = match algorithm {
+        Algorithm::Es256 | Algorithm::Ps256 => &digest::SHA256,
+        Algorithm::EdDsa => &digest::SHA512,
+    };
+    let hash = digest::digest(hash, access_token.as_bytes());
+    let (half, _) = hash.as_ref().split_at(hash.as_ref().len() / 2);
+    URL_SAFE_NO_PAD.encode(half)
 }
 
 /// What a client says about a session by an ID token of it.

@@ -9,7 +9,7 @@ use axum::{
 };
 use lombard_auth_core::UserGrant;
 use lombard_chassis::{Json, Problem, RawBody};
-use lombard_token::{Claims, Confirmation};
+use lombard_token::{Algorithm, Claims, Confirmation};
 use lombard_types::Timestamp;
 use serde_json::{Value, json};
 
@@ -63,7 +63,7 @@ fn answered(
     let claims = json!({
         "iss": &*api.issuer, "aud": client_id, "iat": now.unix_seconds(), "token_introspection": answer,
     });
-    let signed = api.keyring.active();
+    let signed = api.keyring.active(Algorithm::default());
     match signed.and_then(|key| key.sign(SIGNED_TYPE, claims.to_string().as_bytes())) {
         Ok(signed) => {
             let media_type = [(header::CONTENT_TYPE, HeaderValue::from_static(SIGNED_MEDIA_TYPE))];

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use lombard_auth_core::{Authentication, Client};
+use lombard_auth_core::Client;
 use lombard_types::Timestamp;
 use serde_json::Value;
 
@@ -26,9 +26,8 @@ pub(super) fn unfold<'a>(
         return Ok(form);
     };
     let refused = |cause: String| OAuthError::new(Code::InvalidRequestObject, cause);
-    let Authentication::Key(key) = &client.authentication else {
-        return Err(refused("no key of the client is known to verify it with".to_owned()));
-    };
+    let no_key = || refused("no key of the client is known to verify it with".to_owned());
+    let key = client.request_object_key().ok_or_else(no_key)?;
     let (client_id, skew) = (client.id.as_str(), api.config.clock_skew());
     let verified =
         lombard_token::verify_request_object(object, key, client_id, &api.issuer, now, skew);

@@ -24,6 +24,21 @@ pub(super) struct Said {
     pub(super) certificates: Vec<String>,
 }
 
+/// How a client authenticates, and what else it has.
+pub(super) struct Keys {
+    pub(super) authentication: Authentication,
+    /// Its secret, where one is made.
+    pub(super) secret: Option<Zeroizing<String>>,
+    /// The key that its requests are signed with, where it authenticates with a certificate.
+    pub(super) request_object_key: Option<Box<PublicJwk>>,
+}
+
+impl From<Authentication> for Keys {
+    fn from(authentication: Authentication) -> Self {
+        Self { authentication, secret: None, request_object_key: None }
+    }
+}
+
 /// What the server can check.
 #[derive(Clone, Copy)]
 pub(super) struct Offered {
@@ -34,24 +49,21 @@ pub(super) struct Offered {
 }
 
 impl Said {
-    /// The method, and the secret where one is made.
-    pub(super) fn read(
-        self,
-        offered: Offered,
-    ) -> Result<(Authentication, Option<Zeroizing<String>>), Problem> {
+    /// The method, checked. The `jwk` of a client with a certificate is for its requests.
+    pub(super) fn read(self, offered: Offered) -> Result<Keys, Problem> {
         let Self { method, jwk, subjects, certificates } = self;
         let (has_subject, has_certificates) = (!subjects.is_empty(), !certificates.is_empty());
         let method = match method.as_deref() {
             Some(method) => method,
-            None if jwk.is_some() => "private_key_jwt",
             None if has_subject => "tls_client_auth",
             None if has_certificates => "self_signed_tls_client_auth",
+            None if jwk.is_some() => "private_key_jwt",
             None => "client_secret_basic",
         };
         let fits = match method {
             "private_key_jwt" => jwk.is_some() && !has_subject && !has_certificates,
-            "tls_client_auth" => jwk.is_none() && !has_certificates,
-            "self_signed_tls_client_auth" => jwk.is_none() && !has_subject,
+            "tls_client_auth" => !has_certificates,
+            "self_signed_tls_client_auth" => !has_subject,
             _ => jwk.is_none() && !has_subject && !has_certificates,
         };
         let is_offered = match method {
@@ -64,14 +76,16 @@ impl Said {
             return Err(invalid("token_endpoint_auth_method", &cause));
         }
         match method {
-            "none" if fits => Ok((Authentication::Nothing, None)),
+            "none" if fits => Ok(Authentication::Nothing.into()),
             "client_secret_basic" | "client_secret_post" if fits => {
                 let (authentication, secret) = new_secret()?;
-                Ok((authentication, Some(secret)))
+                Ok(Keys { secret: Some(secret), ..authentication.into() })
             }
-            "private_key_jwt" if fits => Ok((key(jwk)?, None)),
-            "tls_client_auth" if fits => Ok((subject(subjects)?, None)),
-            "self_signed_tls_client_auth" if fits => Ok((self_signed(&certificates)?, None)),
+            "private_key_jwt" if fits => Ok(Authentication::Key(key(jwk)?).into()),
+            "tls_client_auth" if fits => with_certificate(subject(subjects)?, jwk),
+            "self_signed_tls_client_auth" if fits => {
+                with_certificate(self_signed(&certificates)?, jwk)
+            }
             _ => {
                 let cause = "one of client_secret_basic, private_key_jwt with jwk, tls_client_auth with one tls_client_auth_*, \
                              self_signed_tls_client_auth with certificates, and none";
@@ -81,10 +95,17 @@ impl Said {
     }
 }
 
-fn key(jwk: Option<serde_json::Value>) -> Result<Authentication, Problem> {
+fn with_certificate(
+    authentication: Authentication,
+    jwk: Option<serde_json::Value>,
+) -> Result<Keys, Problem> {
+    let request_object_key = jwk.map(|jwk| key(Some(jwk))).transpose()?;
+    Ok(Keys { request_object_key, ..authentication.into() })
+}
+
+fn key(jwk: Option<serde_json::Value>) -> Result<Box<PublicJwk>, Problem> {
     let text = jwk.unwrap_or_default().to_string();
-    let key = PublicJwk::parse(text.as_bytes()).map_err(|error| invalid("jwk", &error))?;
-    Ok(Authentication::Key(Box::new(key)))
+    PublicJwk::parse(text.as_bytes()).map(Box::new).map_err(|error| invalid("jwk", &error))
 }
 
 /// Exactly one (RFC 8705 section 2.1.2).

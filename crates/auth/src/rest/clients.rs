@@ -17,7 +17,7 @@ use lombard_auth_core::{
     clients::{self, Reply as ClientReply},
 };
 use lombard_chassis::{Authenticated, Json, Path, Problem, Query, problems};
-use lombard_token::{DetailType, PublicJwk, ScopeSet};
+use lombard_token::{Algorithm, DetailType, PublicJwk, ScopeSet};
 use lombard_types::{ClientId, Timestamp};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -25,7 +25,7 @@ use zeroize::Zeroizing;
 
 use super::{
     answer::{created, private, with_position},
-    client_authentication::{Offered, Said},
+    client_authentication::{Keys, Offered, Said},
     idempotency::{derived_id, idempotency_key},
     page::Page,
 };
@@ -45,7 +45,7 @@ pub(super) struct NewClient {
     pub(super) authorization_details_types: Vec<String>,
     /// `fapi-2.0` or `oauth-2.1`. Without it: `fapi-2.0`, and of a public client `oauth-2.1`.
     pub(super) profile: Option<String>,
-    /// Its public key; without one it gets a secret.
+    /// Its public key; without one, and without a certificate, it gets a secret. Beside a certificate: of its signed requests.
     pub(super) jwk: Option<serde_json::Value>,
     /// `none` for a public client; otherwise it follows from what else is said.
     pub(super) token_endpoint_auth_method: Option<String>,
@@ -66,6 +66,10 @@ pub(super) struct NewClient {
     pub(super) require_signed_request_object: bool,
     /// `jwt`, or `opaque`. Without it: `jwt`.
     pub(super) access_token_format: Option<String>,
+    /// What its access tokens are signed with, where their resource does not say. Without it: ES256.
+    pub(super) access_token_signing_alg: Option<String>,
+    /// What its ID tokens are signed with. Without it: ES256.
+    pub(super) id_token_signed_response_alg: Option<String>,
     /// How it may ask for tokens. Without it: `client_credentials`, or where there are redirect URIs
     /// `authorization_code`, and `refresh_token` if `offline_access` is in its scope.
     pub(super) grant_types: Option<Vec<String>>,
@@ -98,6 +102,9 @@ pub(super) struct ShownClient<'a> {
     tls_client_certificate_bound_access_tokens: bool,
     require_signed_request_object: bool,
     access_token_format: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    access_token_signing_alg: Option<&'static str>,
+    id_token_signed_response_alg: &'static str,
     grant_types: Vec<&'static str>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     redirect_uris: Vec<&'a str>,
@@ -119,10 +126,7 @@ pub(super) struct ShownClient<'a> {
 
 impl<'a> ShownClient<'a> {
     pub(super) fn new(client: &'a Client, client_secret: Option<&'a str>) -> Self {
-        let jwk = match &client.authentication {
-            Authentication::Key(key) => Some(&**key),
-            _ => None,
-        };
+        let jwk = client.request_object_key();
         let certificate_subject = match &client.authentication {
             Authentication::Certificate(subject) => [(subject.member(), subject.value())].into(),
             _ => BTreeMap::new(),
@@ -151,6 +155,8 @@ impl<'a> ShownClient<'a> {
             tls_client_certificate_bound_access_tokens: client.binds_to_certificates(),
             require_signed_request_object: client.options.signed_requests_only,
             access_token_format: client.options.access_token_format.name(),
+            access_token_signing_alg: client.options.access_token_algorithm.map(Algorithm::name),
+            id_token_signed_response_alg: client.options.id_token_algorithm.name(),
             grant_types: client.grant_types.iter().map(|grant_type| grant_type.name()).collect(),
             redirect_uris: client.redirect_uris.iter().map(RedirectUri::as_str).collect(),
             backchannel_logout_uri: client.backchannel_logout_uri.as_ref().map(RedirectUri::as_str),
@@ -182,6 +188,7 @@ pub(super) async fn register(
     if !caller.0.scope.covers(scope) && !caller.0.scope.permits("auth", "write", None) {
         return Err(lombard_chassis::authenticate::insufficient_scope(&scope.to_string()));
     }
+    api.keyring.prepare(&api, client.options.algorithms()).await?;
     let command = clients::Command::Register {
         client: Box::new(client),
         clients_max: api.config.clients_max,
@@ -253,7 +260,7 @@ impl NewClient {
             certificates: config.mtls.url.is_some(),
             authorities: api.client_certificates.has_authorities(),
         };
-        let (authentication, secret) = said.read(offered)?;
+        let Keys { authentication, secret, request_object_key } = said.read(offered)?;
         let certificate_bound_tokens = self.tls_client_certificate_bound_access_tokens;
         if certificate_bound_tokens
             && (!offered.certificates || authentication == Authentication::Nothing)
@@ -263,8 +270,10 @@ impl NewClient {
             return Err(invalid("tls_client_certificate_bound_access_tokens", &cause));
         }
         let signed_requests_only = self.require_signed_request_object;
-        if signed_requests_only && !matches!(authentication, Authentication::Key(_)) {
-            let cause = "it takes private_key_jwt, whose key verifies the requests";
+        let has_key =
+            request_object_key.is_some() || matches!(authentication, Authentication::Key(_));
+        if signed_requests_only && !has_key {
+            let cause = "it takes a key that verifies the requests: jwk, with private_key_jwt or a certificate";
             return Err(invalid("require_signed_request_object", &cause));
         }
         let access_token_format = match self.access_token_format.as_deref() {
@@ -272,6 +281,15 @@ impl NewClient {
                 .ok_or_else(|| invalid("access_token_format", &"one of jwt and opaque"))?,
             None => AccessTokenFormat::default(),
         };
+        let access_token_algorithm =
+            algorithm("access_token_signing_alg", self.access_token_signing_alg.as_deref())?;
+        if access_token_algorithm.is_some() && access_token_format == AccessTokenFormat::Opaque {
+            return Err(invalid("access_token_signing_alg", &"opaque tokens are not signed"));
+        }
+        let id_token_algorithm = algorithm(
+            "id_token_signed_response_alg",
+            self.id_token_signed_response_alg.as_deref(),
+        )?;
         let profile = match (self.profile.as_deref(), &authentication) {
             (Some(name), _) => Profile::from_name(name)
                 .ok_or_else(|| invalid("profile", &"one of fapi-2.0 and oauth-2.1"))?,
@@ -294,7 +312,10 @@ impl NewClient {
             options: ClientOptions {
                 certificate_bound_tokens,
                 signed_requests_only,
+                request_object_key,
                 access_token_format,
+                access_token_algorithm,
+                id_token_algorithm: id_token_algorithm.unwrap_or_default(),
                 registration_sha256: None,
             },
             registered_at: Timestamp::EPOCH,
@@ -315,6 +336,11 @@ pub(super) fn invalid(member: &str, cause: &dyn std::fmt::Display) -> Problem {
     Problem::new(&problem::INVALID_CLIENT)
         .detail(format!("{member}: {cause}"))
         .with("member", member)
+}
+
+fn algorithm(member: &str, name: Option<&str>) -> Result<Option<Algorithm>, Problem> {
+    let unknown = || invalid(member, &"one of ES256, EdDSA and PS256");
+    name.map(|name| Algorithm::from_name(name).ok_or_else(unknown)).transpose()
 }
 
 /// Most redirect URIs of one kind.

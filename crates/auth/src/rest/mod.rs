@@ -49,7 +49,10 @@ pub(crate) fn router(api: Api) -> Router {
         .with_state(api.clone());
     let registration = Router::new()
         .route("/oauth/register", post(registration::register))
-        .route("/oauth/register/{id}", get(registration::get).delete(registration::remove))
+        .route(
+            "/oauth/register/{id}",
+            get(registration::get).put(registration::replace).delete(registration::remove),
+        )
         .with_state(api);
     Router::new().nest("/v1/auth", routes).merge(registration).layer(Extension(body_limit))
 }

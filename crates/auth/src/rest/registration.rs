@@ -1,4 +1,4 @@
-//! Clients that register themselves (RFC 7591), and look at or remove themselves (RFC 7592): with an initial access token, that is
+//! Clients that register themselves (RFC 7591), and look at, change or remove themselves (RFC 7592): with an initial access token, that is
 //! one with `auth:register`, and within the scope that the configuration says.
 
 use axum::{
@@ -27,6 +27,8 @@ use crate::{audit::Facts, problem, secret, service::Api, submit::submit};
 /// Client metadata (RFC 7591 section 2). What is not known is passed over.
 #[derive(Deserialize)]
 pub(super) struct Metadata {
+    #[serde(flatten)]
+    own: Own,
     client_name: Option<String>,
     scope: Option<String>,
     jwks: Option<Value>,
@@ -34,6 +36,18 @@ pub(super) struct Metadata {
     response_types: Option<Vec<String>>,
     #[serde(flatten)]
     rest: Rest,
+}
+
+/// What the server says of a registration. A client that changes its own says its id, which must be right, and nothing else of
+/// it (RFC 7592 section 2.2).
+#[derive(Deserialize)]
+struct Own {
+    client_id: Option<Value>,
+    client_secret: Option<Value>,
+    client_secret_expires_at: Option<Value>,
+    client_id_issued_at: Option<Value>,
+    registration_access_token: Option<Value>,
+    registration_client_uri: Option<Value>,
 }
 
 /// What is called the same by administrators.
@@ -49,6 +63,8 @@ struct Rest {
     tls_client_certificate_bound_access_tokens: bool,
     require_signed_request_object: bool,
     access_token_format: Option<String>,
+    access_token_signing_alg: Option<String>,
+    id_token_signed_response_alg: Option<String>,
     authorization_details_types: Vec<String>,
     grant_types: Option<Vec<String>>,
     redirect_uris: Vec<String>,
@@ -90,6 +106,7 @@ async fn add(
     let internal = || Problem::new(&lombard_chassis::problems::INTERNAL);
     let token = secret::generate("rt_").map_err(|_| internal())?;
     client.options.registration_sha256 = Some(Box::new(secret::sha256(token.as_bytes())));
+    api.keyring.prepare(api, client.options.algorithms()).await?;
     let command = clients::Command::Register {
         client: Box::new(client),
         clients_max: api.config.clients_max,
@@ -109,6 +126,29 @@ pub(super) async fn get(
 ) -> Result<Response, Problem> {
     let client = own(&api, &headers, &id)?;
     Ok(private(Json(shown(&api, &client))))
+}
+
+/// `PUT /oauth/register/{id}` (RFC 7592 section 2.2): what is said takes the place of all that was said before.
+pub(super) async fn replace(
+    State(api): State<Api>,
+    headers: HeaderMap,
+    Path(id): Path<String>,
+    Json(metadata): Json<Metadata>,
+) -> Result<Response, Problem> {
+    let existing = own(&api, &headers, &id)?;
+    let client = match metadata.changed(&api, &existing) {
+        Ok(client) => client,
+        Err(problem) => return Ok(refused(&problem)),
+    };
+    api.keyring.prepare(&api, client.options.algorithms()).await?;
+    let command = clients::Command::Replace { client: Box::new(client) };
+    let committed = submit(&api, Command::Client(command, api.config.lives())).await?;
+    let Reply::Client(ClientReply::Replaced(client)) = committed.reply else {
+        return Err(Problem::new(&lombard_chassis::problems::INTERNAL));
+    };
+    tracing::info!(client_id = %client.id, "a client changed its registration");
+    let facts = Facts { client: client.id.to_string(), ..Facts::default() };
+    Ok(facts.with(private(Json(shown(&api, &client)))))
 }
 
 /// `DELETE /oauth/register/{id}` (RFC 7592 section 2.3): what it got is revoked.
@@ -138,6 +178,34 @@ fn own(api: &Api, headers: &HeaderMap, id: &str) -> Result<std::sync::Arc<Client
 }
 
 impl Metadata {
+    /// The client as it shall be.
+    fn changed(self, api: &Api, existing: &Client) -> Result<Client, Problem> {
+        if self.own.client_id.as_ref().and_then(Value::as_str) != Some(existing.id.as_str()) {
+            return Err(invalid("client_id", &"say the one that it has"));
+        }
+        let Own {
+            client_id: _,
+            client_secret,
+            client_secret_expires_at,
+            client_id_issued_at,
+            registration_access_token,
+            registration_client_uri,
+        } = &self.own;
+        let servers = [
+            ("client_secret", client_secret),
+            ("client_secret_expires_at", client_secret_expires_at),
+            ("client_id_issued_at", client_id_issued_at),
+            ("registration_access_token", registration_access_token),
+            ("registration_client_uri", registration_client_uri),
+        ];
+        if let Some((name, _)) = servers.into_iter().find(|(_, value)| value.is_some()) {
+            return Err(invalid(name, &"that is the server's to say: leave it out"));
+        }
+        let widest: ScopeSet = api.config.registration_scope.parse().unwrap_or_default();
+        let client = self.read(api, &existing.registered_by, &widest)?;
+        Ok(Client { id: existing.id.clone(), ..client })
+    }
+
     fn read(self, api: &Api, registrant: &str, widest: &ScopeSet) -> Result<Client, Problem> {
         if self.jwks_uri.is_some() {
             return Err(invalid("jwks_uri", &"send the key itself, as jwks"));
@@ -169,6 +237,8 @@ impl Metadata {
                 .tls_client_certificate_bound_access_tokens,
             require_signed_request_object: rest.require_signed_request_object,
             access_token_format: rest.access_token_format,
+            access_token_signing_alg: rest.access_token_signing_alg,
+            id_token_signed_response_alg: rest.id_token_signed_response_alg,
             grant_types: rest.grant_types,
             redirect_uris: rest.redirect_uris,
             post_logout_redirect_uris: rest.post_logout_redirect_uris,
@@ -182,7 +252,7 @@ impl Metadata {
     }
 }
 
-/// The one key of a set, or the certificates of `self_signed_tls_client_auth` (RFC 8705 section 2.2).
+/// The one key of a set, and the certificates of `self_signed_tls_client_auth` (RFC 8705 section 2.2).
 fn keys(
     jwks: Option<Value>,
     is_self_signed: bool,
@@ -193,9 +263,15 @@ fn keys(
         (Some([key]), false) => Ok((Some(key.clone()), Vec::new())),
         (Some(keys), true) => {
             let leaf = |key: &Value| Some(key.get("x5c")?.get(0)?.as_str()?.to_owned());
-            let leaves = keys.iter().map(leaf).collect::<Option<_>>();
-            let leaves = leaves.ok_or_else(|| invalid("jwks", &"a key has no certificate, x5c"))?;
-            Ok((None, leaves))
+            let (certified, plain): (Vec<_>, Vec<_>) =
+                keys.iter().partition(|key| key.get("x5c").is_some());
+            let leaves = certified.into_iter().map(leaf).collect::<Option<_>>();
+            let leaves = leaves.ok_or_else(|| invalid("jwks", &"an x5c has no certificate"))?;
+            match plain.as_slice() {
+                [] => Ok((None, leaves)),
+                [key] => Ok((Some((*key).clone()), leaves)),
+                _ => Err(invalid("jwks", &"one key of signed requests, beside those with x5c")),
+            }
         }
         _ => Err(invalid("jwks", &"a set of one key")),
     }

@@ -12,6 +12,7 @@ use lombard_auth_core::{
     signing_keys::{Phase, Step},
 };
 use lombard_chassis::{Authenticated, Json, Path, Problem};
+use lombard_token::Algorithm;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
@@ -60,7 +61,9 @@ pub(super) async fn list(
         (items, keys.next_step(schedule))
     });
     let next = next.map(|(at, step)| match step {
-        Step::Rotate => json!({ "step": "rotate", "at": at.to_string() }),
+        Step::Rotate(algorithm) => {
+            json!({ "step": "rotate", "alg": algorithm.name(), "at": at.to_string() })
+        }
         Step::Retire(kid) => json!({ "step": "retire", "kid": &*kid, "at": at.to_string() }),
     });
     Ok(private(Json(json!({ "items": items, "next_step": next }))))
@@ -73,9 +76,11 @@ pub(super) struct Rotation {
     /// Does not wait until every verifier knows the next key: those that do not fetch it when they see it.
     #[serde(default)]
     at_once: bool,
+    /// Of which algorithm; without it: ES256.
+    alg: Option<String>,
 }
 
-/// `POST /v1/auth/keys/rotate`: the standby signs from now on. What the key before it signed stays good.
+/// `POST /v1/auth/keys/rotate`: the standby of an algorithm signs from now on. What the key before it signed stays good.
 pub(super) async fn rotate(
     State(api): State<Api>,
     caller: Authenticated,
@@ -84,8 +89,13 @@ pub(super) async fn rotate(
     caller.require("auth", "write", None)?;
     let prepublish = api.config.key_schedule().prepublish;
     let prepublish = if rotation.at_once { Duration::ZERO } else { prepublish };
-    let position = api.keyring.rotate(&api, prepublish).await?;
-    tracing::info!(by = &*caller.0.client_id, "rotated the signing key");
+    let algorithm = match rotation.alg.as_deref() {
+        Some(name) => Algorithm::from_name(name)
+            .ok_or_else(|| Problem::new(&problem::SIGNING_KEY_NOT_FOUND).detail("no such alg"))?,
+        None => Algorithm::default(),
+    };
+    let position = api.keyring.rotate(&api, algorithm, prepublish).await?;
+    tracing::info!(by = &*caller.0.client_id, %algorithm, "rotated the signing key");
     Ok(with_position(StatusCode::NO_CONTENT.into_response(), position))
 }
 
@@ -96,9 +106,6 @@ pub(super) async fn compromise(
     Path(kid): Path<String>,
 ) -> Result<Response, Problem> {
     caller.require("auth", "write", None)?;
-    if api.view.read(|view| view.state.signing_keys.get(&kid).is_none()) {
-        return Err(Problem::new(&problem::SIGNING_KEY_NOT_FOUND));
-    }
     let position = api.keyring.compromise(&api, &kid).await?;
     tracing::warn!(kid, by = &*caller.0.client_id, "a signing key is compromised");
     Ok(with_position(StatusCode::NO_CONTENT.into_response(), position))

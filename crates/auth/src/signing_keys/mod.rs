@@ -5,7 +5,12 @@
 
 mod store;
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    sync::Arc,
+    time::Duration,
+};
 
 use arc_swap::ArcSwapOption;
 use lombard_auth_core::{
@@ -15,7 +20,7 @@ use lombard_auth_core::{
 use lombard_chassis::{Problem, problems};
 use lombard_engine::SubmitError;
 use lombard_master_key::{MasterKey, MasterKeyPlaces};
-use lombard_token::{Jwks, KeyError, SigningKey};
+use lombard_token::{Algorithm, Jwks, KeyError, PublicJwk, SigningKey};
 use lombard_types::Position;
 use tokio::sync::{Mutex, MutexGuard};
 
@@ -29,8 +34,8 @@ const PAUSE: Duration = Duration::from_secs(10);
 
 /// The private halves.
 pub(crate) struct Keyring {
-    /// The one that signs; none before the role has begun.
-    active: ArcSwapOption<SigningKey>,
+    /// The one that signs with each algorithm; none before it was begun with.
+    active: BTreeMap<Algorithm, ArcSwapOption<SigningKey>>,
     /// Those that sign, or may be about to. Locked while keys change: one change at a time.
     held: Mutex<Vec<Arc<SigningKey>>>,
     store: Arc<KeyStore>,
@@ -54,7 +59,8 @@ impl Keyring {
         places: MasterKeyPlaces<'_>,
     ) -> Result<Self, SigningKeyError> {
         let store = Arc::new(KeyStore::open(directory, places)?);
-        Ok(Self { active: ArcSwapOption::empty(), held: Mutex::default(), store })
+        let active = Algorithm::ALL.map(|algorithm| (algorithm, ArcSwapOption::empty())).into();
+        Ok(Self { active, held: Mutex::default(), store })
     }
 
     /// What seals the private halves, and secrets of persons.
@@ -62,9 +68,9 @@ impl Keyring {
         self.store.master()
     }
 
-    /// The key that signs now.
-    pub(crate) fn active(&self) -> Result<Arc<SigningKey>, KeyError> {
-        self.active.load_full().ok_or(KeyError::Sign)
+    /// The key that signs with this algorithm now.
+    pub(crate) fn active(&self, algorithm: Algorithm) -> Result<Arc<SigningKey>, KeyError> {
+        self.active.get(&algorithm).and_then(ArcSwapOption::load_full).ok_or(KeyError::Sign)
     }
 
     /// Finds the private halves of what is published. Where one is lost, as after a restore without it, new keys take
@@ -79,43 +85,85 @@ impl Keyring {
             Ok(found.into_iter().flatten().map(Arc::new).collect::<Vec<_>>())
         });
         *held = found.await?;
-        if held.len() < 2 {
-            let (active, standby) = (self.make().await?, self.make().await?);
-            let begin = signing_keys::Command::Begin {
-                active: active.public_jwk().clone(),
-                standby: standby.public_jwk().clone(),
-            };
-            held.extend([active, standby]);
-            submit(api, Command::SigningKey(begin, api.config.lives())).await?;
-            tracing::info!("signing with a new key");
+        for algorithm in in_use(api) {
+            let is_of = |key: &&Arc<SigningKey>| key.public_jwk().algorithm() == algorithm;
+            if held.iter().filter(is_of).count() < 2 {
+                self.begin_with(api, algorithm, &mut held).await?;
+            }
         }
         self.settle(api, &mut held).await;
         Ok(())
     }
 
-    /// The standby takes over, if it was published for so long.
+    /// Makes sure that there are keys for what is about to be signed: who is registered for an algorithm gets its tokens.
+    pub(crate) async fn prepare(
+        &self,
+        api: &Api,
+        algorithms: impl Iterator<Item = Algorithm>,
+    ) -> Result<(), Problem> {
+        for algorithm in algorithms {
+            if self.active(algorithm).is_ok() {
+                continue;
+            }
+            let mut held = self.held.lock().await;
+            // Somebody else may have done it meanwhile.
+            if self.active(algorithm).is_err() {
+                self.begin_with(api, algorithm, &mut held).await.map_err(|error| {
+                    tracing::error!(%error, %algorithm, "failed to begin with an algorithm");
+                    Problem::new(&problems::INTERNAL)
+                })?;
+                self.settle(api, &mut held).await;
+            }
+        }
+        Ok(())
+    }
+
+    async fn begin_with(
+        &self,
+        api: &Api,
+        algorithm: Algorithm,
+        held: &mut Vec<Arc<SigningKey>>,
+    ) -> Result<(), BeginError> {
+        let (active, standby) = (self.make(algorithm).await?, self.make(algorithm).await?);
+        let begin = signing_keys::Command::Begin {
+            active: active.public_jwk().clone(),
+            standby: standby.public_jwk().clone(),
+        };
+        held.extend([active, standby]);
+        submit(api, Command::SigningKey(begin, api.config.lives())).await?;
+        tracing::info!(%algorithm, "signing with a new key");
+        Ok(())
+    }
+
+    /// The standby of an algorithm takes over, if it was published for so long.
     pub(crate) async fn rotate(
         &self,
         api: &Api,
+        algorithm: Algorithm,
         prepublish: Duration,
     ) -> Result<Position, Problem> {
         let command = |next| signing_keys::Command::Rotate { next, prepublish };
-        self.change(api, command).await
+        self.change(api, algorithm, command).await
     }
 
     /// A key is published no more, and what it signed is refused everywhere.
     pub(crate) async fn compromise(&self, api: &Api, kid: &str) -> Result<Position, Problem> {
+        let algorithm = api.view.read(|view| {
+            view.state.signing_keys.get(kid).map(|published| published.jwk.algorithm())
+        });
+        let algorithm = algorithm.ok_or_else(|| Problem::new(&problem::SIGNING_KEY_NOT_FOUND))?;
         let command = |next| signing_keys::Command::Compromise { kid: kid.into(), next };
-        self.change(api, command).await
+        self.change(api, algorithm, command).await
     }
 
     async fn change(
         &self,
         api: &Api,
-        command: impl FnOnce(lombard_token::PublicJwk) -> signing_keys::Command,
+        algorithm: Algorithm,
+        command: impl FnOnce(PublicJwk) -> signing_keys::Command,
     ) -> Result<Position, Problem> {
         let mut held = self.held.lock().await;
-        let next = self.make().await.map_err(|error| {
+        let next = self.make(algorithm).await.map_err(|error| {
             tracing::error!(%error, "failed to make a signing key");
             Problem::new(&problems::INTERNAL)
         })?;
@@ -139,10 +187,10 @@ impl Keyring {
         Ok(position)
     }
 
-    async fn make(&self) -> Result<Arc<SigningKey>, SigningKeyError> {
+    async fn make(&self, algorithm: Algorithm) -> Result<Arc<SigningKey>, SigningKeyError> {
         let store = Arc::clone(&self.store);
         blocking(move || {
-            let key = SigningKey::generate()?;
+            let key = SigningKey::generate_for(algorithm)?;
             store.write(&key)?;
             Ok(Arc::new(key))
         })
@@ -155,12 +203,14 @@ impl Keyring {
         if let Err(error) = api.verifier.refresh().await {
             tracing::error!(%error, "failed to tell the role's own verifier about its keys");
         }
-        let active = api
-            .view
-            .read(|view| view.state.signing_keys.active().map(|key| key.jwk.kid().to_owned()));
         let is = |key: &Arc<SigningKey>, kid: &str| key.public_jwk().kid() == kid;
-        let signs = active.and_then(|kid| held.iter().find(|key| is(key, &kid)).cloned());
-        self.active.store(signs);
+        for (algorithm, slot) in &self.active {
+            let active = api.view.read(|view| {
+                let active = view.state.signing_keys.active(*algorithm);
+                active.map(|key| key.jwk.kid().to_owned())
+            });
+            slot.store(active.and_then(|kid| held.iter().find(|key| is(key, &kid)).cloned()));
+        }
         let kids = kids(api);
         held.retain(|key| kids.iter().any(|kid| is(key, kid)));
         let store = Arc::clone(&self.store);
@@ -192,7 +242,7 @@ impl Keyring {
             tokio::time::sleep(pause).await;
             // What came of a change whose outcome was unknown is known by now.
             let mut held = self.held.lock().await;
-            if held.len() > 2 {
+            if held.len() > kids(api).len() {
                 self.settle(api, &mut held).await;
             }
         }
@@ -205,9 +255,9 @@ impl Keyring {
         schedule: signing_keys::Schedule,
     ) -> Result<(), Problem> {
         match step {
-            Step::Rotate => {
-                self.rotate(api, schedule.prepublish).await?;
-                tracing::info!("signing with the next key");
+            Step::Rotate(algorithm) => {
+                self.rotate(api, algorithm, schedule.prepublish).await?;
+                tracing::info!(%algorithm, "signing with the next key");
             }
             Step::Retire(kid) => {
                 let command = signing_keys::Command::Retire { kid, retire: schedule.retire };
@@ -220,11 +270,25 @@ impl Keyring {
     }
 }
 
-/// Those whose private halves are needed: the one that signs, and the next.
+/// What tokens are signed with here: ES256, and what clients and resources ask for, or have asked for.
+fn in_use(api: &Api) -> BTreeSet<Algorithm> {
+    let mut algorithms: BTreeSet<_> = api.config.algorithms_of_resources().collect();
+    algorithms.insert(Algorithm::default());
+    api.view.read(|view| {
+        algorithms.extend(view.state.signing_keys.algorithms());
+        let clients = view.state.clients.after(None);
+        algorithms.extend(clients.flat_map(|client| client.options.algorithms()));
+    });
+    algorithms
+}
+
+/// Those whose private halves are needed: of each algorithm the one that signs, and the next.
 fn kids(api: &Api) -> Vec<String> {
     api.view.read(|view| {
         let keys = &view.state.signing_keys;
-        let needed = keys.active().into_iter().chain(keys.standby());
+        let needed = Algorithm::ALL.into_iter().flat_map(|algorithm| {
+            keys.active(algorithm).into_iter().chain(keys.standby(algorithm))
+        });
         needed.map(|key| key.jwk.kid().to_owned()).collect()
     })
 }

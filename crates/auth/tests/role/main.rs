@@ -7,6 +7,7 @@
     reason = "a test that finds something else than it expects must fail"
 )]
 
+mod algorithms;
 mod attackers;
 mod attacks;
 mod audit;

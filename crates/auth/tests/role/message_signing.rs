@@ -8,7 +8,9 @@ use lombard_token::{
 use lombard_types::Timestamp;
 use serde_json::{Value, json};
 
-use crate::support::{Answer, Browser, ISSUER, Role, VERIFIER, claims, form, sha256};
+use crate::support::{
+    Answer, Browser, ISSUER, PASSWORD, Role, VERIFIER, claims, form, hidden, sha256,
+};
 
 const URI: &str = "https://signer.example/cb";
 const SCOPE: &str = "openid offline_access ledger:read";
@@ -232,7 +234,7 @@ async fn answers_are_signed_where_the_client_asks() {
         let said = answer_of(&signer.role, &answer).await;
         assert_eq!((&said["error"], &said["state"]), (&json!(error), &json!("signed")), "{name}");
     }
-    for mode in ["fragment", "form_post", "fragment.jwt", "form_post.jwt", "JWT"] {
+    for mode in ["fragment", "form_post", "fragment.jwt", "form_post.jwt ", "JWT"] {
         let object = signer.with("response_mode", json!(mode));
         assert_eq!(
             signer.push(&[("request", &object)]).await.json()["error"],
@@ -240,6 +242,45 @@ async fn answers_are_signed_where_the_client_asks() {
             "{mode}"
         );
     }
+}
+
+/// By a form, which a script sends where the browser has scripts, and a button where it has none.
+#[tokio::test]
+async fn answers_are_posted_where_the_client_asks() {
+    let signer = Signer::start(false).await;
+    let (role, browser) = (&signer.role, Browser::default());
+    let object = signer.with("response_mode", json!("form_post.jwt"));
+    let asked = [("client_id", "signer"), ("request", &*object)];
+    let answer = signer.ask(&browser, &asked).await;
+    let login = browser.page(role, answer).await;
+    let answer = browser.submit(role, &login, ("ada", PASSWORD), "").await;
+    let consent = browser.page(role, answer).await;
+    let page = browser.submit(role, &consent, ("", ""), "allow").await;
+    assert_eq!(page.status, StatusCode::OK, "{}", page.text);
+    assert!(page.text.contains(&format!("method=\"post\" action=\"{URI}\"")), "{}", page.text);
+    assert!(page.text.contains("type=\"submit\"") && page.text.contains("/oauth/form-post.js"));
+    let policy = page.headers[header::CONTENT_SECURITY_POLICY].to_str().unwrap();
+    let expected =
+        "script-src 'self'; form-action 'self' https://signer.example; frame-ancestors 'none'";
+    assert!(policy.contains(expected), "{policy}");
+    assert_eq!(page.headers[header::CACHE_CONTROL], "no-store");
+    let response = hidden(&page.text, "response");
+    let jwks = Jwks::parse(role.get("/oauth/jwks").await.text.as_bytes()).unwrap();
+    assert!(jwks.keys.iter().all(|key| verify_own_id_token(&response, key).is_err()));
+    let said = claims(&response);
+    assert_eq!((&said["aud"], &said["state"]), (&json!("signer"), &json!("signed")));
+    assert!(said["code"].is_string() && !page.text.contains(said["code"].as_str().unwrap()));
+    let script = role.get("/oauth/form-post.js").await;
+    assert_eq!(script.headers[header::CONTENT_TYPE], "text/javascript; charset=utf-8");
+    // Errors too.
+    let mut all = Signer::claims();
+    all["response_mode"] = json!("form_post.jwt");
+    all["prompt"] = json!("none");
+    let object = signer.sign(&all);
+    let answer =
+        signer.ask(&Browser::default(), &[("client_id", "signer"), ("request", &object)]).await;
+    let error = claims(&hidden(&answer.text, "response"));
+    assert_eq!(error["error"], "login_required", "{}", answer.text);
 }
 
 #[tokio::test]

@@ -402,6 +402,68 @@ async fn a_certificate_beside_another_method() {
     assert_eq!(claims(&access)["cnf"]["x5t#S256"], shown.thumbprint());
 }
 
+/// A client with a certificate signs its requests with a key that is registered for that (RFC 9101).
+#[tokio::test]
+async fn a_client_with_a_certificate_signs_its_requests() {
+    let world = World::start().await;
+    let pki = world.authority.sign(&params("shop", GOOD));
+    let own = Shown::of_itself("self", GOOD);
+    let (key, other) = (SigningKey::generate().unwrap(), SigningKey::generate().unwrap());
+    let uri = "https://bank.example/cb";
+    let common = |more: Value| {
+        let mut members = json!({ "redirect_uris": [uri], "scope": "openid ledger:read" });
+        members.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        members
+    };
+    let subject = json!({ "tls_client_auth_subject_dn": SUBJECT });
+    let itself = json!({ "certificates": [STANDARD.encode(&own.der)] });
+    for (id, certificate, shown) in [("pki", subject, &pki), ("self", itself, &own)] {
+        let mut members = common(certificate.clone());
+        members["require_signed_request_object"] = json!(true);
+        let refused = world.register(id, members.clone()).await;
+        assert_eq!(refused.json()["member"], "require_signed_request_object", "{}", refused.text);
+        members["jwk"] = serde_json::to_value(key.public_jwk()).unwrap();
+        let made = world.register(id, members).await;
+        assert_eq!(made.status, StatusCode::CREATED, "{}", made.text);
+        assert_eq!(made.json()["jwk"]["kid"], key.public_jwk().kid());
+
+        let now = lombard_types::Timestamp::from_system_time(std::time::SystemTime::now());
+        let said = json!({
+            "iss": id, "client_id": id, "aud": ISSUER, "nbf": now.unix_seconds(), "exp": now.unix_seconds() + 60,
+            "redirect_uri": uri, "response_type": "code", "scope": "openid ledger:read",
+            "code_challenge": crate::support::sha256(VERIFIER), "code_challenge_method": "S256",
+        });
+        let sign = |key: &SigningKey| key.sign("oauth-authz-req+jwt", said.to_string().as_bytes());
+        let push = async |object: &str| {
+            world.post(Some(shown), "/oauth/par", &[("client_id", id), ("request", object)]).await
+        };
+        let pushed = push(&sign(&key).unwrap()).await;
+        assert_eq!(pushed.status, StatusCode::CREATED, "{}", pushed.text);
+        assert_eq!(push(&sign(&other).unwrap()).await.json()["error"], "invalid_request_object");
+        let plain = Role::request(&[("client_id", id), ("redirect_uri", uri), ("scope", "openid")]);
+        let plain: Vec<_> = plain.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        let refused = world.post(Some(shown), "/oauth/par", &plain).await;
+        assert_eq!(refused.json()["error"], "invalid_request");
+        // The key is for requests, and authenticates nobody.
+        let assertion = client_assertion(&key, id, ISSUER, "1", now).unwrap();
+        let asserted = [
+            ("client_assertion_type", CLIENT_ASSERTION_TYPE),
+            ("client_assertion", &*assertion),
+            CREDENTIALS,
+        ];
+        let refused = world.post(Some(shown), "/oauth/token", &asserted).await;
+        assert_eq!(refused.json()["error"], "invalid_client");
+        // Without a key nothing that is signed can be checked.
+        let keyless = format!("{id}-keyless");
+        let made = world.register(&keyless, common(certificate)).await;
+        assert_eq!(made.status, StatusCode::CREATED, "{}", made.text);
+        let object = sign(&key).unwrap();
+        let asked = [("client_id", &*keyless), ("request", &*object)];
+        let refused = world.post(Some(shown), "/oauth/par", &asked).await;
+        assert_eq!(refused.json()["error"], "invalid_request_object");
+    }
+}
+
 /// RFC 9440, and RFC 8705 section 6.5: whoever is no proxy that is believed cannot say whose certificate was shown.
 #[tokio::test]
 async fn a_proxy_is_believed_from_its_address_only() {

@@ -70,7 +70,7 @@ async fn a_client_registers_looks_at_and_removes_itself() {
     let mut expected = made.clone();
     expected.as_object_mut().unwrap().remove("registration_access_token");
     assert_eq!(shown.json(), expected);
-    // Nobody else's token, nor another client's place, nor a change, which is not supported.
+    // Nobody else's token, nor another client's place.
     let other = call(&role, "POST", "/oauth/register", &token, &metadata()).await.json();
     let others = other["registration_access_token"].as_str().unwrap();
     for (token, path) in [
@@ -85,8 +85,6 @@ async fn a_client_registers_looks_at_and_removes_itself() {
             assert_eq!(refused.status, StatusCode::UNAUTHORIZED, "{method} {path}");
         }
     }
-    let changed = call(&role, "PUT", path, own, &metadata()).await;
-    assert_eq!(changed.status, StatusCode::METHOD_NOT_ALLOWED);
     assert_eq!(call(&role, "DELETE", path, own, &Value::Null).await.status, StatusCode::NO_CONTENT);
     let gone = call(&role, "GET", path, own, &Value::Null).await;
     assert_eq!(gone.status, StatusCode::UNAUTHORIZED);
@@ -94,6 +92,75 @@ async fn a_client_registers_looks_at_and_removes_itself() {
     assert_eq!(audited[0]["detail"], made["client_id"]);
     found(&role, "&action=client.unregister&outcome=allowed", 1).await;
     assert!(!role.recorded().await.contains(own));
+}
+
+/// RFC 7592 section 2.2: what is said takes the place of all that was said before.
+#[tokio::test]
+async fn a_client_changes_its_registration() {
+    let (role, token) = start().await;
+    let made = call(&role, "POST", "/oauth/register", &token, &metadata()).await.json();
+    let own = made["registration_access_token"].as_str().unwrap();
+    let uri = made["registration_client_uri"].as_str().unwrap();
+    let path = &uri[uri.find("/oauth").unwrap()..];
+    let mut changed = metadata();
+    changed["client_id"] = made["client_id"].clone();
+    changed["client_name"] = json!("Partner & Co.");
+    changed["scope"] = json!("openid");
+    changed["id_token_signed_response_alg"] = json!("PS256");
+    let answer = call(&role, "PUT", path, own, &changed).await;
+    assert_eq!(answer.status, StatusCode::OK, "{}", answer.text);
+    let now = answer.json();
+    for (name, expected) in [
+        ("client_name", &json!("Partner & Co.")),
+        ("scope", &json!("openid")),
+        ("id_token_signed_response_alg", &json!("PS256")),
+        ("client_id", &made["client_id"]),
+        ("client_id_issued_at", &made["client_id_issued_at"]),
+        ("registration_client_uri", &made["registration_client_uri"]),
+        ("profile", &made["profile"]),
+    ] {
+        assert_eq!(&now[name], expected, "{name}");
+    }
+    let kid = |shown: &Value| shown["jwks"]["keys"][0]["kid"].clone();
+    assert_ne!(kid(&now), kid(&made), "the key is another one");
+    assert!(role.get("/oauth/jwks").await.text.contains("PS256"), "keys for it are there");
+
+    let other = call(&role, "POST", "/oauth/register", &token, &metadata()).await.json();
+    let with = |name: &str, value: Value| {
+        let mut refused = changed.clone();
+        refused[name] = value;
+        refused
+    };
+    for (metadata, error) in [
+        (metadata(), "invalid_client_metadata"),
+        (with("client_id", other["client_id"].clone()), "invalid_client_metadata"),
+        (with("client_id", json!(7)), "invalid_client_metadata"),
+        (with("registration_access_token", json!(own)), "invalid_client_metadata"),
+        (with("registration_client_uri", json!(uri)), "invalid_client_metadata"),
+        (with("client_id_issued_at", json!(1)), "invalid_client_metadata"),
+        (with("client_secret", json!("mine")), "invalid_client_metadata"),
+        (with("client_secret_expires_at", json!(0)), "invalid_client_metadata"),
+        (with("scope", json!("admin")), "invalid_client_metadata"),
+        (with("token_endpoint_auth_method", json!("none")), "invalid_client_metadata"),
+        (with("redirect_uris", json!(["https://*.evil.example/"])), "invalid_redirect_uri"),
+    ] {
+        let refused = call(&role, "PUT", path, own, &metadata).await;
+        assert_eq!(refused.status, StatusCode::BAD_REQUEST, "{metadata}: {}", refused.text);
+        assert_eq!(refused.json()["error"], error, "{metadata}: {}", refused.text);
+    }
+    for (token, path) in [
+        (other["registration_access_token"].as_str().unwrap(), path),
+        (&*token, path),
+        (own, "/oauth/register/shop"),
+    ] {
+        let refused = call(&role, "PUT", path, token, &changed).await;
+        assert_eq!(refused.status, StatusCode::UNAUTHORIZED, "{path}");
+    }
+    let role =
+        role.restart_with(Config { registration_scope: WIDEST.to_owned(), ..config() }).await;
+    assert_eq!(call(&role, "GET", path, own, &Value::Null).await.json(), now);
+    let entry = &found(&role, "&action=client.update&outcome=allowed", 1).await[0];
+    assert_eq!(entry["client_id"], made["client_id"]);
 }
 
 #[tokio::test]

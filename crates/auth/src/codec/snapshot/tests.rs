@@ -219,6 +219,11 @@ fn client_command() -> impl Strategy<Value = Command> {
             let id = format!("shop{id}").parse().unwrap();
             Command::Client(clients::Command::RotateSecret { id, sha256: [byte; 32] }, LIVES)
         }),
+        2 => (id(), any::<bool>()).prop_map(|(id, is_other)| {
+            let scope = if is_other { "ledger:write" } else { "ledger:read" };
+            let client = Client { scope: scope.parse().unwrap(), ..registered(id, secret(0)) };
+            Command::Client(clients::Command::Replace { client: Box::new(client) }, LIVES)
+        }),
         1 => id().prop_map(|id| {
             let id = format!("shop{id}").parse().unwrap();
             Command::Client(clients::Command::Remove { id }, LIVES)

@@ -59,6 +59,9 @@ fn redirect(api: &Api, return_to: &ReturnTo, parameters: &[(&str, Option<&str>)]
         return redirect_with(&return_to.redirect_uri, parameters);
     };
     match signed_response(api, client_id, parameters, api.now()) {
+        Ok(response) if return_to.is_posted => {
+            page::posted_answer(&return_to.redirect_uri, &response)
+        }
         Ok(response) => redirect_with(&return_to.redirect_uri, &[("response", Some(&response))]),
         Err(error) => {
             tracing::error!(%error, "failed to sign an answer");

@@ -48,6 +48,7 @@ pub(super) fn router() -> Router<Api> {
         .route("/oauth/consent", get(consent::show).post(consent::decide))
         .route("/oauth/device", get(device::show).post(device::go_on))
         .route("/oauth/logout", get(logout::show).post(logout::log_out))
+        .route("/oauth/form-post.js", get(page::form_post_script))
         .route("/oauth/style.css", get(page::stylesheet))
 }
 

@@ -28,7 +28,7 @@ pub(super) fn page(
     leads_to: Option<&str>,
     content: &Markup,
 ) -> Response {
-    document(status, title, leads_to, content, false)
+    document(status, title, leads_to, content, None)
 }
 
 /// The same with the script for passkeys, and no other.
@@ -38,7 +38,36 @@ pub(super) fn scripted_page(
     leads_to: Option<&str>,
     content: &Markup,
 ) -> Response {
-    document(status, title, leads_to, content, true)
+    document(status, title, leads_to, content, Some("/oauth/passkey.js"))
+}
+
+/// An answer that the browser posts to the client (OAuth 2.0 Form Post Response Mode): by itself where it has scripts, else with a
+/// button.
+pub(super) fn posted_answer(redirect_uri: &str, response: &str) -> Response {
+    let content = html! {
+        h1 { "Back to the application" }
+        form id="answer" method="post" action=(redirect_uri) {
+            input type="hidden" name="response" value=(response);
+            button id="go-on" type="submit" { "Continue" }
+        }
+    };
+    let script = Some("/oauth/form-post.js");
+    document(StatusCode::OK, "Continue", Some(redirect_uri), &content, script)
+}
+
+/// `GET /oauth/form-post.js`.
+pub(super) async fn form_post_script() -> Response {
+    script("document.getElementById(\"answer\").submit();\n")
+}
+
+/// A script of ours: pages have no others.
+pub(super) fn script(text: &'static str) -> Response {
+    let headers = [
+        (header::CONTENT_TYPE, HeaderValue::from_static("text/javascript; charset=utf-8")),
+        (header::CACHE_CONTROL, HeaderValue::from_static("public, max-age=3600")),
+        (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
+    ];
+    (headers, text).into_response()
 }
 
 fn document(
@@ -46,7 +75,7 @@ fn document(
     title: &str,
     leads_to: Option<&str>,
     content: &Markup,
-    is_scripted: bool,
+    script: Option<&str>,
 ) -> Response {
     let document = html! {
         (DOCTYPE)
@@ -57,14 +86,14 @@ fn document(
                 meta name="color-scheme" content="light dark";
                 title { (title) }
                 link rel="stylesheet" href="/oauth/style.css";
-                @if is_scripted { script src="/oauth/passkey.js" defer {} }
+                @if let Some(script) = script { script src=(script) defer {} }
             }
             body { main { (content) } }
         }
     };
     // Browsers hold a form to this policy also where it is sent on (`form-action` and redirects).
     let leads_to = leads_to.map(source).unwrap_or_default();
-    let scripts = if is_scripted { " script-src 'self';" } else { "" };
+    let scripts = if script.is_some() { " script-src 'self';" } else { "" };
     let policy = format!(
         "default-src 'none'; style-src 'self';{scripts} form-action 'self'{leads_to}; frame-ancestors 'none'; base-uri 'none'"
     );

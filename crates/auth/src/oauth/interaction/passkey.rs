@@ -1,10 +1,6 @@
 //! `/oauth/passkey`: a person logs in with a passkey, in place of name and password.
 
-use axum::{
-    extract::State,
-    http::{HeaderMap, HeaderValue, header},
-    response::{IntoResponse, Response},
-};
+use axum::{extract::State, http::HeaderMap, response::Response};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use lombard_auth_core::{
     Acr, Command, CredentialId, Rejection, User, UserId,
@@ -29,12 +25,7 @@ const SCRIPT: &str = include_str!("passkey.js");
 
 /// `GET /oauth/passkey.js`.
 pub(super) async fn script() -> Response {
-    let headers = [
-        (header::CONTENT_TYPE, HeaderValue::from_static("text/javascript; charset=utf-8")),
-        (header::CACHE_CONTROL, HeaderValue::from_static("public, max-age=3600")),
-        (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
-    ];
-    (headers, SCRIPT).into_response()
+    page::script(SCRIPT)
 }
 
 /// A challenge for this page. It takes the place of the one before.

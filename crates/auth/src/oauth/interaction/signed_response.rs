@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use lombard_token::KeyError;
+use lombard_token::{Algorithm, KeyError};
 use lombard_types::Timestamp;
 use serde_json::{Map, Value, json};
 
@@ -26,5 +26,5 @@ pub(super) fn signed_response(
             |(name, value): &(&str, Option<&str>)| Some(((*name).to_owned(), (*value)?.into()));
         members.extend(parameters.iter().filter_map(said).collect::<Map<String, Value>>());
     }
-    api.keyring.active()?.sign(TYPE, claims.to_string().as_bytes())
+    api.keyring.active(Algorithm::default())?.sign(TYPE, claims.to_string().as_bytes())
 }

@@ -100,7 +100,10 @@ pub(super) async fn access_token(
     };
     let access_token = match client.options.access_token_format {
         AccessTokenFormat::Jwt => {
-            claims.sign(&*api.keyring.active().map_err(unsigned)?).map_err(unsigned)?
+            let resource = claims.audience.strip_prefix(&*api.issuer).unwrap_or_default();
+            let algorithm = api.config.access_token_algorithm(client, resource);
+            let key = api.keyring.active(algorithm).map_err(unsigned)?;
+            claims.sign(&key).map_err(unsigned)?
         }
         AccessTokenFormat::Opaque => opaque(api, &claims).await?,
     };
@@ -144,7 +147,13 @@ pub(super) async fn tokens_of(
     };
     let mut issued = access_token(request, said, request.now).await?;
     if wants_id_token {
-        let token = id_token(request.api, grant, &issued.access_token, nonce, request.now);
+        let token = id_token(
+            request.api,
+            (grant, request.client.options.id_token_algorithm),
+            &issued.access_token,
+            nonce,
+            request.now,
+        );
         issued.id_token = Some(token.map_err(unsigned)?);
     }
     Ok(issued)
