@@ -1,10 +1,11 @@
 //! Configuration: flag over environment over file over default.
 
-use std::path::Path;
+use std::{collections::BTreeMap, path::Path};
 
 use figment::{
-    Figment,
-    providers::{Env, Format, Serialized, Toml},
+    Figment, Metadata, Profile, Provider,
+    providers::{Env, Serialized},
+    value::{Dict, Map, Value},
 };
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -15,6 +16,15 @@ pub struct ConfigError {
     /// One line each.
     pub mistakes: Vec<String>,
 }
+
+impl From<figment::Error> for ConfigError {
+    fn from(errors: figment::Error) -> Self {
+        Self { mistakes: errors.into_iter().map(|error| error.to_string()).collect() }
+    }
+}
+
+/// Lists of tables of a section, as they stand in the file.
+pub type Lists = BTreeMap<&'static str, Vec<serde_json::Value>>;
 
 /// Reads the table `[section]` of a TOML file and the environment (`LOMBARD_<SECTION>__<KEY>`, nested keys also
 /// joined by `__`) over the defaults of `T`, then `overrides` (flags) over all.
@@ -28,23 +38,91 @@ pub fn load<T>(
 where
     T: Serialize + DeserializeOwned + Default,
 {
+    load_with_lists(section, file, &[], overrides).map(|(settings, _)| settings)
+}
+
+/// As [`load`], but the lists with these names are given apart as the file has them: there may be thousands of tables in
+/// them, and whoever reads them one by one says more about their mistakes.
+pub fn load_with_lists<T>(
+    section: &str,
+    file: Option<&Path>,
+    lists: &[&'static str],
+    overrides: impl Serialize,
+) -> Result<(T, Lists), ConfigError>
+where
+    T: Serialize + DeserializeOwned + Default,
+{
     let mut figment = Figment::from(Serialized::defaults(T::default()));
+    let mut apart = Lists::new();
     if let Some(file) = file {
-        if !file.is_file() {
-            return Err(ConfigError {
-                mistakes: vec![format!("{} does not exist", file.display())],
-            });
+        let mut values = read(section, file).map_err(|mistake| ConfigError {
+            mistakes: vec![format!("{}: {mistake}", file.display())],
+        })?;
+        for name in lists {
+            // What is no list is left to `T`, which says so.
+            if let Some(serde_json::Value::Array(_)) = values.get(*name)
+                && let Some(serde_json::Value::Array(list)) = values.remove(*name)
+            {
+                apart.insert(name, list);
+            }
         }
-        figment = figment.merge(Figment::from(Toml::file_exact(file)).focus(section));
+        let values = Value::serialize(values)?.into_dict().unwrap_or_default();
+        figment = figment.merge(Section { values, file });
     }
     let prefix = format!("LOMBARD_{}__", section.to_ascii_uppercase());
-    figment
+    let settings = figment
         .merge(Env::prefixed(&prefix).split("__"))
         .merge(Serialized::defaults(overrides))
-        .extract()
-        .map_err(|errors| ConfigError {
-            mistakes: errors.into_iter().map(|e| e.to_string()).collect(),
-        })
+        .extract()?;
+    Ok((settings, apart))
+}
+
+/// One table of a file, for the mistakes in it.
+struct Section<'a> {
+    values: Dict,
+    file: &'a Path,
+}
+
+impl Provider for Section<'_> {
+    fn metadata(&self) -> Metadata {
+        Metadata::from("TOML file", self.file)
+    }
+
+    fn data(&self) -> Result<Map<Profile, Dict>, figment::Error> {
+        Ok(Profile::Default.collect(self.values.clone()))
+    }
+}
+
+fn read(section: &str, file: &Path) -> Result<serde_json::Map<String, serde_json::Value>, String> {
+    let text = std::fs::read_to_string(file).map_err(|error| match error.kind() {
+        std::io::ErrorKind::NotFound => "it does not exist".to_owned(),
+        _ => error.to_string(),
+    })?;
+    let mut tables: serde_json::Map<String, serde_json::Value> =
+        toml::from_str(&text).map_err(|error| error.to_string())?;
+    match tables.remove(section) {
+        None => Ok(serde_json::Map::new()),
+        Some(mut table) => {
+            write_out_times(&mut table);
+            match table {
+                serde_json::Value::Object(values) => Ok(values),
+                _ => Err(format!("{section} is not a table")),
+            }
+        }
+    }
+}
+
+/// What the reader of TOML calls a time, as a table of one key, becomes its text.
+fn write_out_times(value: &mut serde_json::Value) {
+    const TIME: &str = "$__toml_private_datetime";
+    match value {
+        serde_json::Value::Array(list) => list.iter_mut().for_each(write_out_times),
+        serde_json::Value::Object(table) => match table.remove(TIME) {
+            Some(text) => *value = text,
+            None => table.values_mut().for_each(write_out_times),
+        },
+        _ => {}
+    }
 }
 
 #[cfg(test)]
@@ -90,5 +168,37 @@ mod tests {
                 .unwrap_err();
             assert!(error.to_string().contains(named), "{error}");
         }
+    }
+
+    #[test]
+    fn lists_are_given_apart() {
+        let file = file(
+            "[chassistest]\nlimit = 8\nentry = [{ a = 1 }]\nname = \"x\"\n[[chassistest.item]]\nat = 2027-01-01T00:00:00Z\n",
+        );
+        let (settings, mut lists) = load_with_lists::<Settings>(
+            "chassistest",
+            Some(file.path()),
+            &["entry", "item", "none"],
+            serde_json::json!({}),
+        )
+        .unwrap();
+        assert_eq!(settings, Settings { limit: 8, name: "x".to_owned() });
+        assert_eq!(lists.remove("entry"), Some(vec![serde_json::json!({ "a": 1 })]));
+        let item = serde_json::json!({ "at": "2027-01-01T00:00:00Z" });
+        assert_eq!(lists.remove("item"), Some(vec![item]));
+        assert_eq!(lists, Lists::new());
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_said_with_the_file() {
+        for (text, word) in [("[chassistest\n", "line 1"), ("chassistest = 7\n", "not a table")] {
+            let file = file(text);
+            let error = load::<Settings>("chassistest", Some(file.path()), serde_json::json!({}));
+            let error = error.unwrap_err().to_string();
+            assert!(error.contains(word), "{error}");
+            assert!(error.contains(&*file.path().to_string_lossy()), "{error}");
+        }
+        let error = load::<Settings>("x", Some(Path::new("/none/such")), serde_json::json!({}));
+        assert!(error.unwrap_err().to_string().contains("/none/such: it does not exist"));
     }
 }

@@ -8,6 +8,7 @@
 use std::{
     collections::HashMap,
     hash::{BuildHasherDefault, DefaultHasher},
+    sync::Arc,
 };
 
 use crate::{
@@ -83,7 +84,7 @@ impl<H> std::fmt::Debug for Asked<'_, H> {
 /// routes.
 #[derive(Clone, Debug, Default)]
 pub struct RouteIndex {
-    rules: Vec<Rule>,
+    rules: Vec<Arc<Rule>>,
     exact: Map<Tree>,
     under: Map<Tree>,
     any: Tree,
@@ -109,9 +110,10 @@ impl RouteIndex {
     /// Most routes with the same host and path, which are told apart by method and headers one after the other.
     pub const ALIKE_MAX: usize = 64;
 
-    /// An index over rules. A route is later named by its place in this list. Says which rules have more than
+    /// An index over rules, which may be those of another index. A route is later named by its place in this list. Says which rules have more than
     /// [`Self::ALIKE_MAX`] others with the same host and path.
-    pub fn new(rules: Vec<Rule>) -> Result<Self, Vec<usize>> {
+    pub fn new(rules: Vec<impl Into<Arc<Rule>>>) -> Result<Self, Vec<usize>> {
+        let rules: Vec<Arc<Rule>> = rules.into_iter().map(Into::into).collect();
         let mut index = Self::default();
         let mut too_many = Vec::new();
         for (number, rule) in rules.iter().enumerate() {
@@ -123,7 +125,7 @@ impl RouteIndex {
             let alike = tree.insert(&rule.pattern);
             alike.push(number);
             // What is tried first: methods, then headers, then the place in the file. The sort is stable.
-            alike.sort_by_key(|number| rules.get(*number).map(precedence));
+            alike.sort_by_key(|number| rules.get(*number).map(|rule| precedence(rule)));
             if alike.len() > Self::ALIKE_MAX {
                 too_many.push(number);
             }
@@ -157,7 +159,7 @@ impl RouteIndex {
     }
 
     /// The rules, in their order.
-    pub fn rules(&self) -> &[Rule] {
+    pub fn rules(&self) -> &[Arc<Rule>] {
         &self.rules
     }
 }
@@ -196,7 +198,7 @@ impl Tree {
 }
 
 struct Search<'a, H> {
-    rules: &'a [Rule],
+    rules: &'a [Arc<Rule>],
     asked: &'a Asked<'a, H>,
 }
 

@@ -92,7 +92,8 @@ fn routes(worker: &Worker) -> Vec<serde_json::Value> {
     let rules = table.index.rules().iter();
     rules
         .zip(&table.policies)
-        .map(|(rule, policy)| {
+        .zip(&table.config.route)
+        .map(|((rule, policy), settings)| {
             let targets: Vec<&str> = policy.targets.iter().map(|target| &*target.name).collect();
             json!({
                 "name": &*policy.name,
@@ -101,7 +102,7 @@ fn routes(worker: &Worker) -> Vec<serde_json::Value> {
                 "methods": rule.methods.iter().map(|method| &**method).collect::<Vec<_>>(),
                 "upstreams": targets,
                 "requests": policy.counters.total(),
-                "settings": policy.shown,
+                "settings": settings,
             })
         })
         .collect()

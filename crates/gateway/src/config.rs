@@ -1,6 +1,6 @@
 //! The gateway's limits, each with its unit.
 
-use std::time::Duration;
+use std::{path::Path, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
@@ -72,6 +72,8 @@ pub struct Config {
     /// Where spans of requests go: a collector that takes OTLP over HTTP, in JSON.
     pub otlp_traces_url: Option<String>,
     /// New traces that are recorded.
+    /// Who has signed the collector's certificate, where its URL is `https://`.
+    pub otlp_ca_file: Option<std::path::PathBuf>,
     pub trace_percent: u32,
     /// How often the files of TLS are looked at.
     pub certificate_check_ms: u64,
@@ -134,6 +136,33 @@ impl Default for Config {
 impl Config {
     /// Every mistake in it, one line each.
     pub fn mistakes(&self) -> Vec<String> {
+    /// Reads the table `[gateway]` of a file, and the environment over it. There may be thousands of routes: the lists are taken
+    /// as the file has them.
+    pub fn load(file: Option<&Path>) -> Result<Self, ConfigError> {
+        const LISTS: [&str; 5] = ["certificate", "issuer", "api_key", "upstream", "route"];
+        let overrides = serde_json::json!({});
+        let (mut config, mut lists) =
+            config::load_with_lists::<Self>("gateway", file, &LISTS, overrides)?;
+        for (name, list) in LISTS.into_iter().zip(config.lists()) {
+            // What the environment says is over the file.
+            if list.is_empty() {
+                *list = lists.remove(name).unwrap_or_default();
+            }
+        }
+        Ok(config)
+    }
+
+    /// What a worker needs of it: all but what is in the table of routes.
+    pub(crate) fn of_worker(&self) -> Self {
+        let [certificate, issuer, api_key, upstream, route] = [const { Vec::new() }; 5];
+        Self { certificate, issuer, api_key, upstream, route, ..self.clone() }
+    }
+
+    const fn lists(&mut self) -> [&mut Vec<serde_json::Value>; 5] {
+        let Self { certificate, issuer, api_key, upstream, route, .. } = self;
+        [certificate, issuer, api_key, upstream, route]
+    }
+
         let mut mistakes = self.own_mistakes();
         mistakes.append(&mut crate::table::mistakes(self));
         mistakes

@@ -1,6 +1,6 @@
 //! Changes the configuration of a running gateway: whole, and between two requests.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Instant};
 
 use lombard_token::Verifier;
 
@@ -44,26 +44,30 @@ impl Control {
     }
 
     /// Applies the upstreams, routes and issuers of a configuration, and what else of it can change at run time.
-    pub fn apply(&self, config: &Config) -> Result<(), ApplyError> {
-        self.shared.apply(config)
+    pub fn apply(&self, config: Config) -> Result<(), ApplyError> {
+        self.shared.apply(Arc::new(config))
     }
 }
 
 impl Shared {
     /// The configuration in use.
     pub(crate) fn current(&self) -> Arc<Config> {
-        Arc::clone(&self.in_use.lock())
+        Arc::clone(&self.table.load().config)
     }
 
     pub(crate) fn reload(&self) -> Result<(), ApplyError> {
+        let start = Instant::now();
         let config = (self.reader)().map_err(|mistakes| ApplyError { mistakes })?;
-        self.apply(&config)
+        tracing::debug!(took_ms = start.elapsed().as_millis(), "read the configuration");
+        self.apply(Arc::new(config))
     }
 
-    pub(crate) fn apply(&self, config: &Config) -> Result<(), ApplyError> {
+    pub(crate) fn apply(&self, config: Arc<Config>) -> Result<(), ApplyError> {
         // One after the other, so that the table and the upstreams that are kept are of the same configuration.
-        let mut in_use = self.in_use.lock();
-        let table = table_of(self, config).inspect_err(|error| {
+        let applying = self.applying.lock();
+        let start = Instant::now();
+        let before = self.table.load_full();
+        let table = table_of(self, config, &before).inspect_err(|error| {
             tracing::error!(
                 mistakes = error.mistakes.len(),
                 "a configuration has mistakes and is not used"
@@ -75,20 +79,24 @@ impl Shared {
         self.endpoints.configure(table.clusters.clone());
         let routes = table.policies.len();
         self.table.store(Arc::new(table));
-        *in_use = Arc::new(config.clone());
+        drop(applying);
         self.reconfigured.notify_one();
         if let Some(log) = &self.access_log {
             log.reopen();
         }
-        tracing::info!(routes, "the configuration is in use");
+        tracing::info!(
+            routes,
+            took_ms = start.elapsed().as_millis(),
+            "the configuration is in use"
+        );
         Ok(())
     }
 }
 
-/// The table of a configuration, with the upstreams that are in use already.
-fn table_of(shared: &Shared, config: &Config) -> Result<Table, ApplyError> {
+/// The table of a configuration, with the upstreams and routes that are in use already.
+fn table_of(shared: &Shared, config: Arc<Config>, before: &Table) -> Result<Table, ApplyError> {
     let mut mistakes = config.own_mistakes();
-    match table::build(config, &Live(shared)) {
+    match table::build(config, &Live(shared), Some(before)) {
         Ok(table) if mistakes.is_empty() => return Ok(table),
         Ok(_) => {}
         Err(mut more) => mistakes.append(&mut more),

@@ -26,7 +26,7 @@ pub(crate) async fn follow(shared: &Shared) {
             continue;
         }
         seen = now;
-        if let Err(error) = shared.apply(&shared.current()) {
+        if let Err(error) = shared.apply(shared.current()) {
             tracing::warn!(%error, "new files of TLS are not used");
         }
     }

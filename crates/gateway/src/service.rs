@@ -150,7 +150,7 @@ impl Gateway {
             .map(|_| both.try_clone())
             .collect::<Result<_, _>>()
             .map_err(NewError::Listener)?;
-        let empty = table::build(&Config::default(), &table::Nowhere)
+        let empty = table::build(Arc::default(), &table::Nowhere, None)
             .map_err(|mistakes| NewError::Config { mistakes })?;
         let metrics = GatewayMetrics::register(&deps.metrics);
         let access_log = config.access_log.clone().map(|path| {
@@ -190,12 +190,15 @@ impl Gateway {
             tls: ArcSwapOption::empty(),
             table: ArcSwap::from_pointee(empty),
             reader: deps.reader,
-            in_use: parking_lot::Mutex::new(Arc::new(config.clone())),
+            applying: parking_lot::Mutex::default(),
             reconfigured: Notify::new(),
         });
-        shared.apply(&config).map_err(|ApplyError { mistakes }| NewError::Config { mistakes })?;
+        let of_worker = config.of_worker();
+        shared
+            .apply(Arc::new(config))
+            .map_err(|ApplyError { mistakes }| NewError::Config { mistakes })?;
         Ok(Self {
-            config,
+            config: of_worker,
             listeners,
             tls_address,
             told,

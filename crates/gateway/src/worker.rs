@@ -52,8 +52,8 @@ pub(crate) struct Shared {
     pub(crate) table: ArcSwap<Table>,
     /// Reads the configuration anew.
     pub(crate) reader: Reader,
-    /// The configuration in use. Held while another one is applied.
-    pub(crate) in_use: parking_lot::Mutex<Arc<Config>>,
+    /// Held while another configuration is applied.
+    pub(crate) applying: parking_lot::Mutex<()>,
     /// Told when another configuration is in use.
     pub(crate) reconfigured: Notify,
 }

@@ -8,7 +8,6 @@ use std::{
 
 use anyhow::{Context as _, bail};
 use clap::Subcommand;
-use lombard_chassis::config;
 use lombard_client::Call;
 use lombard_gateway::Config;
 use reqwest::Method;
@@ -104,7 +103,7 @@ pub(crate) fn reader(
 }
 
 fn read(file: Option<&Path>) -> Result<Config, Vec<String>> {
-    config::load::<Config>(Role::Gateway.name(), file, json!({})).map_err(|error| error.mistakes)
+    Config::load(file).map_err(|error| error.mistakes)
 }
 
 fn check(file: &Path) -> anyhow::Result<()> {

@@ -483,7 +483,7 @@ impl Start {
         let query = self.query_config()?.separate.then(|| self.addresses.of(Role::Query));
         let tokens =
             GatewayTokens { tokens: self.tokens_of(GATEWAY)?, issuer: self.issuer.clone() };
-        let config = self.config()?;
+        let config = lombard_gateway::Config::load(self.config_file.as_deref())?;
         let deps = lombard_gateway::Deps {
             issuer: self.issuer.clone(),
             roles: lombard_gateway::RoleAddresses {

@@ -5,7 +5,7 @@ pub(crate) mod reference;
 mod route;
 mod upstream;
 
-use serde::de::DeserializeOwned;
+use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::Value;
 
 pub(crate) use route::{
@@ -26,11 +26,22 @@ pub(crate) fn read<T: DeserializeOwned>(
 ) -> Vec<T> {
     let mut read = Vec::with_capacity(entries.len());
     for (index, entry) in entries.iter().enumerate() {
-        let name = entry.get("name").and_then(Value::as_str).unwrap_or("without a name");
-        match serde_json::from_value(entry.clone()) {
+        match read_one(table, index, entry) {
             Ok(settings) => read.push(settings),
-            Err(error) => mistakes.push(format!("{table} {} ({name}): {error}", index + 1)),
+            Err(mistake) => mistakes.push(mistake),
         }
     }
     read
+}
+
+/// Reads one entry, the one at this place of its list; else says what is wrong with it.
+pub(crate) fn read_one<'a, T: Deserialize<'a>>(
+    table: &str,
+    index: usize,
+    entry: &'a Value,
+) -> Result<T, String> {
+    T::deserialize(entry).map_err(|error| {
+        let name = entry.get("name").and_then(Value::as_str).unwrap_or("without a name");
+        format!("{table} {} ({name}): {error}", index + 1)
+    })
 }

@@ -13,12 +13,14 @@ use std::{
     sync::Arc,
 };
 
-use lombard_gateway_core::{Priority, RouteIndex};
+use lombard_gateway_core::{Priority, RouteIndex, Rule};
 use lombard_token::Verifier;
 
 pub(crate) use nowhere::Nowhere;
 
-use super::{Access, Identity, Network, Policy, Retry, Table};
+pub(super) use access::PLATFORM;
+
+use super::{Access, Identity, Network, Policy, Retry, Table, kept::Kept};
 use crate::{
     Config,
     api_key::ApiKey,
@@ -60,14 +62,17 @@ const ROUTES_MAX: usize = 100_000;
 
 /// Everything that is wrong with the upstreams, routes and issuers of a configuration.
 pub(crate) fn mistakes(config: &Config) -> Vec<String> {
-    build(config, &Nowhere).err().unwrap_or_default()
+    build(Arc::new(config.clone()), &Nowhere, None).err().unwrap_or_default()
 }
 
-/// Makes the table of a configuration, or says everything that is wrong with it.
+/// Makes the table of a configuration, or says everything that is wrong with it. `before`: the table in use, whose routes are
+/// kept where nothing about them has changed.
 pub(crate) fn build(
-    config: &Config,
+    whole: Arc<Config>,
     surroundings: &impl Surroundings,
+    before: Option<&Table>,
 ) -> Result<Table, Vec<String>> {
+    let config = &*whole;
     let mut mistakes = Vec::new();
     let upstreams: Vec<UpstreamSettings> =
         settings::read("upstream", &config.upstream, &mut mistakes);
@@ -89,31 +94,7 @@ pub(crate) fn build(
     for upstream in &upstreams {
         builder.upstream(upstream);
     }
-    let mut rules = Vec::new();
-    let mut policies = Vec::new();
-    let mut names = HashSet::new();
-    if config.route.len() > ROUTES_MAX {
-        builder.mistakes.push(format!("route: there are more than {ROUTES_MAX}"));
-    }
-    let mut read_mistakes = Vec::new();
-    let routes: Vec<RouteSettings> = settings::read("route", &config.route, &mut read_mistakes);
-    builder.mistakes.append(&mut read_mistakes);
-    let shown: HashMap<&str, &serde_json::Value> = config
-        .route
-        .iter()
-        .filter_map(|entry| Some((entry.get("name")?.as_str()?, entry)))
-        .collect();
-    for route in &routes {
-        builder.place = format!("route {}", route.name);
-        if !names.insert(route.name.as_str()) {
-            builder.mistake("there is another one with this name");
-        }
-        let shown = shown.get(route.name.as_str()).map(|entry| (*entry).clone());
-        if let Some((rule, policy)) = builder.route(route, shown.unwrap_or_default()) {
-            rules.push(rule);
-            policies.push(Arc::new(policy));
-        }
-    }
+    let (rules, policies) = builder.routes(before);
     builder.place = "trusted_proxies".to_owned();
     let trusted_proxies = builder.networks(&config.trusted_proxies);
     let fallback = Arc::new(builder.fallback());
@@ -137,7 +118,10 @@ pub(crate) fn build(
         })
         .map(|(number, (place, limit))| (limit.id, (number, place)))
         .collect();
+    let (exposes_services, adds_security_headers) =
+        (config.expose_services, config.security_headers);
     Ok(Table {
+        config: whole,
         limits,
         index,
         policies,
@@ -145,8 +129,8 @@ pub(crate) fn build(
         clusters,
         trusted_proxies,
         tls,
-        exposes_services: config.expose_services,
-        adds_security_headers: config.security_headers,
+        exposes_services,
+        adds_security_headers,
     })
 }
 
@@ -177,6 +161,62 @@ impl<S: Surroundings> Builder<'_, S> {
         if !is_right {
             self.mistake(text);
         }
+    }
+
+    /// The routes of the configuration. As many as it has, where there are no mistakes.
+    fn routes(&mut self, before: Option<&Table>) -> (Vec<Arc<Rule>>, Vec<Arc<Policy>>) {
+        let entries = &self.config.route;
+        if entries.len() > ROUTES_MAX {
+            self.mistakes.push(format!("route: there are more than {ROUTES_MAX}"));
+        }
+        let kept = before.and_then(|before| Kept::of(before, self.config));
+        let mut names = HashSet::with_capacity(entries.len());
+        let (mut rules, mut policies) =
+            (Vec::with_capacity(entries.len()), Vec::with_capacity(entries.len()));
+        for (index, entry) in entries.iter().enumerate() {
+            let name = entry.get("name").and_then(serde_json::Value::as_str);
+            let is_new = name.is_none_or(|name| names.insert(name));
+            let same = kept.as_ref().and_then(|kept| kept.find(index, name?, entry));
+            let made = match same.filter(|(_, policy)| self.has_targets_of(policy)) {
+                Some(same) => Some(same),
+                None => self.read_route(index, entry),
+            };
+            if !is_new {
+                self.place = format!("route {}", name.unwrap_or_default());
+                self.mistake("there is another one with this name");
+            }
+            if let Some((rule, policy)) = made {
+                rules.push(rule);
+                policies.push(policy);
+            }
+        }
+        (rules, policies)
+    }
+
+    fn read_route(
+        &mut self,
+        index: usize,
+        entry: &serde_json::Value,
+    ) -> Option<(Arc<Rule>, Arc<Policy>)> {
+        match settings::read_one::<RouteSettings>("route", index, entry) {
+            Ok(route) => {
+                self.place = format!("route {}", route.name);
+                let (rule, policy) = self.route(&route)?;
+                Some((Arc::new(rule), Arc::new(policy)))
+            }
+            Err(mistake) => {
+                self.mistakes.push(mistake);
+                None
+            }
+        }
+    }
+
+    /// Whether a route of the table before leads to the upstreams of this one.
+    fn has_targets_of(&mut self, policy: &Policy) -> bool {
+        let mirror = policy.mirror.iter().map(|mirror| &mirror.target);
+        policy.targets.iter().chain(mirror).all(|target| {
+            self.find_target(&target.name).is_some_and(|now| Arc::ptr_eq(&now, target))
+        })
     }
 
     fn networks(&mut self, texts: &[String]) -> Vec<Network> {
@@ -226,7 +266,6 @@ impl<S: Surroundings> Builder<'_, S> {
             contract: None,
             says_timing: false,
             counters: RouteCounters::default(),
-            shown: serde_json::Value::Null,
         }
     }
 }

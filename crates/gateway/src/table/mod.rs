@@ -1,6 +1,7 @@
 //! The routes of a configuration, ready for requests. Made whole or not at all.
 
 mod build;
+mod kept;
 mod policy;
 
 use std::{collections::HashMap, sync::Arc};
@@ -14,13 +15,15 @@ pub(crate) use policy::{
     Retry,
 };
 
-use crate::cluster::Cluster;
+use crate::{Config, cluster::Cluster};
 
 /// What one configuration says of requests.
 #[derive(Debug)]
 pub(crate) struct Table {
+    /// That configuration.
+    pub(crate) config: Arc<Config>,
     pub(crate) index: RouteIndex,
-    /// In the order of the index.
+    /// In the order of the index, which is that of the configuration.
     pub(crate) policies: Vec<Arc<Policy>>,
     /// For what no route is configured: the roles and, if they are exposed, the services.
     pub(crate) fallback: Arc<Policy>,

@@ -40,8 +40,6 @@ pub(crate) struct Policy {
     pub(crate) contract: Option<Contract>,
     pub(crate) says_timing: bool,
     pub(crate) counters: RouteCounters,
-    /// As it stands in the configuration, for operators.
-    pub(crate) shown: serde_json::Value,
 }
 
 /// A copy of some requests.

@@ -74,7 +74,7 @@ async fn what_does_not_fit_is_refused_with_the_place() {
 
     // A document that cannot be used changes nothing.
     std::fs::write(&file, "{}").unwrap();
-    let mistakes = world.control.apply(&config(&text)).unwrap_err().mistakes;
+    let mistakes = world.control.apply(config(&text)).unwrap_err().mistakes;
     assert!(mistakes[0].contains("openapi is not 3.1"), "{mistakes:?}");
     assert_eq!(put("/orders/7", json, r#"{"amount":"5"}"#).await.0, 200);
 }

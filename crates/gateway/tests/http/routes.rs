@@ -333,7 +333,7 @@ async fn a_new_configuration_disturbs_nobody_and_a_bad_one_changes_nothing() {
     drop(more);
     assert!(response.chunk().await.unwrap().is_none());
 
-    let error = world.control.apply(&config(&route("Nobody"))).unwrap_err();
+    let error = world.control.apply(config(&route("Nobody"))).unwrap_err();
     assert!(matches!(&error, ApplyError { mistakes } if mistakes.len() == 1), "{error}");
     assert_eq!(json(world.get("/route", "").await).await["upstream"], "b");
 
@@ -355,7 +355,7 @@ async fn changes_under_load_fail_no_request() {
             if number % 4 == 0 {
                 let upstream = if number % 8 == 0 { "a" } else { "b" };
                 let text = filled(&format!("{route}upstream = \"{upstream}\"\n"), &upstreams);
-                world.control.apply(&config(&text)).unwrap();
+                world.control.apply(config(&text)).unwrap();
             }
             world.get("/r", "")
         })

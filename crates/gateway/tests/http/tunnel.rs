@@ -121,7 +121,7 @@ async fn a_new_configuration_does_not_end_a_tunnel() {
     let world = World::with(config(&text)).await;
     let mut stream = open(&world).await;
     assert_eq!(read(&mut stream, 5).await, b"hello");
-    world.control.apply(&config("")).unwrap();
+    world.control.apply(config("")).unwrap();
     until(async || world.get("/chat", "").await.status() == 401).await;
     stream.write_all(b"still").await.unwrap();
     assert_eq!(read(&mut stream, 5).await, b"still");

@@ -66,11 +66,7 @@ pub(crate) async fn run(arguments: UpArguments) -> anyhow::Result<()> {
     let query: lombard_query::Config =
         config::load("query", arguments.common.config.as_deref(), serde_json::json!({}))?;
     let has_query = query.separate || arguments.with.contains(&Part::Query);
-    let gateway: lombard_gateway::Config = config::load(
-        Role::Gateway.name(),
-        arguments.common.config.as_deref(),
-        serde_json::json!({}),
-    )?;
+    let gateway = lombard_gateway::Config::load(arguments.common.config.as_deref())?;
     let auth: lombard_auth::Config =
         config::load(Role::Auth.name(), arguments.common.config.as_deref(), serde_json::json!({}))?;
     let with_tls = WithTls { gateway: gateway.tls_listen, auth: auth.mtls.listen };

@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// The name of the issuer that needs no entry.
-const PLATFORM: &str = "platform";
+pub(in crate::table) const PLATFORM: &str = "platform";
 
 impl<S: Surroundings> Builder<'_, S> {
     pub(super) fn access(&mut self, settings: &RouteSettings, pattern: &Pattern) -> Option<Access> {

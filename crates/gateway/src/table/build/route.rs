@@ -21,11 +21,7 @@ use crate::{
 const TRIES_MAX: u32 = 10;
 
 impl<S: Surroundings> Builder<'_, S> {
-    pub(super) fn route(
-        &mut self,
-        settings: &RouteSettings,
-        shown: serde_json::Value,
-    ) -> Option<(Rule, Policy)> {
+    pub(super) fn route(&mut self, settings: &RouteSettings) -> Option<(Rule, Policy)> {
         self.check(is_name(&settings.name), "a name is small letters, digits and '-'");
         let rule = self.rule(settings);
         let pattern = rule.as_ref().map(|rule| rule.pattern.clone());
@@ -105,7 +101,6 @@ impl<S: Surroundings> Builder<'_, S> {
             contract,
             says_timing: settings.server_timing,
             counters: self.surroundings.counters(&settings.name),
-            shown,
         };
         Some((rule?, policy))
     }
@@ -173,35 +168,30 @@ impl<S: Surroundings> Builder<'_, S> {
 
     /// What a route calls an upstream: one of the configuration, a role, or a service of the registry.
     fn target(&mut self, key: &str, name: &str) -> Option<Arc<Cluster>> {
+        let found = self.find_target(name);
+        // One that is there has mistakes of its own.
+        if found.is_none() && !self.known.contains(name) {
+            self.mistake(format_args!(
+                "{key}: {name} is neither an upstream, a role, nor the name of a service"
+            ));
+        }
+        found
+    }
+
+    pub(super) fn find_target(&mut self, name: &str) -> Option<Arc<Cluster>> {
         if let Some(cluster) = self.clusters.get(name) {
             return Some(Arc::clone(cluster));
         }
         if self.known.contains(name) {
-            // It is there and has mistakes of its own.
             return None;
         }
         if let Some(role) = self.surroundings.role(name) {
             return Some(role);
         }
-        match name.parse::<ServiceName>() {
-            Ok(service) => {
-                let source = Source::Service(service);
-                let cluster = self.surroundings.cluster(
-                    name,
-                    source,
-                    ClusterRules::default(),
-                    Transport::default(),
-                    &[],
-                );
-                self.clusters.insert(name.into(), Arc::clone(&cluster));
-                Some(cluster)
-            }
-            Err(_) => {
-                self.mistake(format_args!(
-                    "{key}: {name} is neither an upstream, a role, nor the name of a service"
-                ));
-                None
-            }
-        }
+        let source = Source::Service(name.parse::<ServiceName>().ok()?);
+        let (rules, transport) = (ClusterRules::default(), Transport::default());
+        let cluster = self.surroundings.cluster(name, source, rules, transport, &[]);
+        self.clusters.insert(name.into(), Arc::clone(&cluster));
+        Some(cluster)
     }
 }

@@ -1,3 +1,5 @@
+use std::cell::RefCell;
+
 use super::*;
 
 fn config(text: &str) -> Config {
@@ -63,7 +65,7 @@ auth = "none"
 
 #[test]
 fn a_whole_configuration() {
-    let table = build(&config(GOOD), &Nowhere).unwrap();
+    let table = build(config(GOOD).into(), &Nowhere, None).unwrap();
     let names: Vec<&str> = table.policies.iter().map(|policy| &*policy.name).collect();
     assert_eq!(names, ["customer-payments", "books", "public"]);
     let mut clusters: Vec<&str> = table.clusters.keys().map(|name| &**name).collect();
@@ -78,6 +80,138 @@ fn a_whole_configuration() {
         policy.limits[1].header.as_ref().unwrap(),
         "\"customer-payments-route-2\";q=1000000;w=86400"
     );
+}
+
+/// A gateway's own things: they are the same each time that they are asked for.
+#[derive(Default)]
+struct Lasting(RefCell<HashMap<String, Arc<Cluster>>>);
+
+impl Surroundings for Lasting {
+    fn role(&self, _: &str) -> Option<Arc<Cluster>> {
+        None
+    }
+
+    fn cluster(
+        &self,
+        name: &str,
+        source: Source,
+        rules: ClusterRules,
+        transport: Transport,
+        fixed: &[Address],
+    ) -> Arc<Cluster> {
+        let key = format!("{name} {source:?} {rules:?}");
+        let new = || Nowhere.cluster(name, source, rules, transport, fixed);
+        Arc::clone(self.0.borrow_mut().entry(key).or_insert_with(new))
+    }
+
+    fn verifier(
+        &self,
+        issuer: Option<&IssuerSettings>,
+        audience: &str,
+    ) -> Result<Verifier, String> {
+        Nowhere.verifier(issuer, audience)
+    }
+
+    fn issuer(&self) -> &str {
+        Nowhere.issuer()
+    }
+
+    fn counters(&self, route: &str) -> RouteCounters {
+        Nowhere.counters(route)
+    }
+}
+
+const THREE: &str = r#"
+[[upstream]]
+name = "one"
+service = "one"
+[[route]]
+name = "a"
+prefix = "/a"
+upstream = "one"
+[[route]]
+name = "b"
+prefix = "/b"
+split = [{ upstream = "one", weight = 1 }, { upstream = "two", weight = 1 }]
+[[route]]
+name = "c"
+prefix = "/c"
+upstream = "two"
+mirror = { upstream = "one", percent = 1 }
+"#;
+
+/// Which routes are made anew where one text is changed for another, or what is wrong then.
+#[test]
+fn only_what_has_changed_is_made_anew() {
+    let surroundings = Lasting::default();
+    let before = build(config(THREE).into(), &surroundings, None).unwrap();
+    for (old, new, expected) in [
+        ("", "", Ok("")),
+        ("prefix = \"/b\"", "path = \"/b\"", Ok("b")),
+        ("name = \"b\"", "name = \"z\"", Ok("z")),
+        ("service = \"one\"", "service = \"another\"", Ok("abc")),
+        ("service = \"one\"", "service = \"one\"\nretry_percent = 7", Ok("abc")),
+        ("[[upstream]]", "[[upstream]]\nname = \"two\"\ndns = \"x:1\"\n[[upstream]]", Ok("bc")),
+        ("[[upstream]]", "response_timeout_ms = 7\n[[upstream]]", Ok("abc")),
+        ("[[upstream]]", "request_body_bytes_max = 7\n[[upstream]]", Ok("abc")),
+        // The same at another place.
+        (
+            "[[route]]",
+            "[[route]]\nname = \"new\"\npath = \"/n\"\nupstream = \"one\"\n[[route]]",
+            Ok("new"),
+        ),
+        ("prefix = \"/b\"", "prefix = \"/b\"\ntimeout_ms = 0", Err("timeout_ms")),
+        ("service = \"one\"", "", Err("exactly one of")),
+        ("name = \"b\"\nprefix = \"/b\"\n", "name = \"a\"\nprefix = \"/a\"\n", Err("another one")),
+    ] {
+        let text = THREE.replacen(old, new, 1);
+        let made = build(config(&text).into(), &surroundings, Some(&before)).map(|table| {
+            assert_eq!(table.config.route.len(), table.policies.len());
+            for (rule, policy) in table.index.rules().iter().zip(&table.policies) {
+                // A route that is kept is what a new one would be.
+                let anew = build(config(&text).into(), &surroundings, None).unwrap();
+                let names = anew.policies.iter();
+                let number = names.into_iter().position(|other| other.name == policy.name).unwrap();
+                assert_eq!(anew.index.rules()[number], *rule);
+            }
+            let is_new = |policy: &&Arc<Policy>| {
+                !before.policies.iter().any(|before| Arc::ptr_eq(before, policy))
+            };
+            table.policies.iter().filter(is_new).map(|policy| &*policy.name).collect::<String>()
+        });
+        match (made, expected) {
+            (Ok(made), Ok(expected)) => assert_eq!(made, expected, "{text}"),
+            (Err(mistakes), Err(word)) => {
+                assert!(mistakes.iter().any(|mistake| mistake.contains(word)), "{mistakes:?}");
+            }
+            (made, expected) => panic!("{made:?} and not {expected:?} of {text}"),
+        }
+    }
+}
+
+/// What a file says may be another thing though the routes are the same.
+#[test]
+fn what_depends_on_files_is_made_anew() {
+    let directory = tempfile::tempdir().unwrap();
+    let keys = directory.path().join("keys.json");
+    std::fs::write(&keys, r#"{"keys":[]}"#).unwrap();
+    let surroundings = Lasting::default();
+    for (issuer, of_route, is_kept) in [
+        ("other", "", true),
+        ("other", "issuers = [\"other\"]", false),
+        // The name of the platform's own, which routes have that name none.
+        ("platform", "", false),
+    ] {
+        let text = format!(
+            "[[issuer]]\nname = \"{issuer}\"\nissuer = \"https://a\"\njwks_file = \"{}\"\n\
+             [[route]]\nname = \"r\"\npath = \"/r\"\nupstream = \"one\"\n{of_route}",
+            keys.display()
+        );
+        let before = build(config(&text).into(), &surroundings, None).unwrap();
+        let after = build(config(&text).into(), &surroundings, Some(&before)).unwrap();
+        let same = Arc::ptr_eq(&before.policies[0], &after.policies[0]);
+        assert_eq!(same, is_kept, "{text}");
+    }
 }
 
 #[test]
@@ -152,7 +286,7 @@ prefix = "/other"
 upstream = "bad-address"
 colour = "red"
 "#;
-    let mistakes = build(&config(text), &Nowhere).unwrap_err();
+    let mistakes = build(config(text).into(), &Nowhere, None).unwrap_err();
     for (place, word) in [
         ("trusted_proxies", "10.0.0.0/33"),
         ("upstream ledger", "not that of a role"),
@@ -182,11 +316,12 @@ colour = "red"
         ("route public", "something is said of tokens"),
         ("route public", "by client"),
         ("route 6 (public)", "colour"),
+        ("route public", "another one"),
     ] {
         let is_named = |mistake: &String| mistake.starts_with(place) && mistake.contains(word);
         assert!(mistakes.iter().any(is_named), "{place} {word}: {mistakes:#?}");
     }
-    assert_eq!(mistakes.len(), 28, "{mistakes:#?}");
+    assert_eq!(mistakes.len(), 29, "{mistakes:#?}");
     assert_eq!(super::mistakes(&config(text)), mistakes);
 }
 
