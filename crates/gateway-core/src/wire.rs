@@ -116,6 +116,12 @@ impl WireGate {
         Ok(())
     }
 
+    /// How many requests there were, where nothing of another one was read.
+    pub fn between_requests(&self) -> Option<u64> {
+        let is_between = matches!(self.state, State::RequestLine) && self.line.is_empty();
+        is_between.then_some(self.requests)
+    }
+
     fn refuse(&mut self, error: WireError) -> Refusal {
         let is_in_body = !matches!(self.state, State::RequestLine | State::HeaderLine);
         let request = if is_in_body { self.requests.saturating_sub(1) } else { self.requests };
@@ -374,6 +380,24 @@ mod tests {
             assert_eq!(read(text.as_bytes()), (Ok(()), 1), "{text:?}");
         }
         assert_eq!(read(GOOD.concat().as_bytes()), (Ok(()), 7));
+    }
+
+    #[test]
+    fn only_whole_requests_are_between_requests() {
+        let mut gate = WireGate::new(1024);
+        assert_eq!(gate.between_requests(), Some(0));
+        for (number, text) in (1..).zip(GOOD) {
+            for (place, byte) in text.bytes().enumerate() {
+                assert_eq!(gate.read(&[byte]), Ok(()));
+                let is_whole = place + 1 == text.len();
+                let begins = place == 1 && text.starts_with("\r\n");
+                let expected = if is_whole { Some(number) } else { None };
+                let expected = if begins { Some(number - 1) } else { expected };
+                assert_eq!(gate.between_requests(), expected, "{text:?} up to {place}");
+            }
+        }
+        assert!(gate.read(b"GET\r\n").is_err());
+        assert_eq!(gate.between_requests(), None);
     }
 
     #[test]

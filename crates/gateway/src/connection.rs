@@ -15,37 +15,110 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, ReadBuf};
 
 use crate::{cluster::Clock, transport::Stream};
 
-/// What the gate says of a connection; its requests ask it one after the other. Only ever used by one thread; it may be
-/// handed over with the connection when that becomes a tunnel.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Doubts(Arc<Mutex<State>>);
+/// An HTTP/1 connection: the library reads and writes it, its requests ask what the gate says of them, and whoever serves it
+/// keeps it while the library has nothing to do. Only ever used by one thread; it may be handed over when it becomes a tunnel.
+#[derive(Clone, Debug)]
+pub(crate) struct Http1Stream(Arc<Mutex<ReadStream>>);
 
-#[derive(Debug, Default)]
-struct State {
+/// What the gate says of an HTTP/1 connection; its requests ask it one after the other.
+#[derive(Debug)]
+struct Doubts {
+    gate: WireGate,
+    /// That have asked.
     requests: u64,
     refusal: Option<Refusal>,
     is_tunnel: bool,
 }
 
-impl Doubts {
+impl Http1Stream {
+    /// `first`: what was read already.
+    pub(crate) fn new(stream: Stream, first: Vec<u8>, head_bytes_max: usize) -> Self {
+        let gate = WireGate::new(head_bytes_max);
+        let doubts = Doubts { gate, requests: 0, refusal: None, is_tunnel: false };
+        let reader = Reader::Gate(doubts);
+        Self(Arc::new(Mutex::new(ReadStream { stream, first, reader, is_writing: false })))
+    }
+
+    fn with_doubts<T>(&self, act: impl FnOnce(&mut Doubts) -> T) -> Option<T> {
+        match &mut self.0.lock().reader {
+            Reader::Gate(doubts) => Some(act(doubts)),
+            Reader::Frames { .. } => None,
+        }
+    }
+
     /// Called once for every request: why it is refused, if it is.
     pub(crate) fn of_next_request(&self) -> Option<Refusal> {
-        let mut state = self.0.lock();
-        let number = state.requests;
-        state.requests += 1;
-        state.refusal.filter(|refusal| number >= refusal.request)
+        self.with_doubts(|doubts| {
+            let number = doubts.requests;
+            doubts.requests += 1;
+            doubts.refusal.filter(|refusal| number >= refusal.request)
+        })?
     }
 
     /// From now on the bytes are no HTTP.
     pub(crate) fn becomes_tunnel(&self) {
-        self.0.lock().is_tunnel = true;
+        self.with_doubts(|doubts| doubts.is_tunnel = true);
+    }
+
+    /// How many requests there were, where the library holds no byte of the connection: all that came was of requests that it
+    /// has handed on whole, and all that it wanted to write is written.
+    pub(crate) fn between_requests(&self) -> Option<u64> {
+        let stream = self.0.lock();
+        let Reader::Gate(doubts) = &stream.reader else { return None };
+        let is_quiet = !stream.is_writing && stream.first.is_empty() && !doubts.is_tunnel;
+        doubts.gate.between_requests().filter(|read| is_quiet && *read == doubts.requests)
+    }
+
+    /// Waits until there is something to read, or the end.
+    pub(crate) fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.0.lock().stream.poll_readable(cx)
+    }
+}
+
+impl AsyncRead for Http1Stream {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut *self.0.lock()).poll_read(cx, buffer)
+    }
+}
+
+impl AsyncWrite for Http1Stream {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut *self.0.lock()).poll_write(cx, bytes)
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut *self.0.lock()).poll_write_vectored(cx, slices)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.0.lock().is_write_vectored()
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut *self.0.lock()).poll_flush(cx)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut *self.0.lock()).poll_shutdown(cx)
     }
 }
 
 /// Who reads along.
 #[derive(Debug)]
 enum Reader {
-    Gate { gate: WireGate, doubts: Doubts },
+    Gate(Doubts),
     Frames { gate: Box<FrameGate>, clock: Clock, ended: Ended },
 }
 
@@ -65,6 +138,8 @@ pub(crate) struct ReadStream {
     /// What was read to tell the protocol.
     first: Vec<u8>,
     reader: Reader,
+    /// Whether something that was to be written is not written yet.
+    is_writing: bool,
 }
 
 /// What an HTTP/2 connection begins with (RFC 9113 section 3.4). `PRI` is no method of HTTP/1, so the first bytes tell.
@@ -86,13 +161,6 @@ pub(crate) async fn begins_h2(stream: &mut Stream, first: &mut Vec<u8>) -> io::R
 }
 
 impl ReadStream {
-    pub(crate) fn http1(stream: Stream, first: Vec<u8>, head_bytes_max: usize) -> (Self, Doubts) {
-        let doubts = Doubts::default();
-        let gate = WireGate::new(head_bytes_max);
-        let reader = Reader::Gate { gate, doubts: doubts.clone() };
-        (Self { stream, first, reader }, doubts)
-    }
-
     pub(crate) fn http2(
         stream: Stream,
         first: Vec<u8>,
@@ -100,7 +168,8 @@ impl ReadStream {
         head_bytes_max: usize,
     ) -> Self {
         let gate = Box::new(FrameGate::new(clock.now(), head_bytes_max));
-        Self { stream, first, reader: Reader::Frames { gate, clock, ended: Ended::Not } }
+        let reader = Reader::Frames { gate, clock, ended: Ended::Not };
+        Self { stream, first, reader, is_writing: false }
     }
 }
 
@@ -116,13 +185,12 @@ impl Reader {
                     Ok(refusal.bytes_before)
                 }
             },
-            Self::Gate { gate, doubts } => {
-                let mut state = doubts.0.lock();
-                if state.is_tunnel {
+            Self::Gate(doubts) => {
+                if doubts.is_tunnel {
                     return Ok(bytes.len());
                 }
-                let Err(refusal) = gate.read(bytes) else { return Ok(bytes.len()) };
-                state.refusal = Some(refusal);
+                let Err(refusal) = doubts.gate.read(bytes) else { return Ok(bytes.len()) };
+                doubts.refusal = Some(refusal);
                 // A doubtful head gets an answer, in its turn. A body is on its way already: it must not go on.
                 if refusal.is_in_body {
                     return Err(io::Error::new(io::ErrorKind::InvalidData, refusal.error));
@@ -184,6 +252,9 @@ impl AsyncRead for ReadStream {
             let count = this.first.len().min(buffer.remaining());
             buffer.put_slice(this.first.get(..count).unwrap_or_default());
             this.first.drain(..count);
+            if this.first.is_empty() {
+                this.first = Vec::new();
+            }
         }
         let bytes = buffer.filled().get(before..).unwrap_or_default();
         let seen = this.reader.read(bytes);
@@ -199,6 +270,7 @@ impl AsyncWrite for ReadStream {
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         let polled = Pin::new(&mut this.stream).poll_write(cx, bytes);
+        this.is_writing = polled.is_pending();
         this.or_give_up(polled)
     }
 
@@ -209,6 +281,7 @@ impl AsyncWrite for ReadStream {
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         let polled = Pin::new(&mut this.stream).poll_write_vectored(cx, slices);
+        this.is_writing = polled.is_pending();
         this.or_give_up(polled)
     }
 
@@ -219,6 +292,7 @@ impl AsyncWrite for ReadStream {
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         let polled = Pin::new(&mut this.stream).poll_flush(cx);
+        this.is_writing = polled.is_pending();
         this.or_give_up(polled)
     }
 

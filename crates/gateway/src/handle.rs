@@ -26,7 +26,7 @@ use self::target::check_target;
 use crate::{
     body::ResponseBody,
     cluster::Cluster,
-    connection::Doubts,
+    connection::Http1Stream,
     headers,
     plan::{Forwarding, Label, Plan},
     problem,
@@ -47,12 +47,12 @@ pub(crate) struct Peer {
     pub(crate) certificate: Option<[u8; 32]>,
 }
 
-/// Answers a request. `refusal`: why its bytes are not beyond doubt. `doubts`: of a connection that may become a tunnel.
+/// Answers a request. `refusal`: why its bytes are not beyond doubt. `connection`: one that may become a tunnel.
 pub(crate) async fn handle(
     worker: &Rc<Worker>,
     peer: &Peer,
     refusal: Option<Refusal>,
-    doubts: Option<Doubts>,
+    connection: Option<Http1Stream>,
     request: Request<Incoming>,
 ) -> Response<ResponseBody> {
     let start = Instant::now();
@@ -67,7 +67,7 @@ pub(crate) async fn handle(
         worker,
         table: &table,
         peer,
-        doubts,
+        connection,
         is_grpc: is_grpc(request.headers()),
         start,
         request_id: values.text(context.request_id.as_str()),
@@ -106,7 +106,7 @@ struct Exchange<'a> {
     worker: &'a Rc<Worker>,
     table: &'a Table,
     peer: &'a Peer,
-    doubts: Option<Doubts>,
+    connection: Option<Http1Stream>,
     is_grpc: bool,
     start: Instant,
     context: Context,

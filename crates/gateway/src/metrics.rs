@@ -28,6 +28,7 @@ pub(crate) struct GatewayMetrics {
     pub(crate) lost_events: Counter,
     pub(crate) lost_spans: Counter,
     in_flight: Gauge,
+    waiting_connections: Gauge,
     seconds: Histogram,
 }
 
@@ -110,8 +111,13 @@ impl GatewayMetrics {
             lost_events: Counter::default(),
             lost_spans: Counter::default(),
             in_flight: Gauge::default(),
-            // 0.25 ms doubled 17 times: 32.8 s, past the default timeout of an upstream.
-            seconds: Histogram::new(exponential_buckets(0.000_25, 2.0, 18)),
+            waiting_connections: Gauge::default(),
+            // 0.25 ms doubled 17 times: 32.8 s, past the default timeout of an upstream. Beside them native buckets that are
+            // an eighth of a doubling wide; from a microsecond to a day there are fewer than 300 of them.
+            seconds: Histogram::new_classic_and_native(
+                exponential_buckets(0.000_25, 2.0, 18),
+                NativeHistogramConfig::with_schema(3).zero_threshold(0.000_001),
+            ),
         };
         // Made now, so that a scrape shows every series from the start, at zero.
         for family in RouteFamily::ALL {
@@ -150,6 +156,8 @@ impl GatewayMetrics {
             let help = "Messages on limits that another gateway did not take";
             registry.register("failed_limit_exchanges", help, failed);
             registry.register("in_flight", "Requests under way", own.in_flight.clone());
+            let help = "Connections that wait for their next request without buffers";
+            registry.register("waiting_connections", help, own.waiting_connections.clone());
             let help = "Seconds from a request's head to its response's head";
             registry.register("request_seconds", help, own.seconds.clone());
         });
@@ -213,11 +221,27 @@ impl GatewayMetrics {
         self.refused_framings.inc();
     }
 
+    /// One connection more waits for its next request, until the guard is dropped.
+    pub(crate) fn waiting(&self) -> Waiting {
+        self.waiting_connections.inc();
+        Waiting(self.waiting_connections.clone())
+    }
+
     /// One request more is under way, until the guard is dropped. `of_worker` counts those of one worker.
     pub(crate) fn begin(&self, of_worker: &Rc<Cell<usize>>) -> InFlight {
         self.in_flight.inc();
         of_worker.set(of_worker.get() + 1);
         InFlight { gauge: self.in_flight.clone(), of_worker: Rc::clone(of_worker) }
+    }
+}
+
+/// A connection that waits.
+#[derive(Debug)]
+pub(crate) struct Waiting(Gauge);
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.0.dec();
     }
 }
 

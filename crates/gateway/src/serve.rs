@@ -1,19 +1,17 @@
 //! Serves one connection of a client to its end: TLS where it is asked for, then HTTP/1 or HTTP/2.
 
+mod http1;
+
 use std::{convert::Infallible, net::SocketAddr, pin::pin, rc::Rc, sync::Arc};
 
-use hyper::{
-    body::Incoming,
-    server::conn::{http1, http2},
-    service::service_fn,
-};
+use hyper::{body::Incoming, server::conn::http2, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use lombard_chassis::CancellationToken;
 use rustls::ServerConfig;
 use tokio::net::TcpStream;
 
 use crate::{
-    connection::{Doubts, ReadStream, begins_h2},
+    connection::{Http1Stream, ReadStream, begins_h2},
     handle::{Peer, handle},
     local::LocalExecutor,
     tls,
@@ -31,7 +29,8 @@ pub(crate) async fn serve(
 ) {
     // Without it a small response would wait for the acknowledgement of the one before.
     drop(stream.set_nodelay(true));
-    let opening = open(stream, address, tls);
+    // Apart, so that a connection does not hold for its whole life the memory that a handshake takes.
+    let opening = Box::pin(open(stream, address, tls));
     let opened = tokio::select! {
         opened = tokio::time::timeout(worker.config.head_timeout(), opening) => opened,
         () = drain.cancelled() => return,
@@ -52,10 +51,10 @@ pub(crate) async fn serve(
     let served = if opened.is_h2 {
         let clock = worker.shared.endpoints.clock;
         let stream = ReadStream::http2(opened.stream, opened.first, clock, head_bytes_max);
-        serve_http2(&worker, stream, peer, &drain).await
+        Box::pin(serve_http2(&worker, stream, peer, &drain)).await
     } else {
-        let (stream, doubts) = ReadStream::http1(opened.stream, opened.first, head_bytes_max);
-        serve_http1(&worker, stream, doubts, peer, &drain).await
+        let stream = Http1Stream::new(opened.stream, opened.first, head_bytes_max);
+        http1::serve(&worker, &stream, &peer, &drain).await
     };
     if let Err(error) = served {
         tracing::debug!(peer = %address, %error, "a connection ended");
@@ -89,34 +88,6 @@ async fn open(
     let certificate = leaf.map(lombard_chassis::certificate_sha256);
     let peer = Peer { address, is_tls: true, certificate };
     Ok(Opened { stream: Stream::Tls(Box::new(stream.into())), first, is_h2, peer })
-}
-
-async fn serve_http1(
-    worker: &Rc<Worker>,
-    stream: ReadStream,
-    doubts: Doubts,
-    peer: Rc<Peer>,
-    drain: &CancellationToken,
-) -> hyper::Result<()> {
-    let service = service_fn(|request: hyper::Request<Incoming>| {
-        let (worker, peer) = (Rc::clone(worker), Rc::clone(&peer));
-        let (refusal, doubts) = (doubts.of_next_request(), doubts.clone());
-        async move { Ok::<_, Infallible>(handle(&worker, &peer, refusal, Some(doubts), request).await) }
-    });
-    let connection = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(worker.config.head_timeout())
-        .max_headers(worker.config.headers_max)
-        .max_buf_size(worker.config.head_bytes_max)
-        .serve_connection(TokioIo::new(stream), service)
-        .with_upgrades();
-    let mut connection = pin!(connection);
-    tokio::select! {
-        served = &mut connection => return served,
-        () = drain.cancelled() => {}
-    }
-    connection.as_mut().graceful_shutdown();
-    connection.await
 }
 
 async fn serve_http2(

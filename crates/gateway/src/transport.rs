@@ -19,6 +19,16 @@ pub(crate) enum Stream {
     Tls(Box<tokio_rustls::TlsStream<TcpStream>>),
 }
 
+impl Stream {
+    /// Waits until there is something to read, or the end. Under TLS that may be something that says nothing.
+    pub(crate) fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self {
+            Self::Plain(stream) => stream.poll_read_ready(cx),
+            Self::Tls(stream) => stream.get_ref().0.poll_read_ready(cx),
+        }
+    }
+}
+
 impl AsyncRead for Stream {
     fn poll_read(
         self: Pin<&mut Self>,

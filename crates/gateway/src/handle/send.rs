@@ -47,7 +47,7 @@ impl Exchange<'_> {
         let Admission { deadline, claims, cluster, under_way, .. } = admission;
         let is_safe = request.method().is_safe();
         let is_once = policy.keeps_idempotency && !is_safe;
-        let asks_for_tunnel = self.doubts.is_some() && tunnel::is_asked(&request);
+        let asks_for_tunnel = self.connection.is_some() && tunnel::is_asked(&request);
         let client = asks_for_tunnel.then(|| hyper::upgrade::on(&mut request));
         // Where the gateway keeps keys, the upstream knows nothing of them.
         let can_repeat = !asks_for_tunnel
@@ -165,12 +165,12 @@ impl Exchange<'_> {
     ) -> Result<Response<ResponseBody>, Problem> {
         let upstream = hyper::upgrade::on(&mut response);
         let (parts, body) = response.into_parts();
-        let (Some(client), Some(doubts), ResponseBody::Upstream(counted)) =
-            (client, &self.doubts, body)
+        let (Some(client), Some(connection), ResponseBody::Upstream(counted)) =
+            (client, &self.connection, body)
         else {
             return Err(problem::unexpected_upgrade());
         };
-        doubts.becomes_tunnel();
+        connection.becomes_tunnel();
         let idle = self.worker.config.tunnel_idle();
         self.worker.tasks.spawn_local(tunnel::run(client, upstream, counted, idle));
         let body = ResponseBody::Own(Full::new(Bytes::new()));

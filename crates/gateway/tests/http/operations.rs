@@ -103,3 +103,79 @@ async fn gateways_tell_each_other_what_they_let_through() {
     let unknown = r#"{ "from": "00000000-0000-0000-0000-000000000000", "used": [{ "limit": 1, "requests": 1 }] }"#;
     assert_eq!(tell("gateway:limits", unknown).await, 200);
 }
+
+/// What the library for HTTP holds of a connection is let go of while that waits for its next request.
+async fn until_connections_wait(world: &World, count: usize) {
+    let line = format!("lombard_gateway_waiting_connections {count}\n");
+    until(async || world.get("/metrics", "").await.text().await.unwrap().contains(&line)).await;
+}
+
+async fn answers(stream: &mut TcpStream, count: usize) -> String {
+    let mut answer = String::new();
+    while answer.matches("\r\n\r\nok\n").count() < count {
+        let mut part = [0; 1024];
+        let read = stream.read(&mut part).await.unwrap();
+        assert!(read > 0, "{answer}");
+        answer.push_str(std::str::from_utf8(&part[..read]).unwrap());
+    }
+    answer
+}
+
+#[tokio::test]
+async fn a_connection_that_has_waited_is_served_as_before() {
+    let mut world = World::start().await;
+    let ask = "GET /livez HTTP/1.1\r\nHost: a\r\n\r\n";
+    let mut streams = Vec::new();
+    for _ in 0..3 {
+        let mut stream = TcpStream::connect(world.address).await.unwrap();
+        stream.write_all(ask.as_bytes()).await.unwrap();
+        answers(&mut stream, 1).await;
+        streams.push(stream);
+    }
+    until_connections_wait(&world, 3).await;
+    let [first, second, third] = &mut streams[..] else { panic!() };
+    // In parts, and several at once.
+    let (begin, end) = ask.split_at(20);
+    first.write_all(begin.as_bytes()).await.unwrap();
+    until_connections_wait(&world, 2).await;
+    first.write_all(format!("{end}{ask}{ask}").as_bytes()).await.unwrap();
+    answers(first, 3).await;
+    until_connections_wait(&world, 3).await;
+    // What is not beyond doubt is refused, and what was good before counts.
+    let doubtful = "GET /livez HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n";
+    first.write_all(format!("{ask}{doubtful}{ask}").as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    first.read_to_string(&mut answer).await.unwrap();
+    let statuses: Vec<&str> = answer.split("HTTP/1.1 ").skip(1).map(|rest| &rest[..3]).collect();
+    assert_eq!(statuses, ["200", "400"]);
+    // A client that goes is let go of.
+    second.shutdown().await.unwrap();
+    until_connections_wait(&world, 1).await;
+    world.drain.cancel();
+    assert_eq!(third.read(&mut [0]).await.unwrap(), 0);
+    (&mut world.running).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_connection_waits_no_longer_than_is_said() {
+    let config = Config { workers: 1, head_timeout_ms: 500, ..Config::default() };
+    let world = World::with(config).await;
+    let ask = async || {
+        let mut stream = TcpStream::connect(world.address).await.unwrap();
+        stream.write_all(b"GET /livez HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
+        answers(&mut stream, 1).await;
+        stream
+    };
+    assert_eq!(ask().await.read(&mut [0]).await.unwrap(), 0);
+    // Empty lines, which may stand before a request, are none.
+    let mut stream = ask().await;
+    until(async || {
+        let is_sent = stream.write_all(b"\r\n").await.is_ok();
+        let closed = matches!(stream.try_read(&mut [0]), Ok(0));
+        let broken = stream
+            .try_read(&mut [0])
+            .is_err_and(|error| error.kind() != std::io::ErrorKind::WouldBlock);
+        !is_sent || closed || broken
+    })
+    .await;
+}
