@@ -4,7 +4,7 @@ use std::{path::Path, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-use crate::settings::ClientAuthSettings;
+use crate::{otlp::Collector, settings::ClientAuthSettings};
 
 /// How the gateway is run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -123,6 +123,7 @@ impl Default for Config {
             audit: false,
             otlp_traces_url: None,
             trace_percent: 100,
+            otlp_ca_file: None,
             certificate_check_ms: 10_000,
             certificate: Vec::new(),
             issuer: Vec::new(),
@@ -213,9 +214,12 @@ impl Config {
                 url.scheme() == "http" && url.has_host() && url.username().is_empty()
             })
         };
+        let collector = self.otlp_traces_url.as_deref();
+        let collector = collector.map(|url| Collector::new(url, self.otlp_ca_file.as_deref()));
+        mistakes.extend(collector.and_then(Result::err));
         expect(
-            self.otlp_traces_url.as_ref().is_none_or(is_url),
-            "otlp_traces_url is not the http:// URL of a collector, such as http://127.0.0.1:4318/v1/traces",
+            self.otlp_ca_file.is_none() || self.otlp_traces_url.is_some(),
+            "otlp_ca_file is said, but no otlp_traces_url",
         );
         mistakes
     }

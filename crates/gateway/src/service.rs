@@ -16,7 +16,7 @@ use crate::{
     keys::Verifiers,
     limits::Limits,
     metrics::GatewayMetrics,
-    otlp::{self, Ended, Spans},
+    otlp::{self, Collector, Ended, Spans},
     renewal,
     seen::{AccessLog, Audit, EVENTS_MAX},
     sharing, suspicions, table,
@@ -62,7 +62,7 @@ pub struct Gateway {
     /// What the audit is told.
     told: Option<mpsc::Receiver<String>>,
     /// Requests that ended, and whom they are told.
-    ended: Option<(String, mpsc::Receiver<Ended>)>,
+    ended: Option<(Collector, mpsc::Receiver<Ended>)>,
     eventstore: SocketAddr,
     registry: std::net::SocketAddr,
     tokens: Arc<dyn TokenSource>,
@@ -168,7 +168,9 @@ impl Gateway {
                 let (queue, ended) = mpsc::channel(otlp::SPANS_MAX);
                 let percent = config.trace_percent;
                 let lost = metrics.lost_spans.clone();
-                (Some(Spans { queue, percent, lost }), Some((url.clone(), ended)))
+                let collector = Collector::new(url, config.otlp_ca_file.as_deref())
+                    .map_err(|mistake| NewError::Config { mistakes: vec![mistake] })?;
+                (Some(Spans { queue, percent, lost }), Some((collector, ended)))
             }
             None => (None, None),
         };
@@ -256,9 +258,9 @@ impl Gateway {
             }
         };
         let tracing = async {
-            if let Some((url, ended)) = self.ended {
+            if let Some((collector, ended)) = self.ended {
                 let lost = self.shared.metrics.lost_spans.clone();
-                otlp::follow(url, ended, lost, have_ended.clone()).await;
+                otlp::follow(collector, ended, lost, have_ended.clone()).await;
             }
         };
         let serving = async {

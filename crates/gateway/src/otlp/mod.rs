@@ -1,6 +1,7 @@
 //! Spans for a collector (OpenTelemetry protocol, OTLP over HTTP): one for each request that is recorded, sent in the background.
 //! Nothing waits for it; what does not fit the queue, or is not taken in time, is lost and counted.
 
+mod collector;
 mod encode;
 
 use std::{
@@ -8,12 +9,15 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+use bytes::Bytes;
 use http::Method;
 use lombard_chassis::CancellationToken;
 use lombard_token::Claims;
 use prometheus_client::metrics::counter::Counter;
 use tokio::sync::mpsc;
 
+pub(crate) use self::collector::Collector;
+use self::collector::PostError;
 use crate::{cluster::Cluster, plan::Label, span::Span};
 
 /// Spans that wait to be sent.
@@ -22,7 +26,6 @@ pub(crate) const SPANS_MAX: usize = 8192;
 const BATCH_MAX: usize = 512;
 /// How long a span waits for others at most.
 const GATHER: Duration = Duration::from_millis(500);
-const SEND_TIMEOUT: Duration = Duration::from_secs(5);
 /// How often one message is tried, and the pause before the second time; doubled with each.
 const TRIES_MAX: u32 = 4;
 const PAUSE: Duration = Duration::from_millis(250);
@@ -65,18 +68,18 @@ impl Spans {
 
 /// Sends until the requests have ended and the rest is sent, or given up.
 pub(crate) async fn follow(
-    url: String,
+    mut collector: Collector,
     mut spans: mpsc::Receiver<Ended>,
     lost: Counter,
     have_ended: CancellationToken,
 ) {
-    let client = reqwest::Client::new();
     let instance = uuid::Uuid::new_v4().to_string();
     let send_all = async {
         while let Some(batch) = gather(&mut spans, &have_ended).await {
             let count = u64::try_from(batch.len()).unwrap_or(u64::MAX);
-            if let Err(error) = send(&client, &url, encode::message(&instance, &batch)).await {
-                tracing::warn!(error, spans = count, "failed to send spans to the collector");
+            let message = Bytes::from(encode::message(&instance, &batch));
+            if let Err(error) = send(&mut collector, message).await {
+                tracing::warn!(%error, spans = count, "failed to send spans to the collector");
                 lost.inc_by(count);
             }
         }
@@ -119,28 +122,17 @@ async fn gather(
 }
 
 /// Tries again where the collector says that it is busy, or says nothing (OTLP specification, "Failures").
-async fn send(client: &reqwest::Client, url: &str, body: String) -> Result<(), String> {
+async fn send(collector: &mut Collector, message: Bytes) -> Result<(), PostError> {
     let mut pause = PAUSE;
-    let mut tries = 1;
-    loop {
-        let request =
-            client.post(url).header("content-type", "application/json").timeout(SEND_TIMEOUT);
-        let error = match request.body(body.clone()).send().await {
-            Ok(response) if response.status().is_success() => return Ok(()),
-            Ok(response) => {
-                let error = format!("the collector answers {}", response.status());
-                if !matches!(response.status().as_u16(), 429 | 502..=504) {
-                    return Err(error);
-                }
-                error
+    for _ in 1..TRIES_MAX {
+        match collector.post(message.clone()).await {
+            Err(error) if error.is_passing() => {
+                tracing::debug!(%error, "spans are sent to the collector again");
             }
-            Err(error) => error.without_url().to_string(),
-        };
-        if tries == TRIES_MAX {
-            return Err(error);
+            result => return result,
         }
-        tries += 1;
         tokio::time::sleep(pause).await;
         pause *= 2;
     }
+    collector.post(message).await
 }

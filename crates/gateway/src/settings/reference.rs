@@ -78,7 +78,11 @@ const CONFIG: &[(&str, &str)] = &[
     ),
     (
         "otlp_traces_url",
-        "Where spans of requests go: a collector that takes OTLP over HTTP, such as `http://127.0.0.1:4318/v1/traces`. *",
+        "Where spans of requests go: a collector that takes OTLP over HTTP, such as `http://127.0.0.1:4318/v1/traces`, or with TLS `https://`. *",
+    ),
+    (
+        "otlp_ca_file",
+        "Who has signed the collector's certificate (PEM), where its URL is `https://`: such as `/etc/ssl/certs/ca-certificates.crt`. *",
     ),
     (
         "trace_percent",

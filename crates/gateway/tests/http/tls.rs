@@ -1,6 +1,12 @@
 //! TLS in and out: names, protocols, certificates of clients, and certificates that change.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::SeqCst},
+    },
+};
 
 use http::Request;
 use http_body_util::{BodyExt as _, Full};
@@ -323,4 +329,77 @@ async fn new_files_are_used_without_being_told() {
     assert_eq!(shown().await, authority.leaf("api"));
     authority.sign("api", "api.example.com");
     until(async || shown().await == authority.leaf("api")).await;
+}
+
+/// A collector with TLS; says how many spans it got, over how many connections.
+fn collector(authority: &Authority) -> (std::net::SocketAddr, Arc<[AtomicUsize; 2]>) {
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let server = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![authority.leaf("collector")], authority.key("collector"))
+        .unwrap();
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.set_nonblocking(true).unwrap();
+    let address = listener.local_addr().unwrap();
+    let listener = tokio::net::TcpListener::from_std(listener).unwrap();
+    let counts = Arc::<[AtomicUsize; 2]>::default();
+    let counting = Arc::clone(&counts);
+    tokio::spawn(async move {
+        let acceptor = TlsAcceptor::from(Arc::new(server));
+        loop {
+            let (stream, _) = listener.accept().await.unwrap();
+            let Ok(stream) = acceptor.accept(stream).await else { continue };
+            counting[1].fetch_add(1, SeqCst);
+            let counting = Arc::clone(&counting);
+            let service =
+                hyper::service::service_fn(move |request: Request<hyper::body::Incoming>| {
+                    let counting = Arc::clone(&counting);
+                    async move {
+                        assert_eq!(request.uri().path(), "/v1/traces");
+                        let body = request.into_body().collect().await?.to_bytes();
+                        let message: Value = serde_json::from_slice(&body).unwrap();
+                        let spans = &message["resourceSpans"][0]["scopeSpans"][0]["spans"];
+                        counting[0].fetch_add(spans.as_array().unwrap().len(), SeqCst);
+                        Ok::<_, hyper::Error>(http::Response::new(Full::<bytes::Bytes>::from("{}")))
+                    }
+                });
+            tokio::spawn(
+                hyper::server::conn::http1::Builder::new()
+                    .serve_connection(TokioIo::new(stream), service),
+            );
+        }
+    });
+    (address, counts)
+}
+
+#[tokio::test]
+async fn a_collector_with_tls_is_verified() {
+    let (authority, stranger) = (Authority::new(), Authority::new());
+    authority.sign("collector", "localhost");
+    let (address, counts) = collector(&authority);
+    let with_ca = |authority: &Authority| {
+        format!(
+            "otlp_traces_url = \"https://localhost:{}/v1/traces\"\notlp_ca_file = \"{}\"\n",
+            address.port(),
+            authority.path("ca.pem").display()
+        )
+    };
+    let world = World::with(config(&with_ca(&authority))).await;
+    for count in 1..=3 {
+        assert_eq!(world.get("/oauth/token", "").await.status(), 200);
+        until(async || counts[0].load(SeqCst) == count).await;
+    }
+    assert_eq!(counts[1].load(SeqCst), 1, "the connection is used again");
+    let world = World::with(config(&with_ca(&stranger))).await;
+    assert_eq!(world.get("/oauth/token", "").await.status(), 200);
+    until(async || {
+        let metrics = world.get("/metrics", "").await.text().await.unwrap();
+        let lost =
+            metrics.lines().find_map(|line| line.strip_prefix("lombard_gateway_lost_spans_total "));
+        lost.unwrap().parse::<u64>().unwrap() > 0
+    })
+    .await;
+    assert_eq!(counts[0].load(SeqCst), 3);
 }
