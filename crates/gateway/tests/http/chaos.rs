@@ -125,17 +125,21 @@ fn kill_one_after_the_other(
     })
 }
 
-#[tokio::test]
-async fn with_a_key_a_request_is_done_once_however_often_it_is_repeated() {
-    let posts = posts(POSTS_WITH_KEYS);
+/// Instances, and what they receive.
+async fn start_instances() -> (Vec<Instance>, Received) {
     let received = Received::default();
     let mut instances = Vec::new();
     for _ in 0..INSTANCES {
         instances.push(Instance::start(&received).await);
     }
+    (instances, received)
+}
+
+/// A configuration with a route to the instances.
+fn route_to(instances: &[Instance], of_route: &str) -> String {
     let addresses: Vec<String> =
         instances.iter().map(|instance| format!("\"{}\"", instance.address)).collect();
-    let world = idempotency::world_of(&format!(
+    format!(
         "
         [[upstream]]
         name = \"payments\"
@@ -145,112 +149,90 @@ async fn with_a_key_a_request_is_done_once_however_often_it_is_repeated() {
         name = \"payments\"
         prefix = \"/payments\"
         upstream = \"payments\"
-        idempotency = \"gateway\"
+        {of_route}
         ",
         addresses.join(", ")
-    ))
-    .await;
-    let token = world.token("/payments", "a:b");
+    )
+}
+
+/// Sends so many requests while one instance after the other is killed, and says how each ended: `ok`, or as a problem.
+async fn send_under_kills(
+    instances: Vec<Instance>,
+    posts: usize,
+    send: impl AsyncFn(String) -> String,
+) -> Vec<(String, String)> {
     let done = Arc::new(AtomicUsize::new(0));
     let killing = kill_one_after_the_other(instances, Arc::clone(&done));
     let sent = futures_util::stream::iter(0..posts).map(async |number| {
-        // A client repeats what failed, with the same key, until it knows.
-        let outcome = loop {
-            let request = world.client.post(world.url(&format!("/payments/{number}")));
-            let request = request.bearer_auth(&token).header("idempotency-key", number.to_string());
-            let response = request.body("x").send().await.unwrap();
+        let path = format!("/payments/{number}");
+        let outcome = send(path.clone()).await;
+        done.fetch_add(1, SeqCst);
+        (path, outcome)
+    });
+    let outcomes = sent.buffer_unordered(IN_FLIGHT).collect().await;
+    killing.abort();
+    outcomes
+}
+
+/// What was answered was done once, what is unknown once or not at all, and what was said not to be sent was not. A kill costs no
+/// more than what was under way at the instance.
+fn check(outcomes: &[(String, String)], received: &Received, unknown_as: &[&str]) {
+    let received = received.lock().unwrap();
+    let mut counts: HashMap<&str, usize> = HashMap::new();
+    for (path, outcome) in outcomes {
+        *counts.entry(outcome).or_default() += 1;
+        let times = received.get(path).copied().unwrap_or(0);
+        match outcome.as_str() {
+            "ok" => assert_eq!(times, 1, "{path}"),
+            unknown if unknown_as.contains(&unknown) => assert!(times <= 1, "{path}: {times}"),
+            _ => assert_eq!(times, 0, "{path}: {outcome}"),
+        }
+    }
+    let unknown: usize = unknown_as.iter().filter_map(|outcome| counts.get(outcome)).sum();
+    assert!(unknown <= outcomes.len() / 100 * IN_FLIGHT, "{counts:?}");
+    assert!(counts["ok"] > outcomes.len() / 2, "{counts:?}");
+}
+
+#[tokio::test]
+async fn with_a_key_a_request_is_done_once_however_often_it_is_repeated() {
+    let (instances, received) = start_instances().await;
+    let text = route_to(&instances, "idempotency = \"gateway\"");
+    let world = idempotency::world_of(&text).await;
+    let token = world.token("/payments", "a:b");
+    // A client repeats what failed, with the same key, until it knows.
+    let outcomes = send_under_kills(instances, posts(POSTS_WITH_KEYS), async |path| {
+        loop {
+            let request = world.client.post(world.url(&path)).bearer_auth(&token).body("x");
+            let response = request.header("idempotency-key", path.clone()).send().await.unwrap();
             if response.status() == 200 {
                 assert_eq!(response.text().await.unwrap(), "ok");
-                break "ok".to_owned();
+                return "ok".to_owned();
             }
             let (_, slug, detail) = problem(response).await;
             if slug == "outcome-unknown" {
-                break slug;
+                return slug;
             }
             assert!(!slug.is_empty(), "{detail}");
-        };
-        done.fetch_add(1, SeqCst);
-        (number, outcome)
-    });
-    let outcomes: Vec<(usize, String)> = sent.buffer_unordered(IN_FLIGHT).collect().await;
-    killing.abort();
-    let received = received.lock().unwrap();
-    for (number, outcome) in &outcomes {
-        let times = received.get(&format!("/payments/{number}")).copied().unwrap_or(0);
-        if outcome == "ok" {
-            assert_eq!(times, 1, "{number}");
-        } else {
-            assert!(times <= 1, "{number}: {times}");
         }
-    }
-    let unknown = outcomes.iter().filter(|(_, outcome)| outcome != "ok").count();
-    assert!(unknown <= posts / 100 * IN_FLIGHT, "{unknown}");
-    assert!(unknown < posts / 2, "{unknown}");
+    })
+    .await;
+    check(&outcomes, &received, &["outcome-unknown"]);
 }
 
 #[tokio::test]
 async fn no_mutation_is_done_twice_while_upstreams_are_killed() {
-    let posts = posts(POSTS);
-    let received = Received::default();
-    let mut instances = Vec::new();
-    for _ in 0..INSTANCES {
-        instances.push(Instance::start(&received).await);
-    }
-    let addresses: Vec<String> =
-        instances.iter().map(|instance| format!("\"{}\"", instance.address)).collect();
-    let world = World::with(config(&format!(
-        "
-        [[upstream]]
-        name = \"payments\"
-        addresses = [{}]
-        breaker_failure_percent = 100
-        [[route]]
-        name = \"payments\"
-        prefix = \"/payments\"
-        upstream = \"payments\"
-        auth = \"none\"
-        ",
-        addresses.join(", ")
-    )))
-    .await;
-    let done = Arc::new(AtomicUsize::new(0));
-    let killing = kill_one_after_the_other(instances, Arc::clone(&done));
-    let sent = futures_util::stream::iter(0..posts).map(async |number| {
-        let response = world
-            .client
-            .post(world.url(&format!("/payments/{number}")))
-            .body("x")
-            .send()
-            .await
-            .unwrap();
-        done.fetch_add(1, SeqCst);
+    let (instances, received) = start_instances().await;
+    let world = World::with(config(&route_to(&instances, "auth = \"none\""))).await;
+    let outcomes = send_under_kills(instances, posts(POSTS), async |path| {
+        let response = world.client.post(world.url(&path)).body("x").send().await.unwrap();
         if response.status() == 200 {
-            return (number, "ok".to_owned());
+            return "ok".to_owned();
         }
         let (_, slug, detail) = problem(response).await;
-        assert!(
-            detail.starts_with("not sent") || detail.contains("outcome unknown"),
-            "{slug} {detail}"
-        );
-        (number, slug)
-    });
-    let outcomes: Vec<(usize, String)> = sent.buffer_unordered(IN_FLIGHT).collect().await;
-    killing.abort();
-    let received = received.lock().unwrap();
-    let mut counts: HashMap<&str, usize> = HashMap::new();
-    for (number, outcome) in &outcomes {
-        *counts.entry(outcome).or_default() += 1;
-        let times = received.get(&format!("/payments/{number}")).copied().unwrap_or(0);
-        match outcome.as_str() {
-            "ok" => assert_eq!(times, 1, "{number}"),
-            // What is said to be unknown was done once or not at all.
-            "upstream-broken" | "upstream-timeout" => assert!(times <= 1, "{number}: {times}"),
-            // What is said not to be sent was not.
-            _ => assert_eq!(times, 0, "{number}: {outcome}"),
-        }
-    }
-    // A kill costs no more than what was under way at the instance.
-    let unknown = counts.get("upstream-broken").copied().unwrap_or(0);
-    assert!(unknown <= posts / 100 * IN_FLIGHT, "{counts:?}");
-    assert!(counts["ok"] > posts / 2, "{counts:?}");
+        let is_said = detail.starts_with("not sent") || detail.contains("outcome unknown");
+        assert!(is_said, "{slug} {detail}");
+        slug
+    })
+    .await;
+    check(&outcomes, &received, &["upstream-broken", "upstream-timeout"]);
 }

@@ -3,6 +3,7 @@
 
 mod authorization;
 mod bound;
+mod changes;
 mod chaos;
 mod conformance;
 mod contract;

@@ -136,16 +136,13 @@ impl World {
 
     /// Makes these the instances of a service, and waits until the gateway knows.
     pub(crate) async fn register(&self, service: &str, instances: &[SocketAddr]) {
-        let instances: Vec<Value> = instances
-            .iter()
-            .map(|address| json!({ "instance": address.to_string(), "url": format!("http://{address}") }))
-            .collect();
         let has_instances = !instances.is_empty();
+        let instances = described(instances);
         // Named once more, so that the end of the update can be seen whatever the instances are.
         let seen = format!("seen-{}", self.catalog.borrow().0);
         self.catalog.send_modify(|(index, services)| {
             *index += 1;
-            services[service] = instances.into();
+            services[service] = instances;
             if has_instances {
                 services[&seen] =
                     json!([{ "instance": "x", "url": format!("http://{}", self.roles.address) }]);
@@ -155,6 +152,14 @@ impl World {
             let token = self.token(&format!("/{seen}"), "admin");
             until(async || self.get(&format!("/{seen}"), &token).await.status() != 503).await;
         }
+    }
+
+    /// Makes these the instances of a service, and does not wait.
+    pub(crate) fn set_instances(&self, service: &str, instances: &[SocketAddr]) {
+        self.catalog.send_modify(|(index, services)| {
+            *index += 1;
+            services[service] = described(instances);
+        });
     }
 
     /// Makes the registry fail, and waits until the gateway has noticed.
@@ -211,6 +216,14 @@ pub(crate) fn claims(audience: &str, scope: &str) -> Claims {
         expires_at: now.plus(Duration::from_secs(300)),
         ..Claims::default()
     }
+}
+
+/// Instances as the catalog has them.
+fn described(instances: &[SocketAddr]) -> Value {
+    instances
+        .iter()
+        .map(|address| json!({ "instance": address.to_string(), "url": format!("http://{address}") }))
+        .collect()
 }
 
 /// A configuration of one worker.
