@@ -2,6 +2,7 @@
 
 use std::{path::Path, time::Duration};
 
+use lombard_chassis::config::{self, ConfigError};
 use serde::{Deserialize, Serialize};
 
 use crate::{otlp::Collector, settings::ClientAuthSettings};
@@ -71,9 +72,9 @@ pub struct Config {
     pub audit: bool,
     /// Where spans of requests go: a collector that takes OTLP over HTTP, in JSON.
     pub otlp_traces_url: Option<String>,
-    /// New traces that are recorded.
     /// Who has signed the collector's certificate, where its URL is `https://`.
     pub otlp_ca_file: Option<std::path::PathBuf>,
+    /// New traces that are recorded.
     pub trace_percent: u32,
     /// How often the files of TLS are looked at.
     pub certificate_check_ms: u64,
@@ -122,8 +123,8 @@ impl Default for Config {
             access_log: None,
             audit: false,
             otlp_traces_url: None,
-            trace_percent: 100,
             otlp_ca_file: None,
+            trace_percent: 100,
             certificate_check_ms: 10_000,
             certificate: Vec::new(),
             issuer: Vec::new(),
@@ -135,8 +136,6 @@ impl Default for Config {
 }
 
 impl Config {
-    /// Every mistake in it, one line each.
-    pub fn mistakes(&self) -> Vec<String> {
     /// Reads the table `[gateway]` of a file, and the environment over it. There may be thousands of routes: the lists are taken
     /// as the file has them.
     pub fn load(file: Option<&Path>) -> Result<Self, ConfigError> {
@@ -164,6 +163,8 @@ impl Config {
         [certificate, issuer, api_key, upstream, route]
     }
 
+    /// Every mistake in it, one line each.
+    pub fn mistakes(&self) -> Vec<String> {
         let mut mistakes = self.own_mistakes();
         mistakes.append(&mut crate::table::mistakes(self));
         mistakes
@@ -209,18 +210,13 @@ impl Config {
         );
         expect(self.limit_exchange_ms >= 10, "limit_exchange_ms is below 10");
         expect(self.trace_percent <= 100, "trace_percent is over 100");
-        let is_url = |text: &String| {
-            url::Url::parse(text).is_ok_and(|url| {
-                url.scheme() == "http" && url.has_host() && url.username().is_empty()
-            })
-        };
-        let collector = self.otlp_traces_url.as_deref();
-        let collector = collector.map(|url| Collector::new(url, self.otlp_ca_file.as_deref()));
-        mistakes.extend(collector.and_then(Result::err));
         expect(
             self.otlp_ca_file.is_none() || self.otlp_traces_url.is_some(),
             "otlp_ca_file is said, but no otlp_traces_url",
         );
+        let collector = self.otlp_traces_url.as_deref();
+        let collector = collector.map(|url| Collector::new(url, self.otlp_ca_file.as_deref()));
+        mistakes.extend(collector.and_then(Result::err));
         mistakes
     }
 

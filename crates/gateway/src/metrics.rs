@@ -10,7 +10,7 @@ use prometheus_client::{
         counter::Counter,
         family::Family,
         gauge::Gauge,
-        histogram::{Histogram, exponential_buckets},
+        histogram::{Histogram, NativeHistogramConfig, exponential_buckets},
     },
 };
 

@@ -1,6 +1,6 @@
 //! What the gateway answers itself.
 
-use http::{Request, Response};
+use http::{Request, Response, header};
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::body::Incoming;
 use lombard_chassis::{Problem, problems};
@@ -33,6 +33,10 @@ impl Exchange<'_> {
         let mut inner = Request::new(axum::body::Body::empty());
         *inner.method_mut() = request.method().clone();
         *inner.uri_mut() = request.uri().clone();
+        // Metrics have two forms.
+        if let Some(accept) = request.headers().get(header::ACCEPT) {
+            inner.headers_mut().insert(header::ACCEPT, accept.clone());
+        }
         let answered = self.worker.operations.clone().oneshot(inner).await;
         let (parts, body) = answered.unwrap_or_else(|never| match never {}).into_parts();
         let body = Limited::new(body, OWN_BYTES_MAX).collect().await.map_err(|error| {

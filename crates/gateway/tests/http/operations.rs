@@ -1,6 +1,8 @@
 //! The gateway's own endpoints, and its end.
 
 use lombard_gateway::Config;
+use prometheus_client::encoding::prometheus_protobuf::prometheus_data_model::MetricFamily;
+use prost::Message as _;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
@@ -26,6 +28,28 @@ async fn health_and_metrics() {
     ] {
         assert!(metrics.contains(line), "{line}\n{metrics}");
     }
+}
+
+#[tokio::test]
+async fn prometheus_gets_native_histograms() {
+    let world = World::start().await;
+    assert_eq!(world.get("/livez", "").await.status(), 200);
+    let form = "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited";
+    let request = world.client.get(world.url("/metrics")).header("accept", form);
+    let response = request.send().await.unwrap();
+    assert_eq!(response.headers()["content-type"].to_str().unwrap().replace("; ", ";"), form);
+    let bytes = response.bytes().await.unwrap();
+    let mut rest = &bytes[..];
+    let mut families = Vec::new();
+    while !rest.is_empty() {
+        families.push(MetricFamily::decode_length_delimited(&mut rest).unwrap());
+    }
+    let seconds =
+        families.iter().find(|family| family.name == "lombard_gateway_request_seconds").unwrap();
+    let seconds = seconds.metric[0].histogram.as_ref().unwrap();
+    assert_eq!(seconds.sample_count, 1);
+    assert_eq!((seconds.schema, seconds.positive_span.len(), seconds.bucket.len()), (3, 1, 19));
+    assert!(families.iter().any(|family| family.name == "lombard_gateway_requests_total"));
 }
 
 #[tokio::test]
