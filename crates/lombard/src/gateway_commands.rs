@@ -17,7 +17,6 @@ use crate::{
     cli::{CommonArguments, OutputArguments},
     commands::connect,
     gateway_top::{self, TopArguments},
-    role::Role,
     table,
 };
 
