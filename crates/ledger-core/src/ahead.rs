@@ -36,7 +36,11 @@ impl Ahead {
         let mut read = 0u64;
         for index in next.iter().flat_map(|(debit, credit)| [*debit, *credit]) {
             if let Some(index) = index.into() {
-                let account = book.account_at(index);
+                let Some(account) =
+                    usize::try_from(index.0).ok().and_then(|index| book.accounts.get(index))
+                else {
+                    continue;
+                };
                 // All lines that an account is in.
                 read ^= account.version ^ u64::from(account.floor.is_some());
                 read ^= u64::from(account.totals.debits_pending == 0);

@@ -1,5 +1,7 @@
 //! How events change the state of a book.
 
+use std::borrow::Cow;
+
 use lombard_types::{AccountId, Timestamp, TransferId};
 
 use crate::{
@@ -70,20 +72,17 @@ impl Book {
 
     fn apply_transfers(&mut self, transfers: &Transfers, time: Timestamp) {
         // As when they are decided: the processor waits for many cache misses at once.
-        let accounts: Vec<AccountIndexes> = transfers
-            .recorded
-            .iter()
-            .map(|recorded| self.accounts_of(&recorded.transfer))
-            .collect();
+        let accounts = self.accounts_of_all(transfers);
         let mut ahead = Ahead::default();
-        let mut rest = accounts.as_slice();
+        let mut rest = &*accounts;
         for set in transfers.sets() {
             ahead.look(self, rest);
             let (accounts, after) =
                 rest.split_at_checked(set.recorded.len()).unwrap_or((rest, &[]));
             rest = after;
             ahead.done(set.recorded.len());
-            self.apply_set(set, accounts, time);
+            let accounts = self.checked(set, accounts);
+            self.apply_set(set, &accounts, time);
         }
     }
 
@@ -172,6 +171,38 @@ impl Book {
             Some(pending) => pending,
             None => panic!("transfer {id} was ended and is not pending"),
         }
+    }
+
+    /// Where the book that decided them is in this process, it has found them already.
+    fn accounts_of_all<'a>(&self, transfers: &'a Transfers) -> Cow<'a, [AccountIndexes]> {
+        let found = transfers.found.as_slice();
+        if found.len() == transfers.recorded.len() {
+            return Cow::Borrowed(found);
+        }
+        self.look_up(&transfers.recorded).into()
+    }
+
+    /// The accounts of a set as they were found, unless it was another book that found them, which numbers its own way.
+    fn checked<'a>(
+        &self,
+        set: RecordedSet<'_>,
+        found: &'a [AccountIndexes],
+    ) -> Cow<'a, [AccountIndexes]> {
+        let has = |index: AccountIndex, id| {
+            usize::try_from(index.0)
+                .ok()
+                .and_then(|index| self.accounts.get(index))
+                .is_some_and(|account| account.id == id)
+        };
+        let are_they = set.recorded.iter().zip(found).all(|(recorded, &(debit, credit))| {
+            let transfer = &recorded.transfer;
+            has(debit, transfer.debit_account) && has(credit, transfer.credit_account)
+        });
+        if are_they { Cow::Borrowed(found) } else { self.look_up(set.recorded).into() }
+    }
+
+    fn look_up(&self, recorded: &[RecordedTransfer]) -> Vec<AccountIndexes> {
+        recorded.iter().map(|recorded| self.accounts_of(&recorded.transfer)).collect()
     }
 
     fn accounts_of(&self, transfer: &Transfer) -> AccountIndexes {

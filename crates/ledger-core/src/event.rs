@@ -6,7 +6,7 @@ use lombard_types::{AccountId, AccountPath, AssetCode, Scale, Timestamp, Transfe
 
 use crate::{
     Balance, ChartRule, Evidence, LockName, NormalSide, Note, PeriodLock, Statement, Transfer,
-    TransferRefusal,
+    TransferRefusal, found::FoundAccounts,
 };
 
 /// One event of a book.
@@ -103,6 +103,8 @@ pub struct Transfers {
     pub notes: Vec<(u32, Note)>,
     /// Who asked.
     pub evidence: Arc<Evidence>,
+    /// Where their accounts stand in the book that decided them.
+    pub(crate) found: FoundAccounts,
 }
 
 /// One transfer, and whether it happened.
@@ -142,6 +144,15 @@ pub struct RecordedSet<'a> {
 }
 
 impl Transfers {
+    /// Transfers as they were recorded.
+    pub fn new(
+        recorded: Vec<RecordedTransfer>,
+        notes: Vec<(u32, Note)>,
+        evidence: Arc<Evidence>,
+    ) -> Self {
+        Self { recorded, notes, evidence, found: FoundAccounts::default() }
+    }
+
     /// The posting set with this id; at most one in a record.
     pub fn set(&self, id: TransferId) -> Option<RecordedSet<'_>> {
         self.sets().find(|set| set.recorded.first().is_some_and(|first| first.transfer.id == id))

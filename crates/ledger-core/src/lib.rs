@@ -32,6 +32,7 @@ mod command;
 mod decide;
 mod event;
 mod evidence;
+mod found;
 mod index;
 mod note;
 mod past;

@@ -5,6 +5,8 @@
 
 mod support;
 
+use std::sync::Arc;
+
 use lombard_ledger_core::{TransferFlags as Flags, *};
 use proptest::prelude::*;
 
@@ -53,6 +55,13 @@ fn set() -> impl Strategy<Value = Vec<NewTransfer>> {
     })
 }
 
+/// An event as it is read from the log.
+fn as_recorded(event: &Event) -> Event {
+    let Event::Transfers(transfers) = event else { return event.clone() };
+    let Transfers { recorded, notes, evidence, .. } = &**transfers;
+    Event::Transfers(Arc::new(Transfers::new(recorded.clone(), notes.clone(), evidence.clone())))
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 800, ..ProptestConfig::default() })]
 
@@ -80,5 +89,25 @@ proptest! {
         }
         prop_assert_eq!(replayed.state_hash(), together.book.state_hash());
         prop_assert_eq!(past, together.past);
+
+        // A book that numbers its accounts otherwise, so that what was found for these events is not true of it.
+        let (opened, rest) = together.history.split_at(5);
+        let mut otherwise = Book::new(HashSeed(7));
+        for (event, recorded) in opened.iter().rev().chain(rest) {
+            otherwise.apply(event, *recorded);
+        }
+        // And one that is told nothing but what was recorded.
+        let mut untold = Book::new(HashSeed(7));
+        for (event, recorded) in &together.history {
+            untold.apply(&as_recorded(event), *recorded);
+        }
+        prop_assert_eq!(untold.state_hash(), together.book.state_hash());
+        for number in 1..=5 {
+            let of = |book: &Book| book.account(&AccountRef::Id(account(number))).cloned();
+            prop_assert_eq!(
+                of(&otherwise).map(|account| (account.totals, account.version)),
+                of(&together.book).map(|account| (account.totals, account.version))
+            );
+        }
     }
 }

@@ -262,7 +262,7 @@ mod tests {
             let recorded = transfers.into_iter().map(|(set, n, linked)| recorded(set, n, linked));
             let notes = notes.into_iter().map(|set| (set, Note::default())).collect();
             let evidence = Arc::clone(&evidence);
-            Event::Transfers(Arc::new(Transfers { recorded: recorded.collect(), notes, evidence }))
+            Event::Transfers(Arc::new(Transfers::new(recorded.collect(), notes, evidence)))
         };
         let position = Position::new(7);
         let events = events.into_iter().map(event).collect();

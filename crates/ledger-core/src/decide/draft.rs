@@ -74,6 +74,8 @@ pub(super) struct Draft<'a, P> {
     spent: HashMap<TransferId, Place, FixedState>,
     has_more_sets: bool,
     pub(super) recorded: Vec<RecordedTransfer>,
+    /// The accounts of what is recorded.
+    pub(super) found: Vec<(AccountIndex, AccountIndex)>,
     pub(super) notes: Vec<(u32, Note)>,
     /// How many sets are recorded.
     sets: u32,
@@ -98,6 +100,7 @@ impl<'a, P: Past> Draft<'a, P> {
             ),
             has_more_sets: transfer_count > 1,
             recorded: Vec::with_capacity(transfer_count),
+            found: Vec::with_capacity(transfer_count),
             notes: Vec::new(),
             sets: 0,
         }

@@ -7,7 +7,7 @@ use lombard_types::{Amount, TransferId};
 use crate::{
     AuthorityUse, Book, Change, CreateTransfers, Event, NewNote, NewTransfer, Note, Outcome, Past,
     RecordedTransfer, TransferFlags as Flags, TransferKind, TransferRefusal, TransferRejection,
-    Transfers, Unreadable, ahead::Ahead, compare_retry,
+    Transfers, Unreadable, ahead::Ahead, compare_retry, found::FoundAccounts,
 };
 
 use super::{
@@ -48,12 +48,15 @@ impl Book {
             let note = notes.next_if(|(of, _)| *of == number).map(|(_, note)| note);
             results.push(draft.decide_set(set, accounts, note)?);
         }
-        let Draft { recorded, notes, .. } = draft;
+        let Draft { recorded, notes, found, .. } = draft;
         if recorded.is_empty() {
             let reply = TransfersReply { results, recorded: None };
             return Ok(Decision::Answer(Reply::Transfers(reply)));
         }
-        let transfers = Arc::new(Transfers { recorded, notes, evidence });
+        let transfers = Arc::new(Transfers {
+            found: FoundAccounts::new(found),
+            ..Transfers::new(recorded, notes, evidence)
+        });
         let reply = TransfersReply { results, recorded: Some(Arc::clone(&transfers)) };
         Ok(Decision::Commit(Event::Transfers(transfers), Reply::Transfers(reply)))
     }
@@ -143,6 +146,7 @@ impl<P: Past> Draft<'_, P> {
         if let Some((at, transfer, refusal)) = refused {
             self.take_back();
             self.recorded.truncate(first);
+            self.found.truncate(first);
             self.record_refused(at, refusal);
             self.close_set(id, first, note);
             return Ok(SetResult::Refused { first, transfer, refusal });
@@ -257,6 +261,7 @@ impl<P: Past> Draft<'_, P> {
             false => transfer.flags.with(Flags::LINKED),
         };
         self.recorded.push(RecordedTransfer { transfer, outcome });
+        self.found.push((leg.debit, leg.credit));
     }
 
     /// Records the set as asked for, with the reason at the transfer that was refused.

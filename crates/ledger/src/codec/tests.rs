@@ -41,7 +41,7 @@ fn transfer_of(id: u128) -> Transfer {
 }
 
 fn transfers(recorded: Vec<RecordedTransfer>, notes: Vec<(u32, Note)>) -> Event {
-    Event::Transfers(Arc::new(Transfers { recorded, notes, evidence: evidence_of(None) }))
+    Event::Transfers(Arc::new(Transfers::new(recorded, notes, evidence_of(None))))
 }
 
 const fn created(transfer: Transfer) -> RecordedTransfer {

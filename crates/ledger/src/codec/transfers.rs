@@ -13,7 +13,7 @@ const EXPIRED: u8 = 0;
 const POSTED: u8 = 1;
 
 pub(super) fn put(writer: &mut Writer<'_>, transfers: &Transfers) {
-    let Transfers { recorded, notes, evidence } = transfers;
+    let Transfers { recorded, notes, evidence, .. } = transfers;
     put_evidence(writer, evidence);
     writer.put(&count(recorded.len()));
     writer.0.reserve(recorded.len().saturating_mul(transfer::BYTES));
@@ -51,7 +51,7 @@ pub(super) fn take(fields: &mut Reader<'_>) -> Result<Transfers, DecodeError> {
         }
         notes.push((set, note::take(fields)?));
     }
-    Ok(Transfers { recorded, notes, evidence })
+    Ok(Transfers::new(recorded, notes, evidence))
 }
 
 pub(super) fn put_ended(writer: &mut Writer<'_>, ended: &[Ended]) {
