@@ -25,3 +25,9 @@ test("grpcio, by xds:///name", async () => {
   const bootstrap = await platform.run("xds", "bootstrap");
   await run("xds_test.py", { REGISTRY_URL: platform.url, REGISTRY_TOKEN: await platform.token(), GRPC_XDS_BOOTSTRAP_CONFIG: bootstrap });
 });
+
+test("grpcio, watching a service", async () => {
+  const { grpc_address: address } = await platform.role("registry");
+  const proto = new URL("../../../../proto", import.meta.url).pathname;
+  await run("watch_test.py", { REGISTRY_URL: platform.url, REGISTRY_GRPC: address, REGISTRY_TOKEN: await platform.token(), PROTO: proto });
+});
