@@ -246,12 +246,13 @@ fn registry(directory: &Path, listener: TcpListener) -> anyhow::Result<()> {
     let log: SharedLog = Arc::new(SegmentedLog::open(&log_directory, SegmentedConfig::small())?);
     let _tree = MerkleFollower::start(Arc::new(Real), &log_directory, Arc::clone(&log))?;
     let config = lombard_registry::Config { waiters_max: 20_000, ..Default::default() };
+    let metrics = lombard_chassis::Metrics::new("registry");
     let deps = lombard_registry::Deps {
         log,
         snapshot_directory: Some(directory.join("snapshots")),
         verifier,
         health: lombard_chassis::Health::starting(),
-        metrics: lombard_chassis::Metrics::new("registry"),
+        metrics: metrics.clone(),
     };
     let registry = lombard_registry::Registry::new(config, deps)?;
     let http = TcpListener::bind("127.0.0.1:0")?;
@@ -261,7 +262,9 @@ fn registry(directory: &Path, listener: TcpListener) -> anyhow::Result<()> {
     runtime.block_on(async {
         let limits = ServerLimits { connections_max: 20_000, ..ServerLimits::default() };
         let serve = |listener, router| {
-            lombard_chassis::serve(listener, router, limits.clone(), CancellationToken::new())
+            let (limits, metrics) = (limits.clone(), metrics.clone());
+            let server = lombard_chassis::Server { router, limits, metrics };
+            lombard_chassis::serve(listener, server, CancellationToken::new())
         };
         let own = serve(http, registry.router());
         let compatible = serve(listener, registry.compatible_router());
@@ -281,7 +284,9 @@ async fn serve(
     router: axum::Router,
 ) -> anyhow::Result<()> {
     let limits = ServerLimits { connections_max: 4096, ..ServerLimits::default() };
-    let http = lombard_chassis::serve(http, router, limits, CancellationToken::new());
+    let metrics = lombard_chassis::Metrics::new("bench");
+    let server = lombard_chassis::Server { router, limits, metrics };
+    let http = lombard_chassis::serve(http, server, CancellationToken::new());
     let grpc = lombard_grpc::serve(listener, server, CancellationToken::new());
     tokio::try_join!(http, grpc)?;
     Ok(())

@@ -7,7 +7,7 @@ use axum::{
     middleware::Next,
     response::Response,
 };
-use http::{HeaderMap, HeaderName, HeaderValue, header, request::Parts};
+use http::{HeaderMap, HeaderName, HeaderValue, Uri, header, request::Parts};
 use lombard_types::RequestId;
 use uuid::Uuid;
 
@@ -72,24 +72,41 @@ impl<S: Sync> FromRequestParts<S> for Context {
     }
 }
 
-/// Middleware: gives the request its [`Context`], answers the request id, and completes problems with the path and
-/// the id.
+/// What is kept of a request until it is answered.
+#[derive(Debug)]
+pub(crate) struct Entered {
+    request_id: RequestId,
+    uri: Uri,
+}
+
+impl Entered {
+    /// Gives a request its [`Context`].
+    pub(crate) fn new(request: &mut Request) -> Self {
+        let context = Context::from_headers(request.headers());
+        let (request_id, uri) = (context.request_id.clone(), request.uri().clone());
+        request.extensions_mut().insert(context);
+        Self { request_id, uri }
+    }
+
+    /// Answers the request id, and completes a problem with the path and the id.
+    pub(crate) fn complete(self, response: &mut Response) {
+        if let Some(problem) = response.extensions().get::<Problem>() {
+            // The headers stay: a handler may have added some, such as the position that a refusal depends on.
+            let body = problem.body(Some(self.uri.path()), Some(self.request_id.as_str()));
+            response.headers_mut().remove(header::CONTENT_LENGTH);
+            *response.body_mut() = body.into();
+        }
+        if let Ok(value) = HeaderValue::from_str(self.request_id.as_str()) {
+            response.headers_mut().insert(REQUEST_ID, value);
+        }
+    }
+}
+
+/// What the server does with each request, for routers that are called without one.
 pub async fn layer(mut request: Request, next: Next) -> Response {
-    let context = Context::from_headers(request.headers());
-    let path = request.uri().path().to_owned();
-    let request_id = context.request_id.clone();
-    request.extensions_mut().insert(context);
+    let entered = Entered::new(&mut request);
     let mut response = next.run(request).await;
-    if let Some(problem) = response.extensions_mut().remove::<Problem>() {
-        // The headers stay: a handler may have added some, such as the position that a refusal depends on.
-        let body = problem.body(Some(&path), Some(request_id.as_str()));
-        response.headers_mut().remove(header::CONTENT_LENGTH);
-        *response.body_mut() = body.into();
-        response.extensions_mut().insert(problem);
-    }
-    if let Ok(value) = HeaderValue::from_str(request_id.as_str()) {
-        response.headers_mut().insert(REQUEST_ID, value);
-    }
+    entered.complete(&mut response);
     response
 }
 

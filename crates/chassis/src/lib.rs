@@ -22,6 +22,7 @@ pub mod problems;
 mod refuse;
 mod revocations;
 mod server;
+mod server_metrics;
 pub mod telemetry;
 pub mod tls;
 
@@ -32,5 +33,5 @@ pub use extract::{Json, Path, Query, RawBody};
 pub use operations::{Health, Metrics};
 pub use page::Page;
 pub use problem::{DPOP_NONCE, Problem, ProblemType};
-pub use server::{ServerLimits, serve, serve_tls};
+pub use server::{Server, ServerLimits, serve, serve_tls};
 pub use tokio_util::sync::CancellationToken;

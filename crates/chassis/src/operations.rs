@@ -1,6 +1,6 @@
 //! What operators ask every role: is it alive, is it ready, what has it counted.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use axum::{Router, extract::State, response::IntoResponse, routing::get};
 use http::{HeaderMap, StatusCode, header};
@@ -11,7 +11,7 @@ use prometheus_client::{
 };
 use tokio::sync::watch;
 
-use crate::Json;
+use crate::{Json, server_metrics::ServerMetrics};
 
 /// Whether a role can do its work, and if not, why. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -82,17 +82,25 @@ impl Health {
 #[derive(Clone, Debug, Default)]
 pub struct Metrics {
     registry: Arc<Mutex<Registry>>,
+    server: Arc<OnceLock<ServerMetrics>>,
 }
 
 impl Metrics {
     /// An empty set whose names all begin with `lombard_<role>_`.
     pub fn new(role: &str) -> Self {
-        Self { registry: Arc::new(Mutex::new(Registry::with_prefix(format!("lombard_{role}")))) }
+        let registry = Registry::with_prefix(format!("lombard_{role}"));
+        Self { registry: Arc::new(Mutex::new(registry)), server: Arc::default() }
     }
 
     /// Registers a role's metrics; call once, at start.
     pub fn register(&self, register: impl FnOnce(&mut Registry)) {
         register(&mut self.registry.lock());
+    }
+
+    /// What the servers of HTTP count together.
+    pub(crate) fn server(&self) -> ServerMetrics {
+        let register = || ServerMetrics::register(&mut self.registry.lock());
+        self.server.get_or_init(register).clone()
     }
 
     /// The OpenMetrics text.

@@ -68,7 +68,7 @@ mod tests {
     use tokio_util::sync::CancellationToken;
 
     use super::*;
-    use crate::{ServerLimits, serve};
+    use crate::{Metrics, Server, ServerLimits, serve};
 
     async fn ask(stream: &mut TcpStream) -> String {
         stream.write_all(b"GET /x HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
@@ -86,11 +86,11 @@ mod tests {
     async fn one_connection_too_many_is_told_so_and_a_free_place_is_used() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
-        let (drain, limits) = (
-            CancellationToken::new(),
-            ServerLimits { connections_max: 1, ..ServerLimits::default() },
-        );
-        let serving = tokio::spawn(serve(listener, axum::Router::new(), limits, drain.clone()));
+        let limits = ServerLimits { connections_max: 1, ..ServerLimits::default() };
+        let (metrics, drain) = (Metrics::new("test"), CancellationToken::new());
+        let (router, counts) = (axum::Router::new(), metrics.clone());
+        let serving = serve(listener, Server { router, limits, metrics }, drain.clone());
+        let serving = tokio::spawn(serving);
         let mut first = TcpStream::connect(address).await.unwrap();
         assert!(ask(&mut first).await.starts_with("HTTP/1.1 404"));
         let mut second = TcpStream::connect(address).await.unwrap();
@@ -100,6 +100,14 @@ mod tests {
             refused.contains("retry-after: 1") && refused.contains("urn:lombard:error:overloaded")
         );
         assert_eq!(second.read(&mut [0; 16]).await.unwrap(), 0, "it is closed");
+        let counted = counts.encode().unwrap();
+        for line in [
+            "http_connections 1",
+            "http_connections_refused_total{limit=\"connections_max\"} 1",
+            "http_problems_total{problem=\"not-found\"} 1",
+        ] {
+            assert!(counted.contains(line), "{line}: {counted}");
+        }
         drop(first);
         // The server learns of it when it does.
         loop {

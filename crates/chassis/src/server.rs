@@ -2,7 +2,7 @@
 
 use std::{convert::Infallible, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 
-use axum::{Router, body::Body, extract::ConnectInfo, middleware};
+use axum::{Router, body::Body, extract::ConnectInfo};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
@@ -16,7 +16,13 @@ use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
-use crate::{ClientCertificate, context, extract, refuse::Refusing};
+use crate::{
+    ClientCertificate, Metrics,
+    context::Entered,
+    extract,
+    refuse::Refusing,
+    server_metrics::{Limit, ServerMetrics},
+};
 
 /// A server's limits: the table `[server]` of the configuration, for every role but the gateway, which has its own.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -50,42 +56,49 @@ impl Default for ServerLimits {
     }
 }
 
+/// What is served, and how.
+#[derive(Clone, Debug)]
+pub struct Server {
+    /// The routes. Each request gets its [`crate::Context`], and unknown paths and methods are answered with problems.
+    pub router: Router,
+    /// What it takes on.
+    pub limits: ServerLimits,
+    /// Where it counts.
+    pub metrics: Metrics,
+}
+
 /// Serves until `drain` is cancelled, then finishes what is under way, at most `drain_timeout` long.
-///
-/// Adds to the router: the request's [`crate::Context`], problems for unknown paths and methods.
 pub async fn serve(
     listener: std::net::TcpListener,
-    router: Router,
-    limits: ServerLimits,
+    server: Server,
     drain: CancellationToken,
 ) -> std::io::Result<()> {
-    serve_with(listener, router, limits, None, drain).await
+    serve_with(listener, server, None, drain).await
 }
 
 /// The same over TLS. Requests have the [`ClientCertificate`] that was shown when their connection was made.
 pub async fn serve_tls(
     listener: std::net::TcpListener,
-    router: Router,
-    limits: ServerLimits,
+    server: Server,
     tls: Arc<ServerConfig>,
     drain: CancellationToken,
 ) -> std::io::Result<()> {
-    serve_with(listener, router, limits, Some(TlsAcceptor::from(tls)), drain).await
+    serve_with(listener, server, Some(TlsAcceptor::from(tls)), drain).await
 }
 
 async fn serve_with(
     listener: std::net::TcpListener,
-    router: Router,
-    limits: ServerLimits,
+    server: Server,
     tls: Option<TlsAcceptor>,
     drain: CancellationToken,
 ) -> std::io::Result<()> {
     listener.set_nonblocking(true)?;
     let listener = tokio::net::TcpListener::from_std(listener)?;
+    let Server { router, limits, metrics } = server;
     let router = router
         .fallback(extract::not_found)
-        .method_not_allowed_fallback(extract::method_not_allowed)
-        .layer(middleware::from_fn(context::layer));
+        .method_not_allowed_fallback(extract::method_not_allowed);
+    let metrics = metrics.server();
     let proxies: Arc<[IpNet]> = limits.client_certificate_headers_from.clone().into();
     let connections = Arc::new(Semaphore::new(limits.connections_max));
     let refusing = Refusing::default();
@@ -99,17 +112,19 @@ async fn serve_with(
             },
         };
         let Ok(permit) = Arc::clone(&connections).try_acquire_owned() else {
+            metrics.refused(Limit::Connections);
             refusing.refuse(stream);
             continue;
         };
         // Answers are small and complete: waiting to fill a packet only costs time.
         drop(stream.set_nodelay(true));
-        let (router, watcher, http) = (router.clone(), graceful.watcher(), http(&limits));
+        let (watcher, http) = (graceful.watcher(), http(&limits));
+        let (router, place) = (router.clone(), Place::new(metrics.clone(), permit));
         let Some(tls) = tls.clone() else {
             let shown = Shown::to_proxies(&proxies, peer);
-            let connection =
-                http.serve_connection(TokioIo::new(stream), service_for(router, peer, shown));
-            tokio::spawn(run(watcher.watch(connection), peer, permit));
+            let service = service_for(router, peer, shown, metrics.clone());
+            let connection = http.serve_connection(TokioIo::new(stream), service);
+            tokio::spawn(run(watcher.watch(connection), peer, place));
             continue;
         };
         let patience = Duration::from_millis(limits.head_timeout_ms);
@@ -117,13 +132,16 @@ async fn serve_with(
             let stream = match tokio::time::timeout(patience, tls.accept(stream)).await {
                 Ok(Ok(stream)) => stream,
                 Ok(Err(error)) => return tracing::debug!(%peer, %error, "no handshake"),
-                Err(_) => return tracing::debug!(%peer, "no handshake in time"),
+                Err(_) => {
+                    place.metrics.refused(Limit::HeadTimeout);
+                    return tracing::debug!(%peer, "no handshake in time");
+                }
             };
             let chain = stream.get_ref().1.peer_certificates().unwrap_or_default();
             let shown = Shown::Here(ClientCertificate::of_chain(chain));
-            let service = service_for(router, peer, shown);
+            let service = service_for(router, peer, shown, place.metrics.clone());
             let connection = http.serve_connection(TokioIo::new(stream), service);
-            run(watcher.watch(connection), peer, permit).await;
+            run(watcher.watch(connection), peer, place).await;
         });
     }
     drop(listener);
@@ -146,14 +164,33 @@ fn http(limits: &ServerLimits) -> http1::Builder {
     http
 }
 
-/// One connection to its end. The permit makes room for another.
-async fn run(
-    connection: impl Future<Output = hyper::Result<()>>,
-    peer: SocketAddr,
+/// One connection to its end.
+async fn run(connection: impl Future<Output = hyper::Result<()>>, peer: SocketAddr, place: Place) {
+    let Err(error) = connection.await else { return };
+    if error.is_parse_too_large() {
+        place.metrics.refused(Limit::Head);
+    } else if error.is_timeout() {
+        place.metrics.refused(Limit::HeadTimeout);
+    }
+    tracing::debug!(%peer, %error, "connection ended");
+}
+
+/// A place among the connections; dropping it makes room for another.
+struct Place {
+    metrics: ServerMetrics,
     _permit: OwnedSemaphorePermit,
-) {
-    if let Err(error) = connection.await {
-        tracing::debug!(%peer, %error, "connection ended");
+}
+
+impl Place {
+    fn new(metrics: ServerMetrics, permit: OwnedSemaphorePermit) -> Self {
+        metrics.connections.inc();
+        Self { metrics, _permit: permit }
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.metrics.connections.dec();
     }
 }
 
@@ -203,6 +240,7 @@ fn service_for(
     router: Router,
     peer: SocketAddr,
     shown: Shown,
+    metrics: ServerMetrics,
 ) -> impl hyper::service::Service<
     hyper::Request<Incoming>,
     Response = hyper::Response<Body>,
@@ -213,10 +251,14 @@ fn service_for(
         let mut request = request.map(Body::new);
         request.extensions_mut().insert(ConnectInfo(peer));
         ClientCertificate::put(shown.of_request(request.headers()), &mut request);
-        let router = router.clone();
+        // Not as a layer of the router, which would have every request boxed and every route cloned once more.
+        let entered = Entered::new(&mut request);
+        let (router, metrics) = (router.clone(), metrics.clone());
         async move {
-            let answered = pin!(router.oneshot(request));
-            answered.await
+            let mut response = pin!(router.oneshot(request)).await?;
+            entered.complete(&mut response);
+            metrics.answered(&response);
+            Ok(response)
         }
     })
 }

@@ -13,8 +13,8 @@ use std::{
 use anyhow::Context as _;
 use futures_util::future::BoxFuture;
 use lombard_chassis::{
-    CancellationToken, Health, Metrics, ServerLimits, config, drain, keys, listen, operations,
-    serve, serve_tls, telemetry,
+    CancellationToken, Health, Metrics, Server, ServerLimits, config, drain, keys, listen,
+    operations, serve, serve_tls, telemetry,
 };
 use lombard_client::{AccessTokens, Credentials};
 use lombard_log::{LogId, SegmentedConfig, SegmentedLog, SharedLog};
@@ -262,6 +262,11 @@ impl Start {
         Some(tokio::spawn(lombard_grpc::serve(listener, server, self.drain.clone())))
     }
 
+    /// Of other routes than the role's own.
+    fn server(&self, router: axum::Router) -> Server {
+        Server { router, limits: self.limits.clone(), metrics: self.metrics.clone() }
+    }
+
     /// Serves the role's routes until the drain, and watches over what runs behind them.
     async fn serve<E>(
         (listener, limits): (TcpListener, ServerLimits),
@@ -274,8 +279,8 @@ impl Start {
     where
         E: std::error::Error + Send + Sync + 'static,
     {
-        let router = router.merge(operations::router(health, metrics));
-        let serving = serve(listener, router, limits, drain.clone());
+        let router = router.merge(operations::router(health, metrics.clone()));
+        let serving = serve(listener, Server { router, limits, metrics }, drain.clone());
         tokio::pin!(serving);
         tokio::pin!(run);
         // What runs behind the routes ends with the drain, or because it failed; then serving makes no sense any more.
@@ -316,9 +321,8 @@ impl Start {
                     Some(listener) => listener,
                     None => listen::bind(address, "listen of [auth.mtls]", true)?,
                 };
-                let (router, limits) = (auth.router(), self.limits.clone());
-                let serving = serve_tls(listener, router, limits, tls, self.drain.clone());
-                Some(tokio::spawn(serving))
+                let server = self.server(auth.router());
+                Some(tokio::spawn(serve_tls(listener, server, tls, self.drain.clone())))
             }
             _ => None,
         };
@@ -417,12 +421,8 @@ impl Start {
         let router = self.with_proofs(registry.router(), transparency, verifier.clone());
         let grpc = self.spawn_grpc(registry.grpc_routes(), registry.grpc_limits(), verifier);
         let compatible = self.others.consul.take().map(|listener| {
-            tokio::spawn(serve(
-                listener,
-                registry.compatible_router(),
-                self.limits.clone(),
-                self.drain.clone(),
-            ))
+            let server = self.server(registry.compatible_router());
+            tokio::spawn(serve(listener, server, self.drain.clone()))
         });
         let dns = self
             .others

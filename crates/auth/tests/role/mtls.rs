@@ -11,7 +11,7 @@ use http::{Request, StatusCode, header};
 use http_body_util::BodyExt as _;
 use hyper_util::rt::TokioIo;
 use lombard_auth::{Config, MtlsConfig};
-use lombard_chassis::{CancellationToken, ServerLimits, serve, serve_tls};
+use lombard_chassis::{CancellationToken, Metrics, Server, ServerLimits, serve, serve_tls};
 use lombard_token::{CLIENT_ASSERTION_TYPE, SigningKey, client_assertion};
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa,
@@ -109,8 +109,12 @@ impl World {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let tls = role.tls.clone().unwrap();
-        let (router, limits) = (role.router.clone(), ServerLimits::default());
-        tokio::spawn(serve_tls(listener, router, limits, tls, CancellationToken::new()));
+        let served = Server {
+            router: role.router.clone(),
+            limits: ServerLimits::default(),
+            metrics: Metrics::default(),
+        };
+        tokio::spawn(serve_tls(listener, served, tls, CancellationToken::new()));
         Self { role, address, authority, server: server.cert.der().clone(), _files: files }
     }
 
@@ -482,7 +486,8 @@ async fn a_proxy_is_believed_from_its_address_only() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap().into_std().unwrap();
         let address = listener.local_addr().unwrap();
         let drain = CancellationToken::new();
-        tokio::spawn(serve(listener, world.role.router.clone(), limits, drain.clone()));
+        let (router, metrics) = (world.role.router.clone(), Metrics::default());
+        tokio::spawn(serve(listener, Server { router, limits, metrics }, drain.clone()));
         let stream = TcpStream::connect(address).await.unwrap();
         let request = post("/oauth/token", &[("client_id", "pki"), CREDENTIALS], Some(&own));
         assert_eq!(ask(stream, request).await.status, status, "{believed:?}");

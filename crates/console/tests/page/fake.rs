@@ -14,7 +14,7 @@ use axum::{
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use http::{HeaderMap, Method, StatusCode, Uri, header};
-use lombard_chassis::{CancellationToken, Health, Metrics, ServerLimits, serve};
+use lombard_chassis::{CancellationToken, Health, Metrics, Server, ServerLimits, serve};
 use lombard_console::{Config, Console, Deps};
 use serde_json::json;
 
@@ -127,7 +127,8 @@ async fn listen(router: Router) -> SocketAddr {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     let drain = CancellationToken::new();
-    tokio::spawn(serve(listener, router, ServerLimits::default(), drain));
+    let (limits, metrics) = (ServerLimits::default(), Metrics::default());
+    tokio::spawn(serve(listener, Server { router, limits, metrics }, drain));
     address
 }
 

@@ -379,12 +379,12 @@ async fn answer_catalog(
 pub(crate) fn serve(router: Router) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
-    tokio::spawn(lombard_chassis::serve(
-        listener,
+    let server = lombard_chassis::Server {
         router,
-        lombard_chassis::ServerLimits::default(),
-        CancellationToken::new(),
-    ));
+        limits: lombard_chassis::ServerLimits::default(),
+        metrics: lombard_chassis::Metrics::default(),
+    };
+    tokio::spawn(lombard_chassis::serve(listener, server, CancellationToken::new()));
     address
 }
 

@@ -20,6 +20,8 @@ impl IntoResponse for Refused {
         let (title, detail) = (problem.kind().title, problem.detail_text());
         let text = if detail.is_empty() { title.to_owned() } else { format!("{title}: {detail}") };
         let mut response = (problem.status(), text).into_response();
+        // The server counts it.
+        response.extensions_mut().insert(*problem.kind());
         if let Some(wait) = problem.retry_wait() {
             response
                 .headers_mut()
