@@ -13,16 +13,17 @@ use axum::{
 use futures_util::stream;
 use lombard_chassis::{Problem, event_stream};
 use lombard_registry_core::{InstanceKey, Lease, LeaseId};
-use tokio::time::Instant;
 
-use super::{Api, body::LeaseBody};
+use super::{
+    Api,
+    body::LeaseBody,
+    lull::{ALIVE, Lull, Turn},
+};
 use crate::{
     lessor::Binding,
     problem,
     watch::{Topic, Waiter},
 };
-
-const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
 struct Holder {
     api: Api,
@@ -30,7 +31,7 @@ struct Holder {
     lease: Lease,
     binding: Binding,
     waiter: Waiter,
-    expires_at: Instant,
+    lull: Lull,
     stage: Stage,
 }
 
@@ -56,8 +57,8 @@ pub(super) async fn respond(
     let waiter = entered?;
     let lease = api.renew(&key, id).await?;
     let binding = api.lessor.bind(id, &key).ok_or_else(problem::lease_unknown)?;
-    let expires_at = Instant::now() + expires_in;
-    let holder = Holder { api, key, lease, binding, waiter, expires_at, stage: Stage::Begun };
+    let lull = Lull::new(&api.draining, expires_in);
+    let holder = Holder { api, key, lease, binding, waiter, lull, stage: Stage::Begun };
     let events = stream::unfold(holder, |mut holder| async move {
         let event = holder.next().await?;
         Some((Ok::<_, Infallible>(event), holder))
@@ -86,12 +87,10 @@ impl Holder {
                 self.stage = Stage::Over;
                 return Some(Bytes::from_static(b"event: lost\ndata: {}\n\n"));
             }
-            let draining = self.api.draining.clone();
-            tokio::select! {
-                () = draining.cancelled() => break,
-                () = tokio::time::sleep_until(self.expires_at) => break,
-                () = tokio::time::sleep(KEEP_ALIVE) => return Some(Bytes::from_static(b": alive\n\n")),
-                () = self.waiter.changed() => {}
+            match self.lull.end(&mut self.waiter).await {
+                Turn::Changed => {}
+                Turn::Quiet => return Some(Bytes::from_static(ALIVE)),
+                Turn::Over => break,
             }
         }
         self.binding.end();

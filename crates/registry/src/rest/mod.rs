@@ -11,6 +11,7 @@ mod check;
 mod history;
 mod hold;
 mod instances;
+mod lull;
 mod prometheus;
 mod services;
 mod standing;

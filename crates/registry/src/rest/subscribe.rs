@@ -13,23 +13,22 @@ use axum::{
 use futures_util::stream;
 use http::HeaderMap;
 use lombard_chassis::{Problem, event_stream};
-use tokio::time::Instant;
 
-use super::Api;
+use super::{
+    Api,
+    lull::{ALIVE, Lull, Turn},
+};
 use crate::{
     problem,
     watch::{Topic, Waiter},
 };
-
-/// Says that the connection lives, and keeps proxies from closing it.
-const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
 struct Watcher {
     api: Api,
     topic: Topic,
     waiter: Waiter,
     seen: Option<u64>,
-    expires_at: Instant,
+    lull: Lull,
 }
 
 /// Answers with what a topic shows now, unless the watcher has seen it, and with every change from then on: until it goes
@@ -44,8 +43,8 @@ pub(super) async fn respond(
     api.reach_start().await?;
     let entered = api.watches.enter(topic.clone()).map_err(problem::from_too_many_waiters);
     api.count("watch", &entered);
-    let watcher =
-        Watcher { api, topic, waiter: entered?, seen, expires_at: Instant::now() + expires_in };
+    let lull = Lull::new(&api.draining, expires_in);
+    let watcher = Watcher { api, topic, waiter: entered?, seen, lull };
     let events = stream::unfold(watcher, |mut watcher| async move {
         let event = watcher.next().await?;
         Some((Ok::<_, Infallible>(event), watcher))
@@ -63,14 +62,13 @@ impl Watcher {
             });
             if let Some((index, event)) = changed {
                 self.seen = Some(index);
+                self.lull.said();
                 return Some(event);
             }
-            let draining = self.api.draining.clone();
-            tokio::select! {
-                () = draining.cancelled() => return None,
-                () = tokio::time::sleep_until(self.expires_at) => return None,
-                () = tokio::time::sleep(KEEP_ALIVE) => return Some(Bytes::from_static(b": alive\n\n")),
-                () = self.waiter.changed() => {}
+            match self.lull.end(&mut self.waiter).await {
+                Turn::Changed => {}
+                Turn::Quiet => return Some(Bytes::from_static(ALIVE)),
+                Turn::Over => return None,
             }
         }
     }
