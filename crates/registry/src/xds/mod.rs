@@ -1,6 +1,8 @@
-//! xDS: endpoints pushed to clients of gRPC (`xds:///name`) and to Envoy, over one stream (ADS, state of the world).
+//! xDS: endpoints pushed to clients of gRPC (`xds:///name`) and to Envoy, over one stream (ADS).
 //!
-//! - `session.rs` is the protocol: what is subscribed to, what was sent, what was refused. Pure.
+//! - `session.rs` is the protocol, state of the world: what is subscribed to, what was sent, what was refused. Pure.
+//! - `delta.rs` is the incremental one, and `protocol.rs` what both have in common.
+//! - `answers.rs` makes their answers of what is registered.
 //! - `resources.rs` makes what is the same for every service: a listener, its route and its cluster. Endpoints are encoded
 //!   once a change, by the view.
 //! - `stream.rs` is the call.
@@ -9,7 +11,10 @@
 //! name wait, and one that comes later is then found. Instances without traffic are left out, so that a client never has
 //! a reason to use all of them in its panic.
 
+mod answers;
+mod delta;
 mod kind;
+mod protocol;
 pub(crate) mod resources;
 mod session;
 mod stream;
@@ -18,10 +23,16 @@ use lombard_grpc::{Limits, Method, Routes};
 use lombard_token::Claims;
 use serde::{Deserialize, Serialize};
 
+use self::{delta::Delta, session::Session};
 use crate::rest::Api;
 
 const STREAM: Method = Method {
     path: "/envoy.service.discovery.v3.AggregatedDiscoveryService/StreamAggregatedResources",
+    when_late: &lombard_grpc::problems::DEADLINE_EXCEEDED,
+};
+
+const DELTA: Method = Method {
+    path: "/envoy.service.discovery.v3.AggregatedDiscoveryService/DeltaAggregatedResources",
     when_late: &lombard_grpc::problems::DEADLINE_EXCEEDED,
 };
 
@@ -52,12 +63,17 @@ impl XdsConfig {
     }
 }
 
-/// The method, for callers with a token that may read, and, unless that is switched off, for programs on this machine.
+/// The methods, for callers with a token that may read, and, unless that is switched off, for programs on this machine.
 pub(crate) fn routes(api: Api) -> Routes {
     let is_open = api.config.compatibility.anonymous_reads;
-    let routes = Routes::new().bidi(STREAM, move |call, incoming, outgoing| {
-        Box::pin(stream::run(api.clone(), call, incoming, outgoing))
-    });
+    let incremental = api.clone();
+    let routes = Routes::new()
+        .bidi(STREAM, move |call, incoming, outgoing| {
+            Box::pin(stream::run::<Session>(api.clone(), call, incoming, outgoing))
+        })
+        .bidi(DELTA, move |call, incoming, outgoing| {
+            Box::pin(stream::run::<Delta>(incremental.clone(), call, incoming, outgoing))
+        });
     if is_open { routes.with_local_caller(local_caller()) } else { routes }
 }
 

@@ -4,7 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use lombard_proto::xds::discovery::DiscoveryRequest;
 
-use super::kind::Kind;
+use super::{
+    kind::Kind,
+    protocol::{Broken, Received, Wanted},
+};
 
 /// What a stream has asked for, and was told.
 #[derive(Clone, Debug)]
@@ -25,33 +28,6 @@ struct Subscription {
     nonce: Option<String>,
     /// What it showed.
     shown: Option<Vec<u64>>,
-}
-
-/// What a request said.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Received {
-    /// It may have changed what is wanted.
-    Taken,
-    /// The last answer was refused, for this reason. It is not sent again before something changes.
-    Refused(String),
-    /// It answers to an answer that was followed by another.
-    Outdated,
-}
-
-/// Why a stream ends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Broken {
-    /// The type is not served.
-    UnknownType,
-    /// More names than the limit.
-    TooManyNames,
-}
-
-/// What one type asks for.
-#[derive(Clone, Debug)]
-pub(super) struct Wanted<'a> {
-    pub(super) names: &'a BTreeSet<String>,
-    pub(super) is_all: bool,
 }
 
 impl Session {

@@ -9,9 +9,8 @@ import { dirname, join } from "node:path";
 import { after, before, test } from "node:test";
 import { Platform, until } from "../../../../sdks/typescript/test/platform.mjs";
 
-let platform, directory, envoy, register, call;
-let log = "";
-const services = [];
+let platform, directory, register;
+const [services, proxies] = [[], []];
 
 /** A listener of Envoy's own, which sends everything to a cluster that the registry pushes. */
 const listener = {
@@ -44,45 +43,64 @@ before(async () => {
     assert.ok(answer.ok, await answer.text());
   };
   await register("PUT", "one", { url: await serve("one"), ttl_seconds: 600 });
-
   directory = await mkdtemp(join(tmpdir(), "envoy-"));
-  const [config, admin] = [join(directory, "envoy.json"), join(directory, "admin")];
-  const bootstrap = JSON.parse(await platform.run("xds", "bootstrap", "--for", "envoy"));
-  bootstrap.static_resources.listeners = [listener];
-  bootstrap.admin = { address: { socket_address: { address: "127.0.0.1", port_value: 0 } } };
-  await writeFile(config, JSON.stringify(bootstrap));
-  const program = join(dirname(process.env.PYTHON ?? "python3"), "envoy");
-  // Several on one machine need not know of each other.
-  const arguments_ = ["-c", config, "--admin-address-path", admin, "--use-dynamic-base-id", "--log-level", "warn"];
-  envoy = spawn(program, arguments_, { stdio: ["ignore", "ignore", "pipe"] });
-  envoy.stderr.setEncoding("utf8").on("data", (text) => (log += text));
-  const listens = await until("Envoy listens", async () => {
-    assert.equal(envoy.exitCode, null, log);
-    const at = await readFile(admin, "utf8").catch(() => "");
-    const answer = at && (await fetch(`http://${at}/listeners?format=json`).catch(() => undefined));
-    const found = answer && (await answer.json()).listener_statuses?.[0]?.local_address.socket_address;
-    return found && `${found.address}:${found.port_value}`;
-  });
-  call = async () => {
-    const answer = await fetch(`http://${listens}/`).catch(() => undefined);
-    return answer?.ok ? answer.text() : answer?.status;
-  };
+  // Both at once: what is sent to one is what is sent to the other.
+  await Promise.all(["GRPC", "DELTA_GRPC"].map((apiType) => Envoy.start(apiType)));
 });
 
 after(async () => {
-  envoy?.kill("SIGKILL");
+  proxies.forEach((proxy) => proxy.process.kill("SIGKILL"));
   services.forEach((service) => service.close());
   await platform?.stop();
   if (directory) await rm(directory, { recursive: true, force: true });
 });
 
+/** An Envoy that asks for everything, each time something changes, or incrementally. */
+class Envoy {
+  log = "";
+
+  static async start(apiType) {
+    const proxy = new Envoy();
+    const [config, admin] = [join(directory, `${apiType}.json`), join(directory, `${apiType}.admin`)];
+    const bootstrap = JSON.parse(await platform.run("xds", "bootstrap", "--for", "envoy"));
+    bootstrap.dynamic_resources.ads_config.api_type = apiType;
+    bootstrap.static_resources.listeners = [listener];
+    bootstrap.admin = { address: { socket_address: { address: "127.0.0.1", port_value: 0 } } };
+    await writeFile(config, JSON.stringify(bootstrap));
+    const program = join(dirname(process.env.PYTHON ?? "python3"), "envoy");
+    // Several on one machine need not know of each other.
+    const arguments_ = ["-c", config, "--admin-address-path", admin, "--use-dynamic-base-id", "--log-level", "warn"];
+    proxy.process = spawn(program, arguments_, { stdio: ["ignore", "ignore", "pipe"] });
+    proxies.push(proxy);
+    proxy.process.stderr.setEncoding("utf8").on("data", (text) => (proxy.log += text));
+    proxy.at = await until("Envoy listens", async () => {
+      assert.equal(proxy.process.exitCode, null, proxy.log);
+      const at = await readFile(admin, "utf8").catch(() => "");
+      const answer = at && (await fetch(`http://${at}/listeners?format=json`).catch(() => undefined));
+      const found = answer && (await answer.json()).listener_statuses?.[0]?.local_address.socket_address;
+      return found && `${found.address}:${found.port_value}`;
+    });
+  }
+
+  async call() {
+    const answer = await fetch(`http://${this.at}/`).catch(() => undefined);
+    return answer?.ok ? answer.text() : answer?.status;
+  }
+}
+
+/** Until every proxy does. */
+const each = async (what, does) => {
+  for (const proxy of proxies) await until(what, () => does(proxy));
+};
+
 test("requests go to what takes traffic", async () => {
-  await until("it knows the service", async () => (await call()) === "one");
+  await each("it knows the service", async (proxy) => (await proxy.call()) === "one");
   await register("PUT", "two", { url: await serve("two"), ttl_seconds: 600 });
-  await until("it knows the other", async () => (await call()) === "two");
+  await each("it knows the other", async (proxy) => (await proxy.call()) === "two");
   await register("POST", "one/drain", {});
-  await until("the drained one is left alone", async () => (await Promise.all([call(), call(), call(), call()])).every((name) => name === "two"));
+  const four = (proxy) => Promise.all([proxy.call(), proxy.call(), proxy.call(), proxy.call()]);
+  await each("the drained one is left alone", async (proxy) => (await four(proxy)).every((name) => name === "two"));
   await register("DELETE", "two");
-  await until("there is nobody left", async () => (await call()) === 503);
-  assert.doesNotMatch(log, /rejected/);
+  await each("there is nobody left", async (proxy) => (await proxy.call()) === 503);
+  for (const { log } of proxies) assert.doesNotMatch(log, /rejected/);
 });

@@ -6,7 +6,9 @@ use axum::http::uri::PathAndQuery;
 use futures_util::StreamExt as _;
 use lombard_log::MemoryLog;
 use lombard_proto::xds::{
-    discovery::{DiscoveryRequest, DiscoveryResponse},
+    discovery::{
+        DeltaDiscoveryRequest, DeltaDiscoveryResponse, DiscoveryRequest, DiscoveryResponse,
+    },
     endpoint::ClusterLoadAssignment,
 };
 use lombard_registry::{Compatibility, Config, XdsConfig};
@@ -20,6 +22,8 @@ use crate::support::{Harness, Tokens, path, registration};
 
 const STREAM: &str =
     "/envoy.service.discovery.v3.AggregatedDiscoveryService/StreamAggregatedResources";
+const DELTA: &str =
+    "/envoy.service.discovery.v3.AggregatedDiscoveryService/DeltaAggregatedResources";
 const CLUSTER: &str = "type.googleapis.com/envoy.config.cluster.v3.Cluster";
 const ENDPOINTS: &str = "type.googleapis.com/envoy.config.endpoint.v3.ClusterLoadAssignment";
 
@@ -32,13 +36,26 @@ fn listen(registry: &Harness) -> SocketAddr {
 }
 
 /// A stream with what it asks for next.
-struct Ads {
-    requests: mpsc::Sender<DiscoveryRequest>,
-    answers: Streaming<DiscoveryResponse>,
+struct Stream<Q, A> {
+    requests: mpsc::Sender<Q>,
+    answers: Streaming<A>,
 }
 
-impl Ads {
-    async fn open(at: SocketAddr, token: Option<String>) -> Result<Self, Status> {
+/// State of the world.
+type Ads = Stream<DiscoveryRequest, DiscoveryResponse>;
+/// Incremental.
+type Delta = Stream<DeltaDiscoveryRequest, DeltaDiscoveryResponse>;
+
+impl<Q, A> Stream<Q, A>
+where
+    Q: prost::Message + Default + 'static,
+    A: prost::Message + Default + 'static,
+{
+    async fn call(
+        at: SocketAddr,
+        token: Option<String>,
+        method: &'static str,
+    ) -> Result<Self, Status> {
         let channel =
             Channel::from_shared(format!("http://{at}")).unwrap().connect().await.unwrap();
         let (requests, receiver) = mpsc::channel(8);
@@ -52,9 +69,19 @@ impl Ads {
         }
         let mut grpc = Grpc::new(channel);
         grpc.ready().await.unwrap();
-        let codec = ProstCodec::<DiscoveryRequest, DiscoveryResponse>::default();
-        let answers = grpc.streaming(request, PathAndQuery::from_static(STREAM), codec).await?;
+        let codec = ProstCodec::<Q, A>::default();
+        let answers = grpc.streaming(request, PathAndQuery::from_static(method), codec).await?;
         Ok(Self { requests, answers: answers.into_inner() })
+    }
+
+    async fn next(&mut self) -> A {
+        self.answers.message().await.unwrap().unwrap()
+    }
+}
+
+impl Ads {
+    async fn open(at: SocketAddr, token: Option<String>) -> Result<Self, Status> {
+        Self::call(at, token, STREAM).await
     }
 
     async fn ask(&self, type_url: &str, names: &[&str], nonce: &str) {
@@ -63,10 +90,6 @@ impl Ads {
         let request =
             DiscoveryRequest { resource_names, type_url, response_nonce, ..Default::default() };
         self.requests.send(request).await.unwrap();
-    }
-
-    async fn next(&mut self) -> DiscoveryResponse {
-        self.answers.message().await.unwrap().unwrap()
     }
 }
 
@@ -148,4 +171,52 @@ async fn who_may_not_read_is_refused_and_so_is_what_is_not_served() {
         let refused = ads.answers.message().await.unwrap_err();
         assert_eq!(refused.code(), Code::InvalidArgument, "{type_url}");
     }
+}
+
+#[tokio::test]
+async fn who_asks_for_it_is_pushed_what_changed_only() {
+    let registry = Harness::new().await;
+    registry.register("pay", "one").await;
+    let at = listen(&registry);
+    let reader = || Some(Tokens.issue("tester", "registry:read"));
+    let mut delta = Delta::call(at, reader(), DELTA).await.unwrap();
+    let asks = |type_url: &str, names: &[&str]| DeltaDiscoveryRequest {
+        type_url: type_url.to_owned(),
+        resource_names_subscribe: names.iter().map(|name| (*name).to_owned()).collect(),
+        ..Default::default()
+    };
+    let names = |answer: &DeltaDiscoveryResponse| -> Vec<String> {
+        answer.resources.iter().map(|resource| resource.name.clone()).collect()
+    };
+    delta.requests.send(asks(CLUSTER, &[])).await.unwrap();
+    let first = delta.next().await;
+    assert_eq!(names(&first), ["pay"]);
+    registry.register("pay", "two").await;
+    registry.register("ship", "one").await;
+    assert_eq!(names(&delta.next().await), ["ship"], "the other is known, and the same");
+    registry.delete(&path("ship", "one")).send().await;
+    let gone = delta.next().await;
+    assert_eq!((names(&gone), gone.removed_resources), (vec![], vec!["ship".to_owned()]));
+    delta.requests.send(asks(ENDPOINTS, &["pay", "No Name"])).await.unwrap();
+    let endpoints = delta.next().await;
+    let value = endpoints.resources[0].resource.as_ref().unwrap().value.as_slice();
+    let assignment = ClusterLoadAssignment::decode(value).unwrap();
+    assert_eq!(assignment.endpoints[0].lb_endpoints.len(), 2);
+    assert_eq!(endpoints.removed_resources, ["No Name"]);
+
+    // A client that comes back says what it has.
+    let mut again = Delta::call(at, reader(), DELTA).await.unwrap();
+    let known = (first.resources[0].name.clone(), first.resources[0].version.clone());
+    let initial_resource_versions = [known, ("ship".to_owned(), "1".to_owned())].into();
+    let request = DeltaDiscoveryRequest { initial_resource_versions, ..asks(CLUSTER, &[]) };
+    again.requests.send(request).await.unwrap();
+    let answer = again.next().await;
+    assert_eq!((names(&answer), answer.removed_resources), (vec![], vec!["ship".to_owned()]));
+
+    let other = Tokens.issue("tester", "registry:register");
+    let code = match Delta::call(at, Some(other), DELTA).await {
+        Ok(mut delta) => delta.answers.message().await.unwrap_err().code(),
+        Err(status) => status.code(),
+    };
+    assert_eq!(code, Code::PermissionDenied);
 }
