@@ -2,6 +2,7 @@
 
 use std::{
     fmt,
+    ops::Deref,
     path::PathBuf,
     sync::Arc,
     time::{Duration, SystemTime},
@@ -68,9 +69,13 @@ impl fmt::Debug for Deps {
     }
 }
 
-/// What the handlers share.
+/// What the handlers share. Cheap to clone: each layer of the router does so for each request.
 #[derive(Clone, Debug)]
-pub(crate) struct Api {
+pub(crate) struct Api(Arc<Shared>);
+
+/// What an [`Api`] has.
+#[derive(Debug)]
+pub(crate) struct Shared {
     pub(crate) writer: Handle<AuthMachine>,
     /// The copy of the clients that requests read.
     pub(crate) view: Follower<AuthMachine>,
@@ -101,7 +106,15 @@ pub(crate) struct Api {
     pub(crate) metrics: AuthMetrics,
 }
 
-impl Api {
+impl Deref for Api {
+    type Target = Shared;
+
+    fn deref(&self) -> &Shared {
+        &self.0
+    }
+}
+
+impl Shared {
     /// The time of the request.
     pub(crate) fn now(&self) -> Timestamp {
         Timestamp::from_system_time(SystemTime::now())
@@ -225,7 +238,7 @@ impl Auth {
         let connector = Connector::new(config.backchannel_ca_file.as_deref(), timeout)?;
         let (audit, scribe) = Audit::new(config.audit_refusals_per_second_max);
         let metrics = AuthMetrics::register(&metrics, writer.clone());
-        let api = Api {
+        let api = Api(Arc::new(Shared {
             writer,
             view,
             verifier: verifier.clone(),
@@ -247,7 +260,7 @@ impl Auth {
             dpop_nonces,
             keyring: Arc::new(keyring),
             metrics,
-        };
+        }));
         Ok(Self { api, engine, verifier, tls, health, first_clients, scribe })
     }
 

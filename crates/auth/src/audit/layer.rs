@@ -1,14 +1,17 @@
 //! Around all routes: makes an entry of a request and its answer.
 
+use std::sync::Arc;
+
 use axum::{
     extract::{Request, State},
-    http::{HeaderMap, header},
+    http::{HeaderValue, header},
     middleware::Next,
     response::Response,
 };
 use lombard_auth_core::AuditEntry;
 use lombard_chassis::{Context, Problem, authenticate::bearer_token};
-use lombard_types::Timestamp;
+use lombard_token::Claims;
+use lombard_types::{RequestId, Timestamp};
 
 use super::{
     Facts,
@@ -21,7 +24,7 @@ pub(crate) async fn layer(State(api): State<Api>, request: Request, next: Next) 
     let Some((action, object, when)) = action::of(request.method(), &path) else {
         return next.run(request).await;
     };
-    let asker = Asker::of(&api, request.headers());
+    let asker = Asker::of(&api, &request);
     let response = next.run(request).await;
     let facts = response.extensions().get::<Facts>();
     let refused = refusal(&response, facts);
@@ -43,30 +46,25 @@ pub(crate) async fn layer(State(api): State<Api>, request: Request, next: Next) 
     response
 }
 
-/// Who asks, as far as the request says.
+/// Who asks, as far as the request says: nothing is made of it before the answer tells whether it is audited.
 struct Asker {
     at: Timestamp,
-    client: String,
-    subject: String,
-    address: String,
-    request_id: String,
+    claims: Option<Arc<Claims>>,
+    forwarded: Option<HeaderValue>,
+    request_id: RequestId,
 }
 
 impl Asker {
-    fn of(api: &Api, headers: &HeaderMap) -> Self {
-        let token = bearer_token(headers).ok();
-        // Of no other resource: nobody is named by a token that is not taken here.
-        let claims = token.and_then(|token| api.verifier.inspect(token).ok());
-        let (client, subject) = claims.map_or_else(Default::default, |claims| {
-            (claims.client_id.to_string(), claims.subject.to_string())
-        });
-        let forwarded = headers.get("x-forwarded-for").and_then(|value| value.to_str().ok());
+    fn of(api: &Api, request: &Request) -> Self {
+        let headers = request.headers();
+        // Of no other resource: nobody is named by a token that is not taken here. Now, since the request may take it back.
+        let claims = bearer_token(headers).ok().and_then(|token| api.verifier.inspect(token).ok());
+        let context = request.extensions().get::<Context>().cloned();
         Self {
             at: api.now(),
-            client,
-            subject,
-            address: forwarded.unwrap_or_default().to_owned(),
-            request_id: Context::from_headers(headers).request_id.to_string(),
+            claims,
+            forwarded: headers.get("x-forwarded-for").cloned(),
+            request_id: context.unwrap_or_else(|| Context::from_headers(headers)).request_id,
         }
     }
 
@@ -77,6 +75,10 @@ impl Asker {
         refused: Option<String>,
         response: &Response,
     ) -> AuditEntry {
+        let (client, subject) = self.claims.map_or_else(Default::default, |claims| {
+            (claims.client_id.to_string(), claims.subject.to_string())
+        });
+        let forwarded = self.forwarded.as_ref().and_then(|value| value.to_str().ok());
         let facts = response.extensions().get::<Facts>().cloned().unwrap_or_default();
         let or = |one: String, other: String| if one.is_empty() { other } else { one };
         // What was made has an id that only the answer says.
@@ -87,10 +89,10 @@ impl Asker {
             at: self.at,
             action: action.into(),
             refused: refused.map(Into::into),
-            client: or(facts.client, self.client).into(),
-            subject: or(facts.subject, self.subject).into(),
-            address: self.address.into(),
-            request_id: self.request_id.into(),
+            client: or(facts.client, client).into(),
+            subject: or(facts.subject, subject).into(),
+            address: forwarded.unwrap_or_default().into(),
+            request_id: self.request_id.as_str().into(),
             detail: detail.into(),
         }
     }

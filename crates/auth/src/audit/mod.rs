@@ -29,7 +29,7 @@ use budget::{Refusals, Taken};
 /// Entries that may wait to be written. With more, requests wait.
 const WAITING_MAX: usize = 4096;
 /// Entries of one record: far below the size that a record may have.
-const BATCH_MAX: usize = 32;
+const BATCH_MAX: usize = 64;
 /// Longest text in an entry, in bytes.
 const TEXT_BYTES_MAX: usize = 400;
 /// How long entries gather.
@@ -152,7 +152,10 @@ impl Scribe {
 
 /// Nothing in an entry is longer than it may be, or would break a line.
 fn bounded(entry: AuditEntry) -> AuditEntry {
-    let text = |text: &str| -> Box<str> {
+    let text = |text: Box<str>| -> Box<str> {
+        if text.len() <= TEXT_BYTES_MAX && !text.contains(char::is_control) {
+            return text;
+        }
         let mut end = text.len().min(TEXT_BYTES_MAX);
         while !text.is_char_boundary(end) {
             end -= 1;
@@ -162,12 +165,12 @@ fn bounded(entry: AuditEntry) -> AuditEntry {
     };
     AuditEntry {
         at: entry.at,
-        action: text(&entry.action),
-        refused: entry.refused.as_deref().map(text),
-        client: text(&entry.client),
-        subject: text(&entry.subject),
-        address: text(&entry.address),
-        request_id: text(&entry.request_id),
-        detail: text(&entry.detail),
+        action: text(entry.action),
+        refused: entry.refused.map(text),
+        client: text(entry.client),
+        subject: text(entry.subject),
+        address: text(entry.address),
+        request_id: text(entry.request_id),
+        detail: text(entry.detail),
     }
 }

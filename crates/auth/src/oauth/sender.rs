@@ -8,7 +8,8 @@ use axum::{
 };
 use lombard_chassis::ClientCertificate;
 
-/// Who sends a request, as far as it says so outside of its form. An extractor.
+/// Who sends a request, as far as it says so outside of its form. An extractor, which takes the headers away: it comes last
+/// before the body.
 pub(super) struct Sender {
     pub(super) headers: HeaderMap,
     /// What was shown when the connection was made.
@@ -19,7 +20,7 @@ impl<S: Sync> FromRequestParts<S> for Sender {
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Infallible> {
-        let certificate = parts.extensions.get().cloned();
-        Ok(Self { headers: parts.headers.clone(), certificate })
+        let certificate = parts.extensions.remove();
+        Ok(Self { headers: std::mem::take(&mut parts.headers), certificate })
     }
 }

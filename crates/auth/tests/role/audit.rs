@@ -3,6 +3,7 @@
 use http::{Request, StatusCode, header};
 use lombard_auth::Config;
 use serde_json::{Value, json};
+use tower::ServiceExt as _;
 
 use crate::support::{Browser, PASSWORD, Role, SECRET, VERIFIER};
 
@@ -96,6 +97,21 @@ async fn who_did_what_with_which_client() {
     ] {
         assert!(!recorded.contains(hidden), "{hidden}");
     }
+}
+
+/// Whoever has an answer's request id finds the entry by it, also where the server made the id.
+#[tokio::test]
+async fn an_entry_has_the_request_id_of_the_answer() {
+    let role = Role::start().await;
+    let served =
+        role.router.clone().layer(axum::middleware::from_fn(lombard_chassis::context::layer));
+    let request = Request::post("/oauth/token")
+        .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
+        .body(axum::body::Body::from("grant_type=client_credentials&client_id=nobody"))
+        .unwrap();
+    let response = served.oneshot(request).await.unwrap();
+    let answered = response.headers()["x-request-id"].to_str().unwrap();
+    assert_eq!(found(&role, "&client_id=nobody", 1).await[0]["request_id"], answered);
 }
 
 #[tokio::test]
