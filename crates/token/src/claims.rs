@@ -178,17 +178,18 @@ impl Claims {
     }
 
     /// Whether the token is good for `audience` at `now`, whose clock may differ from the issuer's by `skew`.
+    /// `audience` is `None` where any is good.
     pub(crate) fn check(
         &self,
         issuer: &str,
-        audience: &str,
+        audience: Option<&str>,
         now: Timestamp,
         skew: Duration,
     ) -> Result<(), ClaimsError> {
         if *self.issuer != *issuer {
             return Err(ClaimsError::Issuer);
         }
-        if *self.audience != *audience {
+        if audience.is_some_and(|audience| *self.audience != *audience) {
             return Err(ClaimsError::Audience { audience: self.audience.clone() });
         }
         self.check_time(now, skew)

@@ -50,6 +50,4 @@ pub use request_object::{RequestObjectError, verify_request_object};
 pub use revocation::{ParseRevocationKeyError, Revocation, RevocationKey, RevokedTokens};
 pub use scope::{ParseScopeError, Scope, ScopeSet};
 pub use signing_key::{KeyError, SigningKey};
-pub use verifier::{
-    Generation, KeySource, KeySourceError, Verifier, VerifyError, claimed_audience,
-};
+pub use verifier::{Generation, KeySource, KeySourceError, Verifier, VerifyError};

@@ -20,7 +20,7 @@ use tokio::sync::Mutex;
 use crate::{
     ACCESS_TOKEN_TYPE, Claims, ClaimsError, Confirmation, DpopError, DpopNonces, DpopRequest, Jwks,
     JwsError, OPAQUE_TOKEN_PREFIX, Presented, RevokedTokens, claims,
-    jws::{self, HeaderRules, KeyRule, Unverified},
+    jws::{HeaderRules, KeyRule, Unverified},
     used_proofs::UsedProofs,
     verification_key::VerificationKey,
     verify_dpop_proof,
@@ -245,11 +245,16 @@ impl Verifier {
 
     /// What a good token says, whoever sends it: for the issuer, who answers questions about tokens. Nobody may act on it.
     pub fn inspect(&self, token: &str) -> Result<Arc<Claims>, VerifyError> {
-        self.inspect_for(&self.shared.audience, token)
+        self.inspect_of(Some(&self.shared.audience), token)
     }
 
-    /// The same for a token that is for another audience than this verifier's.
-    pub fn inspect_for(&self, audience: &str, token: &str) -> Result<Arc<Claims>, VerifyError> {
+    /// The same for a token of the issuer's, whatever its audience is: one memory of good tokens serves all.
+    pub fn inspect_any(&self, token: &str) -> Result<Arc<Claims>, VerifyError> {
+        self.inspect_of(None, token)
+    }
+
+    /// `None` for any audience.
+    fn inspect_of(&self, audience: Option<&str>, token: &str) -> Result<Arc<Claims>, VerifyError> {
         let now = Timestamp::from_system_time(SystemTime::now());
         let hash = hash(token);
         if let Some(claims) = self.shared.seen.read().get(&hash).cloned() {
@@ -319,16 +324,20 @@ impl Verifier {
     /// The same for a token that may be bound to a key: whoever acts on it has checked the proof that comes with it
     /// ([`Self::check_proof`]).
     pub async fn inspect_or_refresh(&self, token: &str) -> Result<Arc<Claims>, VerifyError> {
-        self.inspect_or_refresh_for(&self.shared.audience, token).await
+        self.inspect_of_or_refresh(Some(&self.shared.audience), token).await
     }
 
-    /// The same for a token that is for another audience than this verifier's: one memory of good tokens serves all.
-    pub async fn inspect_or_refresh_for(
+    /// The same for a token of the issuer's, whatever its audience is.
+    pub async fn inspect_any_or_refresh(&self, token: &str) -> Result<Arc<Claims>, VerifyError> {
+        self.inspect_of_or_refresh(None, token).await
+    }
+
+    async fn inspect_of_or_refresh(
         &self,
-        audience: &str,
+        audience: Option<&str>,
         token: &str,
     ) -> Result<Arc<Claims>, VerifyError> {
-        let error = match self.inspect_for(audience, token) {
+        let error = match self.inspect_of(audience, token) {
             Err(error @ (VerifyError::UnknownKey | VerifyError::NoKeys)) => error,
             result => return result,
         };
@@ -345,7 +354,7 @@ impl Verifier {
             }
         }
         drop(fetched);
-        self.inspect_for(audience, token)
+        self.inspect_of(audience, token)
     }
 
     /// Checks that a request with a bound token comes from whom it is bound to: by a proof of the key, once (RFC 9449
@@ -414,9 +423,4 @@ fn hash(token: &str) -> [u8; 32] {
     let mut hash = [0; 32];
     hash.copy_from_slice(digest::digest(&digest::SHA256, token.as_bytes()).as_ref());
     hash
-}
-
-/// Which resource a token claims to be for, unverified: to choose the verifier to verify it with.
-pub fn claimed_audience(token: &str) -> Option<String> {
-    jws::peek_text(token, "aud")
 }

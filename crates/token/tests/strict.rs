@@ -152,8 +152,8 @@ async fn a_remembered_token_is_good_for_its_own_audience_only() {
     // Before it is remembered, and after.
     for _ in 0..2 {
         assert_eq!(verifier.verify(&token).map(|_| ()), refused());
-        assert_eq!(verifier.inspect_for(AUDIENCE, &token).map(|_| ()), refused());
-        assert_eq!(&*verifier.inspect_for(shop, &token).unwrap().audience, shop);
+        assert_eq!(verifier.inspect(&token).map(|_| ()), refused());
+        assert_eq!(&*verifier.inspect_any(&token).unwrap().audience, shop);
     }
 }
 
@@ -165,15 +165,15 @@ async fn tokens_of_other_audiences_are_remembered_and_lead_to_new_keys() {
     let verifier = verifier(&source).await;
     let shop = "https://issuer.example/shop";
     let token = key.sign("at+jwt", with("aud", json!(shop)).as_bytes()).unwrap();
-    let first = verifier.inspect_or_refresh_for(shop, &token).await.unwrap();
-    let second = verifier.inspect_or_refresh_for(shop, &token).await.unwrap();
+    let first = verifier.inspect_any_or_refresh(&token).await.unwrap();
+    let second = verifier.inspect_any_or_refresh(&token).await.unwrap();
     assert!(Arc::ptr_eq(&first, &second), "read once");
-    let refused = verifier.inspect_or_refresh_for(AUDIENCE, &token).await.map(|_| ());
+    let refused = verifier.inspect_or_refresh(&token).await.map(|_| ());
     assert_eq!(refused, Err(VerifyError::Claims(ClaimsError::Audience { audience: shop.into() })));
     // Its keys were never asked for but at the start, so that the new one leads to a fetch at once.
     let unseen = Verifier::new(ISSUER, AUDIENCE, Arc::new(Source::of(&[&new])));
     let token = new.sign("at+jwt", with("aud", json!(shop)).as_bytes()).unwrap();
-    assert_eq!(&*unseen.inspect_or_refresh_for(shop, &token).await.unwrap().audience, shop);
+    assert_eq!(&*unseen.inspect_any_or_refresh(&token).await.unwrap().audience, shop);
 }
 
 #[tokio::test]

@@ -10,9 +10,7 @@ use std::{
 
 use futures_util::future::BoxFuture;
 use http::StatusCode;
-use lombard_token::{
-    Jwks, KeySource, KeySourceError, Revocation, Verifier, VerifyError, claimed_audience,
-};
+use lombard_token::{Jwks, KeySource, KeySourceError, Revocation, Verifier, VerifyError};
 use lombard_types::Timestamp;
 use serde_json::{Value, json};
 
@@ -180,8 +178,7 @@ async fn what_a_compromised_key_signed_is_refused_and_the_next_one_signs_at_once
     verifier.verify(&fresh).unwrap();
     let published = role.get("/oauth/jwks").await.text;
     assert!(!published.contains(&active) && published.contains(&standby), "{published}");
-    let audience = claimed_audience(&stolen).unwrap();
-    assert!(role.verifier().for_audience(audience).inspect(&stolen).is_err());
+    assert!(role.verifier().inspect_any(&stolen).is_err());
     assert_eq!(compromise(&role, &active).await.status, StatusCode::NOT_FOUND);
     assert_eq!(kid(&role, "active").await, standby);
 }
