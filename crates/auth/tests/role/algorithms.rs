@@ -49,8 +49,7 @@ async fn counts(role: &Role) -> [usize; 3] {
 }
 
 fn inspect(role: &Role, token: &str) -> bool {
-    let audience = lombard_token::claimed_audience(token).unwrap();
-    role.verifier().inspect_for(&audience, token).is_ok()
+    role.verifier().inspect_any(token).is_ok()
 }
 
 #[tokio::test]
