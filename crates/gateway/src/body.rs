@@ -108,11 +108,11 @@ impl RequestBody {
         }
     }
 
-    /// The same once more, where it is here whole and nothing of it was taken.
-    pub(crate) fn copy(&self) -> Option<Self> {
+    /// All of it, to be sent once more, where it is here whole and nothing of it was taken.
+    pub(crate) fn kept(&self) -> Option<Bytes> {
         match &self.source {
             Source::Stream(_) => None,
-            Source::Whole(bytes) => Some(Self::whole(bytes.clone().unwrap_or_default())),
+            Source::Whole(bytes) => Some(bytes.clone().unwrap_or_default()),
         }
     }
 

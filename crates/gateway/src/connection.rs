@@ -60,6 +60,11 @@ impl Http1Stream {
         self.with_doubts(|doubts| doubts.is_tunnel = true);
     }
 
+    /// How many have asked.
+    pub(crate) fn requests(&self) -> u64 {
+        self.with_doubts(|doubts| doubts.requests).unwrap_or_default()
+    }
+
     /// How many requests there were, where the library holds no byte of the connection: all that came was of requests that it
     /// has handed on whole, and all that it wanted to write is written.
     pub(crate) fn between_requests(&self) -> Option<u64> {

@@ -9,7 +9,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use http::{HeaderValue, Request, Response, StatusCode, Uri, header, uri::Scheme};
+use bytes::Bytes;
+use http::{
+    HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri, header, uri::Scheme,
+};
 use http_body::Body;
 use hyper::{body::Incoming, client::conn::TrySendError};
 
@@ -68,7 +71,7 @@ pub(crate) async fn forward(
     if cluster.transport.protocol == Protocol::Http1 {
         set_framing(&mut request);
     }
-    let again = (rules.can_repeat && rules.tries_max > 1).then(|| copy(&request)).flatten();
+    let again = (rules.can_repeat && rules.tries_max > 1).then(|| Again::of(&request)).flatten();
     let mut tries = Tries { worker, cluster, rules, tried: Vec::new(), is_given_back: false };
     let mut failure = Failure::Unreachable { is_role: cluster.is_role() };
     let mut first_sent = None;
@@ -105,11 +108,8 @@ pub(crate) async fn forward(
                     {
                         tries.is_given_back = true;
                         tries.tried.push(Arc::clone(&busy.0));
-                        let Some(same) = copy(again) else {
-                            return Ok(received(worker, response, sender, busy, under_way));
-                        };
                         worker.shared.metrics.retried();
-                        request = same;
+                        request = again.request();
                     }
                     _ => return Ok(received(worker, response, sender, busy, under_way)),
                 }
@@ -126,16 +126,16 @@ pub(crate) async fn forward(
             Err(Missed::Slow) => {
                 failure = Failure::Timeout;
                 tries.failed(&busy, failure);
-                let Some(same) = again.as_ref().and_then(copy) else { return Err(failure) };
+                let Some(again) = &again else { return Err(failure) };
                 tries.tried.push(Arc::clone(&busy.0));
-                request = same;
+                request = again.request();
             }
             Err(Missed::Broken) => {
                 failure = Failure::Broken;
                 tries.failed(&busy, failure);
-                let Some(same) = again.as_ref().and_then(copy) else { return Err(failure) };
+                let Some(again) = &again else { return Err(failure) };
                 tries.tried.push(Arc::clone(&busy.0));
-                request = same;
+                request = again.request();
             }
         }
     }
@@ -254,13 +254,39 @@ fn set_framing(request: &mut Request<RequestBody>) {
     }
 }
 
-/// The same request, where its body is still there.
-pub(crate) fn copy(request: &Request<RequestBody>) -> Option<Request<RequestBody>> {
-    let mut same = Request::new(request.body().copy()?);
-    *same.method_mut() = request.method().clone();
-    *same.uri_mut() = request.uri().clone();
-    *same.headers_mut() = request.headers().clone();
-    Some(same)
+/// What a request is made of once more. Nearly none is, so headers are a list: a copy of the map would cost each of them more.
+#[derive(Debug)]
+pub(crate) struct Again {
+    method: Method,
+    uri: Uri,
+    headers: Vec<(HeaderName, HeaderValue)>,
+    body: Bytes,
+}
+
+impl Again {
+    /// Of a request whose body is still there.
+    pub(crate) fn of(request: &Request<RequestBody>) -> Option<Self> {
+        let headers = request.headers().iter();
+        Some(Self {
+            body: request.body().kept()?,
+            method: request.method().clone(),
+            uri: request.uri().clone(),
+            headers: headers.map(|(name, value)| (name.clone(), value.clone())).collect(),
+        })
+    }
+
+    /// The same request.
+    pub(crate) fn request(&self) -> Request<RequestBody> {
+        let mut same = Request::new(RequestBody::whole(self.body.clone()));
+        *same.method_mut() = self.method.clone();
+        *same.uri_mut() = self.uri.clone();
+        let headers = same.headers_mut();
+        headers.reserve(self.headers.len());
+        for (name, value) in &self.headers {
+            headers.append(name, value.clone());
+        }
+        same
+    }
 }
 
 async fn send(
@@ -273,6 +299,7 @@ async fn send(
     progress.last.set(sent);
     let sending = sender.send(request);
     tokio::select! {
+        biased;
         result = sending => result.map_err(|error| missed(rules, error, &progress)),
         failure = out_of_time(&progress, patience.timeout, rules.deadline) => Err(match failure {
             Failure::Timeout if patience.is_of_try => Missed::Slow,

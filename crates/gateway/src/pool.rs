@@ -100,8 +100,10 @@ impl Pool {
 
     /// The connection that was used last and is still good: the others may grow old and go.
     pub(crate) fn take(&self, endpoint: &Endpoint) -> Option<Sender> {
-        if let Some(shared) = self.shared.borrow().get(&endpoint.id) {
-            return (!shared.is_closed()).then(|| Sender::Http2(shared.clone()));
+        if endpoint.transport.protocol == Protocol::Http2 {
+            let shared = self.shared.borrow();
+            let shared = shared.get(&endpoint.id).filter(|shared| !shared.is_closed())?;
+            return Some(Sender::Http2(shared.clone()));
         }
         let mut idle = self.idle.borrow_mut();
         let connections = idle.get_mut(&endpoint.id)?;

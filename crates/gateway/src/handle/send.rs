@@ -15,7 +15,7 @@ use crate::{
     body::{self, RequestBody, ResponseBody},
     cluster::{Cluster, Protocol},
     contract::Asking,
-    forward::{Rules, copy, forward},
+    forward::{Again, Rules, forward},
     headers,
     idempotency::{self, Done, Once},
     mirror,
@@ -85,9 +85,9 @@ impl Exchange<'_> {
                 .map_err(problem::from_mismatch)?;
         }
         if let Some(mirror) = mirrored
-            && let Some(copy) = copy(&request)
+            && let Some(copy) = Again::of(&request)
         {
-            mirror::send(worker, &mirror.target, copy);
+            mirror::send(worker, &mirror.target, copy.request());
         }
         self.upstream.replace(Some(Arc::clone(&cluster)));
         let before = Instant::now();

@@ -15,7 +15,7 @@ use std::{
 
 use http_body::{Body, Frame, SizeHint};
 use hyper::{Request, body::Incoming, server::conn::http1, service::service_fn};
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::TokioIo;
 use lombard_chassis::CancellationToken;
 use tokio::time::{Instant, sleep, timeout_at};
 
@@ -26,17 +26,27 @@ use crate::{
     worker::Worker,
 };
 
-/// How long a connection is quiet before the library is let go of: often enough that a client that asks again at once costs
-/// nothing more, and that thousands who do not hold no buffers.
+/// How long a connection is quiet before the library is let go of: so long that a client that asks again at once costs nothing
+/// more, and so short that thousands who do not ask hold no buffers.
 const QUIET: Duration = Duration::from_millis(200);
+/// How often a connection is looked at whose answer takes long.
+const LOOK_EVERY_MAX: Duration = Duration::from_millis(1600);
 
 /// Why the library does not serve a connection any more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Left {
     /// It has ended.
     Ended,
-    /// It waits for its next request, after so many.
-    Quiet { requests: u64 },
+    /// It waits for its next request.
+    Quiet,
+}
+
+/// Since when no request is under way. Bytes that are no whole head win no time.
+#[derive(Clone, Copy, Debug)]
+struct Waiting {
+    /// How many there were.
+    requests: u64,
+    since: Instant,
 }
 
 /// Serves until the client ends the connection, or until what is under way is finished after `drain`.
@@ -46,19 +56,15 @@ pub(super) async fn serve(
     peer: &Rc<Peer>,
     drain: &CancellationToken,
 ) -> hyper::Result<()> {
-    let (mut before, mut end) = (None, Instant::now());
+    let mut waiting = Waiting { requests: 0, since: Instant::now() };
     loop {
         // Apart, so that it takes no memory while nobody asks.
-        let left = Box::pin(serve_until_quiet(worker, stream, peer, drain)).await?;
-        let Left::Quiet { requests } = left else { return Ok(()) };
-        // Bytes that were no request win no time.
-        if before != Some(requests) {
-            (before, end) = (Some(requests), Instant::now() + worker.config.head_timeout());
-        }
-        if Instant::now() >= end {
+        let serving = Box::pin(serve_until_quiet(worker, stream, peer, drain, &mut waiting));
+        if serving.await? == Left::Ended {
             return Ok(());
         }
         let _waiting = worker.shared.metrics.waiting();
+        let end = waiting.since + worker.config.head_timeout();
         let readable = timeout_at(end, poll_fn(|cx| stream.poll_readable(cx)));
         tokio::select! {
             readable = readable => match readable {
@@ -76,6 +82,7 @@ async fn serve_until_quiet(
     stream: &Http1Stream,
     peer: &Rc<Peer>,
     drain: &CancellationToken,
+    waiting: &mut Waiting,
 ) -> hyper::Result<Left> {
     let open = Rc::new(Cell::new(0));
     let service = service_fn(|request: Request<Incoming>| {
@@ -87,31 +94,46 @@ async fn serve_until_quiet(
             Ok::<_, Infallible>(response.map(|body| OpenBody { body, _answering: answering }))
         }
     });
+    // How long a head takes is looked at below: the library would make a timer for each.
     let connection = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(worker.config.head_timeout())
         .max_headers(worker.config.headers_max)
         .max_buf_size(worker.config.head_bytes_max)
         .serve_connection(TokioIo::new(stream.clone()), service)
         .with_upgrades();
     let mut connection = pin!(connection);
-    let mut draining = pin!(drain.cancelled());
-    let mut look = pin!(sleep(QUIET));
+    let head_timeout = worker.config.head_timeout();
+    let shortest = QUIET.min(head_timeout);
+    let mut every = shortest;
+    let mut look = pin!(sleep(every));
     let mut before = None;
-    loop {
+    // Whether the role ends is looked at as well: to be told would cost something each time that the connection is polled.
+    while !drain.is_cancelled() {
         tokio::select! {
             biased;
             served = &mut connection => return served.map(|()| Left::Ended),
-            () = &mut draining => break,
-            () = &mut look => {
-                let requests = if open.get() == 0 { stream.between_requests() } else { None };
-                if let Some(requests) = requests.filter(|_| requests == before) {
-                    return Ok(Left::Quiet { requests });
-                }
-                before = requests;
-                look.as_mut().reset(Instant::now() + QUIET);
-            }
+            () = &mut look => {}
         }
+        let now = Instant::now();
+        let requests = stream.requests();
+        if open.get() > 0 || requests != waiting.requests {
+            every = if requests == waiting.requests {
+                (every * 2).min(LOOK_EVERY_MAX)
+            } else {
+                shortest
+            };
+            *waiting = Waiting { requests, since: now };
+            before = None;
+        } else if now.duration_since(waiting.since) >= head_timeout {
+            return Ok(Left::Ended);
+        } else {
+            every = shortest;
+            let between = stream.between_requests();
+            if between.is_some() && between == before {
+                return Ok(Left::Quiet);
+            }
+            before = between;
+        }
+        look.as_mut().reset(now + every);
     }
     connection.as_mut().graceful_shutdown();
     connection.await.map(|()| Left::Ended)
