@@ -162,20 +162,28 @@ def routes(bench):
         before = time.monotonic()
         command = [str(bench.place.arguments.lombard), "gateway", "reload"]
         subprocess.run(command, env=bench.lombard.environment, check=True, stdout=subprocess.DEVNULL)
-        return (time.monotonic() - before) * 1000
+        took = (time.monotonic() - before) * 1000
+        log = (bench.place.place / "lombard.log").read_text()
+        return took, int(re.findall(r"the configuration is in use .*took_ms=(\d+)", log)[-1])
 
-    alone = reload()
+    alone, _ = reload()
     config.write_text(text + more)
-    reload()
+    _, first = reload()
+    _, idle = reload()
     many = load.wrk(bench.lombard.urls["routes"], pids, bench.seconds)
     said = subprocess.Popen(
         ["taskset", "-c", "0", "wrk", "-t1", "-c64", "-d5s", url], stdout=subprocess.PIPE, text=True
     )
-    took = [reload() for _ in range(5)]
+    commands, took = zip(*(reload() for _ in range(5)))
+    changed = text + more.replace("/r77/", "/s77/")
+    config.write_text(changed)
+    _, one = reload()
     output = said.communicate()[0]
     refused = re.search(r"Non-2xx.*|Socket errors.*", output)
     print(f"CPU us a request: {few.cpu:.1f} with 3 routes, {many.cpu:.1f} with 10,003")
-    print(f"reload under load: {statistics.median(took):.0f} ms ({min(took):.0f}-{max(took):.0f}), command included; with 3 routes {alone:.0f} ms")
+    print(f"reload: {first} ms where all are new, {idle} ms where none has changed")
+    print(f"under load, on the same core: {statistics.median(took):.0f} ms ({min(took)}-{max(took)}), {one} ms where one has changed")
+    print(f"with the command: {statistics.median(commands):.0f} ms; with 3 routes {alone:.0f} ms")
     print(f"requests meanwhile: {output.splitlines()[-2].strip()}; failed: {refused.group(0) if refused else 'none'}")
 
 

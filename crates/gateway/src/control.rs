@@ -58,11 +58,14 @@ impl Shared {
     pub(crate) fn reload(&self) -> Result<(), ApplyError> {
         let start = Instant::now();
         let config = (self.reader)().map_err(|mistakes| ApplyError { mistakes })?;
-        tracing::debug!(took_ms = start.elapsed().as_millis(), "read the configuration");
-        self.apply(Arc::new(config))
+        self.apply_from(start, Arc::new(config))
     }
 
     pub(crate) fn apply(&self, config: Arc<Config>) -> Result<(), ApplyError> {
+        self.apply_from(Instant::now(), config)
+    }
+
+    fn apply_from(&self, start: Instant, config: Arc<Config>) -> Result<(), ApplyError> {
         // One after the other, so that the table and the upstreams that are kept are of the same configuration.
         let applying = self.applying.lock();
         let start = Instant::now();

@@ -19,9 +19,11 @@ before(async () => {
   const [block] = (await blocks()).filter(({ language }) => language === "yaml");
   // The example's own address, and not to wait for the first minute.
   const config = `global:\n  scrape_interval: 1s\n${block.text.replace("127.0.0.1:8500", address)}    scrape_interval: 1s\n`;
-  const refreshed = config.replace("/prometheus-sd\n", "/prometheus-sd\n        refresh_interval: 1s\n");
+  // The platform's own metrics, of the role that has a histogram.
+  const gateway = `  - job_name: gateway\n    static_configs: [{ targets: ["${new URL(platform.url).host}"] }]\n`;
+  const refreshed = config.replace("/prometheus-sd\n", "/prometheus-sd\n        refresh_interval: 1s\n") + gateway;
   await writeFile(join(directory, "prometheus.yml"), refreshed);
-  const arguments_ = [`--config.file=${directory}/prometheus.yml`, `--storage.tsdb.path=${directory}/data`, "--web.listen-address=127.0.0.1:0"];
+  const arguments_ = [`--config.file=${directory}/prometheus.yml`, `--storage.tsdb.path=${directory}/data`, "--web.listen-address=127.0.0.1:0", "--enable-feature=native-histograms"];
   prometheus = spawn("prometheus", arguments_, { stdio: ["ignore", "ignore", "pipe"] });
   prometheus.stderr.setEncoding("utf8").on("data", (text) => (log += text));
   prometheus.on("error", (error) => (log += error));
@@ -51,7 +53,8 @@ test("what is registered is scraped, and not any more when it is gone", async ()
   const body = { url: `http://127.0.0.1:${metered.address().port}`, ttl_seconds: 600, zone: "eu-1", tags: ["a", "b"] };
   const registered = await fetch(url, { method: "PUT", headers, body: JSON.stringify(body) });
   assert.equal(registered.status, 201, await registered.text());
-  const targets = async () => (await api("targets?state=active"))?.activeTargets ?? [];
+  const all = async () => (await api("targets?state=active"))?.activeTargets ?? [];
+  const targets = async () => (await all()).filter(({ labels }) => labels.job === "metered");
   const target = await until("it is scraped", async () => (await targets()).find(({ health }) => health === "up"));
   assert.equal(target.labels.job, "metered");
   const { __meta_lombard_instance: instance, __meta_lombard_zone: zone, __meta_lombard_tags: tags } = target.discoveredLabels;
@@ -60,4 +63,14 @@ test("what is registered is scraped, and not any more when it is gone", async ()
   assert.equal(await until("its metrics are there", value), "7");
   assert.equal((await fetch(url, { method: "DELETE", headers })).status, 200);
   await until("it is gone", async () => (await targets()).length === 0);
+});
+
+test("the histograms of the platform have native buckets", async () => {
+  const name = "lombard_gateway_request_seconds";
+  const found = async () => (await api(`query?query=${name}`))?.result?.find(({ histogram }) => histogram);
+  const { histogram: [, { count, buckets }] } = await until("the histogram is there", found);
+  assert.ok(Number(count) > 0 && buckets.length > 0, JSON.stringify({ count, buckets }));
+  // What text has of it stays beside it.
+  const answered = await api("query?query=lombard_gateway_requests_total");
+  assert.ok(answered.result.length > 0);
 });
