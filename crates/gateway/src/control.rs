@@ -68,7 +68,6 @@ impl Shared {
     fn apply_from(&self, start: Instant, config: Arc<Config>) -> Result<(), ApplyError> {
         // One after the other, so that the table and the upstreams that are kept are of the same configuration.
         let applying = self.applying.lock();
-        let start = Instant::now();
         let before = self.table.load_full();
         let table = table_of(self, config, &before).inspect_err(|error| {
             tracing::error!(
@@ -81,6 +80,9 @@ impl Shared {
         }
         self.endpoints.configure(table.clusters.clone());
         let routes = table.policies.len();
+        for route in table.gone_since(&before) {
+            self.metrics.forget_route(route);
+        }
         self.table.store(Arc::new(table));
         drop(applying);
         self.reconfigured.notify_one();

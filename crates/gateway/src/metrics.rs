@@ -173,6 +173,16 @@ impl GatewayMetrics {
         RouteCounters(STATUS_CLASSES.map(of))
     }
 
+    /// A route that is not there any more takes its series along. What a family of routes has in common with it stays.
+    pub(crate) fn forget_route(&self, route: &str) {
+        if RouteFamily::ALL.iter().any(|family| family.name() == route) {
+            return;
+        }
+        for status in STATUS_CLASSES {
+            self.requests.remove(&RequestLabels { route: route.to_owned(), status });
+        }
+    }
+
     pub(crate) fn answered(
         &self,
         counters: &RouteCounters,

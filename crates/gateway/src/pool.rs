@@ -7,7 +7,7 @@ use std::{
     cell::RefCell,
     collections::HashMap,
     rc::Rc,
-    sync::Arc,
+    sync::{Arc, Weak},
     time::{Duration, Instant},
 };
 
@@ -28,6 +28,9 @@ use crate::{
     local::LocalExecutor,
     transport::Stream,
 };
+
+/// Instances that come and go leave no more connections behind than those of a moment.
+const SWEEP_EVERY_MAX: Duration = Duration::from_secs(1);
 
 /// One side of a connection.
 #[derive(Debug)]
@@ -57,13 +60,21 @@ impl Sender {
 /// Idle and shared connections of one worker, by the endpoint's id.
 #[derive(Debug)]
 pub(crate) struct Pool {
-    idle: RefCell<HashMap<u64, Vec<Idle>>>,
+    idle: RefCell<HashMap<u64, OfEndpoint>>,
     shared: RefCell<HashMap<u64, http2::SendRequest<RequestBody>>>,
     idle_max: usize,
     age_max: Duration,
     connect_timeout: Duration,
     headers_max: usize,
     head_bytes_max: usize,
+}
+
+/// The idle connections to one endpoint.
+#[derive(Debug)]
+struct OfEndpoint {
+    /// Gone once no upstream has it any more.
+    endpoint: Weak<Endpoint>,
+    connections: Vec<Idle>,
 }
 
 #[derive(Debug)]
@@ -106,7 +117,7 @@ impl Pool {
             return Some(Sender::Http2(shared.clone()));
         }
         let mut idle = self.idle.borrow_mut();
-        let connections = idle.get_mut(&endpoint.id)?;
+        let connections = &mut idle.get_mut(&endpoint.id)?.connections;
         // One that has not yet sent the rest of a body that was answered early is not ready. What is no good any more is left to
         // the sweep: nearly always the last one is taken, and no other is looked at.
         let is_usable = |each: &Idle| each.sender.is_ready() && self.is_good(each);
@@ -167,13 +178,17 @@ impl Pool {
         Ok(Sender::Http2(sender))
     }
 
-    fn give_back(&self, endpoint: &Endpoint, sender: Sender) {
+    fn give_back(&self, endpoint: &Arc<Endpoint>, sender: Sender) {
         let Sender::Http1(sender) = sender else { return };
         if sender.is_closed() {
             return;
         }
         let mut idle = self.idle.borrow_mut();
-        let connections = idle.entry(endpoint.id).or_default();
+        let of_endpoint = idle.entry(endpoint.id).or_insert_with(|| OfEndpoint {
+            endpoint: Arc::downgrade(endpoint),
+            connections: Vec::new(),
+        });
+        let connections = &mut of_endpoint.connections;
         if connections.len() >= self.idle_max {
             connections.retain(|each| self.is_good(each));
         }
@@ -186,13 +201,14 @@ impl Pool {
         !idle.sender.is_closed() && idle.since.elapsed() < self.age_max
     }
 
-    /// Closes what is too old, for ever.
+    /// Closes what is too old, and what led to instances that are gone, for ever.
     pub(crate) async fn sweep(&self) {
+        let every = (self.age_max / 2).clamp(Duration::from_millis(100), SWEEP_EVERY_MAX);
         loop {
-            tokio::time::sleep((self.age_max / 2).max(Duration::from_millis(100))).await;
-            self.idle.borrow_mut().retain(|_, connections| {
+            tokio::time::sleep(every).await;
+            self.idle.borrow_mut().retain(|_, OfEndpoint { endpoint, connections }| {
                 connections.retain(|each| self.is_good(each));
-                !connections.is_empty()
+                !connections.is_empty() && endpoint.strong_count() > 0
             });
             self.shared.borrow_mut().retain(|_, shared| !shared.is_closed());
         }

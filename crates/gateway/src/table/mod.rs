@@ -4,7 +4,10 @@ mod build;
 mod kept;
 mod policy;
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 
 use http::{HeaderMap, Method, header};
 use lombard_gateway_core::{Asked, Captures, HeaderRule, NormalPath, RouteIndex};
@@ -42,6 +45,25 @@ impl Table {
     pub(crate) fn limit(&self, id: u64) -> Option<&Limit> {
         let (policy, limit) = self.limits.get(&id)?;
         self.policies.get(*policy)?.limits.get(*limit)
+    }
+
+    /// The names of routes that another table has, and this one has not. Most stand where they stood.
+    pub(crate) fn gone_since<'a>(&self, before: &'a Self) -> Vec<&'a str> {
+        let now = self.policies.iter().map(|policy| &*policy.name);
+        let moved: Vec<&str> = before
+            .policies
+            .iter()
+            .enumerate()
+            .filter(|(place, policy)| {
+                self.policies.get(*place).is_none_or(|other| other.name != policy.name)
+            })
+            .map(|(_, policy)| &*policy.name)
+            .collect();
+        if moved.is_empty() {
+            return moved;
+        }
+        let now: HashSet<&str> = now.collect();
+        moved.into_iter().filter(|name| !now.contains(name)).collect()
     }
 
     /// The configured route of a request, and what it captures.
