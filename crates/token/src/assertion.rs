@@ -9,7 +9,6 @@ use crate::{
     ClaimsError, JwsError, KeyError, PublicJwk, SigningKey,
     claims::{text, time},
     jws::{self, HeaderRules, KeyRule, Unverified},
-    verification_key::VerificationKey,
 };
 
 /// The value of the parameter `client_assertion_type`.
@@ -80,8 +79,8 @@ pub fn verify_client_assertion(
     skew: Duration,
 ) -> Result<ClientAssertion, AssertionError> {
     let unverified = Unverified::parse(assertion, RULES)?;
-    let key = VerificationKey::new(key.material()).map_err(|_| JwsError::Signature)?;
-    let members = unverified.verify(&key)?;
+    let key = key.verification_key().map_err(|_| JwsError::Signature)?;
+    let members = unverified.verify(key)?;
     for name in ["iss", "sub"] {
         if text(&members, name)? != client_id {
             return Err(ClaimsError::Malformed(name).into());

@@ -11,7 +11,6 @@ use crate::{
     ClaimsError, JwsError, KeyError, SigningKey,
     claims::{text, time},
     jws::{HeaderRules, KeyRule, Unverified},
-    verification_key::VerificationKey,
 };
 
 /// The `typ` of proofs.
@@ -112,8 +111,8 @@ pub fn verify_dpop_proof(
 ) -> Result<DpopProof, DpopError> {
     let unverified = Unverified::parse(proof, RULES)?;
     let jwk = unverified.header.jwk.clone().ok_or(JwsError::EmbeddedKey)?;
-    let key = VerificationKey::new(jwk.material()).map_err(|_| JwsError::EmbeddedKey)?;
-    let claims = unverified.verify(&key)?;
+    let key = jwk.verification_key().map_err(|_| JwsError::EmbeddedKey)?;
+    let claims = unverified.verify(key)?;
     let token_id = text(&claims, "jti")?;
     if token_id.len() > TOKEN_ID_BYTES_MAX {
         return Err(ClaimsError::Malformed("jti").into());

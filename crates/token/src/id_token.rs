@@ -5,7 +5,6 @@ use serde_json::{Map, Value};
 use crate::{
     JwsError, PublicJwk,
     jws::{HeaderRules, KeyRule, Unverified},
-    verification_key::VerificationKey,
 };
 
 /// The `typ` of ID tokens: whoever takes access tokens takes none of these.
@@ -20,6 +19,5 @@ pub fn verify_own_id_token(token: &str, key: &PublicJwk) -> Result<Map<String, V
     if unverified.header.kid.as_deref() != Some(key.kid()) {
         return Err(JwsError::KeyId);
     }
-    let key = VerificationKey::new(key.material()).map_err(|_| JwsError::Signature)?;
-    unverified.verify(&key)
+    unverified.verify(key.verification_key().map_err(|_| JwsError::Signature)?)
 }

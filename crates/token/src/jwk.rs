@@ -1,5 +1,7 @@
 //! Public keys (RFC 7517): EC P-256 for ES256, OKP Ed25519 for EdDSA, RSA for PS256.
 
+use std::sync::{Arc, OnceLock};
+
 use aws_lc_rs::digest;
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::Serialize;
@@ -8,11 +10,22 @@ use serde_json::{Map, Value, json};
 use crate::{Algorithm, json, verification_key::VerificationKey};
 
 /// A public key that verifies signatures of one algorithm.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone)]
 pub struct PublicJwk {
     material: Material,
     kid: Box<str>,
+    /// Made for the first signature: finding out that a point is one of the curve costs about as much as half a signature, and most
+    /// clients that are registered are not there. Clones share it.
+    parsed: Arc<OnceLock<VerificationKey>>,
 }
+
+impl PartialEq for PublicJwk {
+    fn eq(&self, other: &Self) -> bool {
+        self.material == other.material && self.kid == other.kid
+    }
+}
+
+impl Eq for PublicJwk {}
 
 /// What a key consists of.
 #[derive(Clone, PartialEq, Eq)]
@@ -69,14 +82,17 @@ impl PublicJwk {
 
     /// A key whose `kid` is its thumbprint.
     pub(crate) fn from_material(material: Material) -> Self {
-        let mut key = Self { material, kid: "".into() };
+        let mut key = Self { material, kid: "".into(), parsed: Arc::default() };
         key.kid = key.thumbprint().into();
         key
     }
 
     /// Reads one JWK.
     pub fn parse(text: &[u8]) -> Result<Self, ParseJwkError> {
-        Self::from_members(json::parse_object(text).map_err(|_| ParseJwkError::Malformed)?)
+        let members = json::parse_object(text).map_err(|_| ParseJwkError::Malformed)?;
+        let key = Self::from_members(members)?;
+        // It is kept for longer than it is used.
+        Ok(Self { parsed: Arc::default(), ..key })
     }
 
     /// Reads one JWK whose members are known to be said once. Members that are not known are passed over, as RFC 7517
@@ -100,7 +116,7 @@ impl PublicJwk {
             key.kid = kid.into();
         }
         // A point that is not on the curve is refused here, not at the first signature.
-        VerificationKey::new(&key.material)?;
+        key.verification_key()?;
         Ok(key)
     }
 
@@ -118,8 +134,15 @@ impl PublicJwk {
         }
     }
 
-    pub(crate) fn material(&self) -> &Material {
-        &self.material
+    /// The key in the form that verifies.
+    pub(crate) fn verification_key(&self) -> Result<&VerificationKey, ParseJwkError> {
+        match self.parsed.get() {
+            Some(parsed) => Ok(parsed),
+            None => {
+                let parsed = VerificationKey::new(&self.material)?;
+                Ok(self.parsed.get_or_init(|| parsed))
+            }
+        }
     }
 
     /// The members that make the key, as RFC 7638 section 3.2 names them. `serde_json` keeps them in the order that

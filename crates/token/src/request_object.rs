@@ -9,7 +9,6 @@ use crate::{
     ClaimsError, JwsError, PublicJwk,
     claims::{text, time},
     jws::{HeaderRules, KeyRule, Unverified},
-    verification_key::VerificationKey,
 };
 
 /// RFC 9101 section 10.8 and FAPI 2.0 Message Signing section 5.3.1: nothing else that a client signs is taken for one.
@@ -49,8 +48,8 @@ pub fn verify_request_object(
     skew: Duration,
 ) -> Result<Map<String, Value>, RequestObjectError> {
     let unverified = Unverified::parse(request, RULES)?;
-    let key = VerificationKey::new(key.material()).map_err(|_| JwsError::Signature)?;
-    let mut members = unverified.verify(&key)?;
+    let key = key.verification_key().map_err(|_| JwsError::Signature)?;
+    let mut members = unverified.verify(key)?;
     for name in ["iss", "client_id"] {
         if text(&members, name)? != client_id {
             return Err(ClaimsError::Malformed(name).into());

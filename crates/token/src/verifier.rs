@@ -19,10 +19,9 @@ use tokio::sync::Mutex;
 
 use crate::{
     ACCESS_TOKEN_TYPE, Claims, ClaimsError, Confirmation, DpopError, DpopNonces, DpopRequest, Jwks,
-    JwsError, OPAQUE_TOKEN_PREFIX, Presented, RevokedTokens, claims,
+    JwsError, OPAQUE_TOKEN_PREFIX, Presented, PublicJwk, RevokedTokens, claims,
     jws::{HeaderRules, KeyRule, Unverified},
     used_proofs::UsedProofs,
-    verification_key::VerificationKey,
     verify_dpop_proof,
 };
 
@@ -138,7 +137,7 @@ pub struct Generation(u64);
 
 #[derive(Default)]
 struct Keys {
-    by_id: HashMap<Box<str>, VerificationKey>,
+    by_id: HashMap<Box<str>, PublicJwk>,
 }
 
 impl fmt::Debug for Verifier {
@@ -220,10 +219,10 @@ impl Verifier {
         }
         let mut keys = Keys::default();
         for key in &jwks.keys {
-            match VerificationKey::new(key.material()) {
-                Ok(parsed) => drop(keys.by_id.insert(key.kid().into(), parsed)),
-                Err(_) => return Err(KeySourceError(format!("key {} is malformed", key.kid()))),
+            if key.verification_key().is_err() {
+                return Err(KeySourceError(format!("key {} is malformed", key.kid())));
             }
+            keys.by_id.insert(key.kid().into(), key.clone());
         }
         self.shared.keys.store(Arc::new(keys));
         // A key that was taken away takes its tokens with it.
@@ -274,6 +273,7 @@ impl Verifier {
         let kid = unverified.header.kid.as_deref().ok_or(JwsError::KeyId)?;
         let key = keys.by_id.get(kid).ok_or(VerifyError::UnknownKey)?;
         let signed_by: Box<str> = kid.into();
+        let key = key.verification_key().map_err(|_| JwsError::Signature)?;
         let members = unverified.verify(key)?;
         let claims = Claims::read(&members, &signed_by)?;
         claims::check_not_before(&members, now, SKEW)?;

@@ -85,7 +85,7 @@ fn raw(jwk: &str, token: &str) -> Result<(), JwsError> {
     let key = PublicJwk::parse(jwk.as_bytes()).unwrap();
     let (message, signature) = token.rsplit_once('.').unwrap();
     let signature = URL_SAFE_NO_PAD.decode(signature).unwrap();
-    VerificationKey::new(key.material()).unwrap().verify(message.as_bytes(), &signature)
+    key.verification_key().unwrap().verify(message.as_bytes(), &signature)
 }
 
 const RFC_7515_A3_KEY: &str = r#"{"kty":"EC","crv":"P-256","x":"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU","y":"x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0"}"#;
