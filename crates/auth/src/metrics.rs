@@ -14,6 +14,14 @@ use crate::AuthMachine;
 #[derive(Clone, Debug, Default)]
 pub(crate) struct AuthMetrics {
     token_requests: Family<TokenLabels, Counter>,
+    second_factors: Family<SecondFactorLabels, Counter>,
+}
+
+/// What was shown beside or in place of a password, as far as it is known, and what came of it: `allowed`, or the cause in the audit.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct SecondFactorLabels {
+    factor: &'static str,
+    result: &'static str,
 }
 
 /// The result is `issued`, or the error code of RFC 6749 that was answered: a closed set.
@@ -31,9 +39,19 @@ impl AuthMetrics {
                 "Requests at the token endpoint, by result",
                 counters.token_requests.clone(),
             );
+            registry.register(
+                "second_factor_logins",
+                "Second factors and passkeys that were shown at a login, by factor and result",
+                counters.second_factors.clone(),
+            );
             registry.register_collector(Box::new(Gauges { writer }));
         });
         counters
+    }
+
+    /// `factor`: `totp`, `recovery_code`, `passkey`, or `code` where it is not known which of the first two.
+    pub(crate) fn second_factor(&self, factor: &'static str, result: &'static str) {
+        self.second_factors.get_or_create(&SecondFactorLabels { factor, result }).inc();
     }
 
     pub(crate) fn token_request(&self, result: &'static str) {

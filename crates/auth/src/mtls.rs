@@ -1,18 +1,24 @@
 //! Certificates of clients (RFC 8705): where they are shown, and whose they are.
 
+mod renewal;
+
 use std::{
     net::{IpAddr, SocketAddr},
     path::PathBuf,
     sync::Arc,
+    time::Duration,
 };
 
+use arc_swap::ArcSwapOption;
 use lombard_auth_core::{
     Authentication, CertificateNames, Client, DistinguishedName, RelativeName,
 };
-use lombard_chassis::{ClientCertificate, tls};
+use lombard_chassis::{
+    ClientCertificate,
+    tls::{self, ServerCertificate},
+};
 use lombard_types::Timestamp;
 use rustls::{
-    ServerConfig,
     crypto::aws_lc_rs,
     pki_types::{CertificateDer, UnixTime},
     server::{WebPkiClientVerifier, danger::ClientCertVerifier},
@@ -25,8 +31,10 @@ use x509_parser::{
     x509::X509Name,
 };
 
+pub(crate) use renewal::follow;
+
 /// Where clients show certificates: the table `[auth.mtls]`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct MtlsConfig {
     /// Where the server listens with TLS of its own. Without it a proxy ends TLS, which `[server]
@@ -35,12 +43,27 @@ pub struct MtlsConfig {
     /// The public URL of that, or of the proxy, such as `https://mtls.bank.example`. Without it no client can authenticate with a
     /// certificate.
     pub url: Option<String>,
-    /// The server's certificate with its chain, in PEM; read at the start.
+    /// The server's certificate with its chain, in PEM. This file and the next two are read again when they are replaced.
     pub certificate_file: Option<PathBuf>,
     /// Its private key, in PEM.
     pub key_file: Option<PathBuf>,
     /// The authorities that sign the certificates of clients of `tls_client_auth`, in PEM. Without it there are none such.
     pub client_ca_file: Option<PathBuf>,
+    /// How often it is looked whether these files were replaced.
+    pub files_check_ms: u64,
+}
+
+impl Default for MtlsConfig {
+    fn default() -> Self {
+        Self {
+            listen: None,
+            url: None,
+            certificate_file: None,
+            key_file: None,
+            client_ca_file: None,
+            files_check_ms: 10_000,
+        }
+    }
 }
 
 impl MtlsConfig {
@@ -59,17 +82,29 @@ impl MtlsConfig {
         if self.client_ca_file.is_some() && url.is_none() {
             mistakes.push("mtls.client_ca_file takes mtls.url");
         }
+        if self.files_check_ms < 10 {
+            mistakes.push("mtls.files_check_ms is below 10");
+        }
         mistakes
     }
 
-    /// TLS for the listener; `None` where it does not listen.
-    pub(crate) fn server(&self) -> Result<Option<Arc<ServerConfig>>, String> {
+    /// What the listener shows; `None` where there is none.
+    pub(crate) fn server(&self) -> Result<Option<Arc<ServerCertificate>>, String> {
         match (self.listen, &self.certificate_file, &self.key_file) {
             (Some(_), Some(certificate), Some(key)) => {
-                tls::asking_for_certificates(certificate, key).map(Some)
+                ServerCertificate::read(certificate, key).map(|it| Some(Arc::new(it)))
             }
             _ => Ok(None),
         }
+    }
+
+    /// The files that may be replaced.
+    fn files(&self) -> impl Iterator<Item = &PathBuf> {
+        [&self.certificate_file, &self.key_file, &self.client_ca_file].into_iter().flatten()
+    }
+
+    pub(crate) const fn files_check(&self) -> Duration {
+        Duration::from_millis(self.files_check_ms)
     }
 }
 
@@ -77,8 +112,10 @@ impl MtlsConfig {
 #[derive(Debug)]
 pub(crate) struct ClientCertificates {
     /// Checks what authorities have signed.
-    authorities: Option<Arc<dyn ClientCertVerifier>>,
+    authorities: ArcSwapOption<Authorities>,
 }
+
+type Authorities = Arc<dyn ClientCertVerifier>;
 
 /// Why a certificate does not show that it is the client's.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -109,17 +146,25 @@ pub(crate) enum CertificateError {
 impl ClientCertificates {
     /// Reads the authorities that the configuration names.
     pub(crate) fn new(config: &MtlsConfig) -> Result<Self, String> {
-        let Some(file) = &config.client_ca_file else { return Ok(Self { authorities: None }) };
+        let own = Self { authorities: ArcSwapOption::empty() };
+        own.reload(config)?;
+        Ok(own)
+    }
+
+    /// Reads them again: from the next request on they are the ones that count. A file that cannot be used changes nothing.
+    pub(crate) fn reload(&self, config: &MtlsConfig) -> Result<(), String> {
+        let Some(file) = &config.client_ca_file else { return Ok(()) };
         let roots = Arc::new(tls::authorities(file)?);
         let provider = Arc::new(aws_lc_rs::default_provider());
         let verifier = WebPkiClientVerifier::builder_with_provider(roots, provider).build();
         let verifier = verifier.map_err(|error| format!("{}: {error}", file.display()))?;
-        Ok(Self { authorities: Some(verifier) })
+        self.authorities.store(Some(Arc::new(verifier)));
+        Ok(())
     }
 
     /// Whether there can be clients of `tls_client_auth`.
     pub(crate) fn has_authorities(&self) -> bool {
-        self.authorities.is_some()
+        self.authorities.load().is_some()
     }
 
     /// Checks that a certificate, whose key somebody has proved, is the client's now: also on a connection that is older.
@@ -152,7 +197,8 @@ impl ClientCertificates {
         now: Timestamp,
     ) -> Result<CertificateNames, CertificateError> {
         let (leaf, intermediates) = chain.split_first().ok_or(CertificateError::DigestOnly)?;
-        let authorities = self.authorities.as_ref().ok_or(CertificateError::NoAuthorities)?;
+        let authorities = self.authorities.load();
+        let authorities = authorities.as_ref().ok_or(CertificateError::NoAuthorities)?;
         let time = std::time::Duration::from_secs(now.unix_seconds());
         authorities
             .verify_client_cert(leaf, intermediates, UnixTime::since_unix_epoch(time))

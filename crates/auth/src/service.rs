@@ -11,7 +11,10 @@ use std::{
 use axum::{Extension, Router};
 use futures_util::future::BoxFuture;
 use lombard_auth_core::Client;
-use lombard_chassis::{CancellationToken, Health, Metrics};
+use lombard_chassis::{
+    CancellationToken, Health, Metrics,
+    tls::{self, ServerCertificate},
+};
 use lombard_engine::{Engine, Follower, Handle, Snapshots, StartError, StoppedError};
 use lombard_log::SharedLog;
 use lombard_token::{DpopNonces, Jwks, KeySource, KeySourceError, Verifier};
@@ -27,7 +30,7 @@ use crate::{
     bootstrap::{self, BootstrapError},
     device::DeviceRequests,
     metrics::AuthMetrics,
-    mtls::ClientCertificates,
+    mtls::{self, ClientCertificates},
     oauth,
     password::Passwords,
     pending::PendingRequests,
@@ -128,6 +131,7 @@ pub struct Auth {
     engine: Engine,
     verifier: Verifier,
     tls: Option<Arc<ServerConfig>>,
+    certificate: Option<Arc<ServerCertificate>>,
     health: Health,
     first_clients: Vec<Client>,
     scribe: Scribe,
@@ -214,7 +218,9 @@ impl Auth {
         })?;
         let of_file = |mistake| NewError::Config { mistakes: vec![format!("mtls: {mistake}")] };
         let client_certificates = ClientCertificates::new(&config.mtls).map_err(of_file)?;
-        let tls = config.mtls.server().map_err(of_file)?;
+        let certificate = config.mtls.server().map_err(of_file)?;
+        let tls = certificate.clone().map(tls::asking_for_certificates).transpose();
+        let tls = tls.map_err(of_file)?;
         let keyring = Keyring::open(signing_keys_directory, config.signing_master_key())?;
         let first_clients =
             bootstrap_file.as_deref().map(bootstrap::read).transpose()?.unwrap_or_default();
@@ -223,12 +229,18 @@ impl Auth {
         let (writer, engine) = Engine::start_with_snapshots(
             "auth",
             Arc::clone(&log),
-            snapshots,
+            snapshots.clone(),
             AuthMachine::default,
             EventCodec,
             config.engine_limits(),
         )?;
-        let view = Follower::start("auth", Arc::clone(&log), EventCodec, AuthMachine::default())?;
+        let view = Follower::start_with_snapshots(
+            "auth",
+            Arc::clone(&log),
+            snapshots,
+            AuthMachine::default,
+            EventCodec,
+        )?;
         let own_keys = OwnKeys(view.clone());
         let verifier = Verifier::new(&issuer, format!("{issuer}/v1/auth"), Arc::new(own_keys));
         if let Some(nonces) = &dpop_nonces {
@@ -261,7 +273,7 @@ impl Auth {
             keyring: Arc::new(keyring),
             metrics,
         }));
-        Ok(Self { api, engine, verifier, tls, health, first_clients, scribe })
+        Ok(Self { api, engine, verifier, tls, certificate, health, first_clients, scribe })
     }
 
     /// The HTTP interface.
@@ -285,7 +297,7 @@ impl Auth {
     ///
     /// An error means that the process must end.
     pub async fn run(self, drain: CancellationToken) -> Result<(), RunError> {
-        let Self { api, engine, health, first_clients, scribe, .. } = self;
+        let Self { api, engine, certificate, health, first_clients, scribe, .. } = self;
         // It goes on with what is served while the role drains.
         tokio::spawn(scribe.run(api.writer.clone(), health.clone()));
         bootstrap::register(first_clients, &api.writer).await?;
@@ -301,6 +313,7 @@ impl Auth {
             () = api.keyring.run(&api) => Ok(()),
             () = tell_own_verifier(&api) => Ok(()),
             () = backchannel::run(&api) => Ok(()),
+            () = mtls::follow(&api.config.mtls, certificate.as_deref(), &api.client_certificates) => Ok(()),
             () = drain.cancelled() => {
                 api.audit.flush().await;
                 Ok(())

@@ -1,6 +1,11 @@
 //! Certificates and keys from files, and a server side of TLS that asks clients for certificates.
 
-use std::{path::Path, sync::Arc};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use parking_lot::RwLock;
 
 use rustls::{
     DigitallySignedStruct, DistinguishedName, Error, RootCertStore, ServerConfig, SignatureScheme,
@@ -10,7 +15,10 @@ use rustls::{
         verify_tls13_signature,
     },
     pki_types::{CertificateDer, PrivateKeyDer, UnixTime, pem::PemObject as _},
-    server::danger::{ClientCertVerified, ClientCertVerifier},
+    server::{
+        ClientHello, ResolvesServerCert,
+        danger::{ClientCertVerified, ClientCertVerifier},
+    },
     sign::CertifiedKey,
     version::{TLS12, TLS13},
 };
@@ -57,11 +65,45 @@ pub fn certified(
         .map_err(|error| format!("{}: {error}", key_file.display()))
 }
 
+/// What a listener shows, from files that may be replaced.
+#[derive(Debug)]
+pub struct ServerCertificate {
+    certificate_file: PathBuf,
+    key_file: PathBuf,
+    current: RwLock<Arc<CertifiedKey>>,
+}
+
+impl ServerCertificate {
+    /// Reads a certificate with its chain, and its key, in PEM.
+    pub fn read(certificate_file: &Path, key_file: &Path) -> Result<Self, String> {
+        let key = certified(certificate_file, key_file, &aws_lc_rs::default_provider())?;
+        Ok(Self {
+            certificate_file: certificate_file.to_owned(),
+            key_file: key_file.to_owned(),
+            current: RwLock::new(Arc::new(key)),
+        })
+    }
+
+    /// Reads the files again: new connections are shown what is there now. Files that cannot be used, or do not fit together, change
+    /// nothing.
+    pub fn reload(&self) -> Result<(), String> {
+        let provider = aws_lc_rs::default_provider();
+        let key = certified(&self.certificate_file, &self.key_file, &provider)?;
+        *self.current.write() = Arc::new(key);
+        Ok(())
+    }
+}
+
+impl ResolvesServerCert for ServerCertificate {
+    fn resolve(&self, _hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        Some(Arc::clone(&self.current.read()))
+    }
+}
+
 /// TLS for a listener on which clients may show certificates, whoever signed those: what a certificate proves by itself is that
 /// the client has its key. Who the client is, and which authority says so, is decided where it is known who it claims to be.
 pub fn asking_for_certificates(
-    certificate_file: &Path,
-    key_file: &Path,
+    certificate: Arc<ServerCertificate>,
 ) -> Result<Arc<ServerConfig>, String> {
     let provider = Arc::new(aws_lc_rs::default_provider());
     let verifier = AnyCertificate(provider.signature_verification_algorithms);
@@ -69,8 +111,7 @@ pub fn asking_for_certificates(
         .with_protocol_versions(&[&TLS13, &TLS12])
         .map_err(|error| error.to_string())?
         .with_client_cert_verifier(Arc::new(verifier))
-        .with_single_cert(read_certificates(certificate_file)?, read_key(key_file)?)
-        .map_err(|error| format!("{}: {error}", key_file.display()))?;
+        .with_cert_resolver(certificate);
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(Arc::new(config))
 }

@@ -7,7 +7,7 @@ use lombard_types::Position;
 use parking_lot::{RwLock, RwLockWriteGuard};
 use tokio::sync::watch;
 
-use crate::{At, Codec, StartError, record};
+use crate::{At, Codec, Machine, Snapshot, Snapshots, StartError, record};
 
 /// Bytes applied under one write lock, so that readers are never held up for long.
 const CHUNK_BYTES: usize = 64 << 10;
@@ -89,6 +89,45 @@ impl<V: View> Follower<V> {
     where
         C: Codec<Event = V::Event>,
     {
+        Self::spawn(name, (log, codec), (view, from), async |_| ())
+    }
+
+    /// Starts following `log` from the newest of these snapshots that can be used, so that a start applies what came since and not the
+    /// whole log; from its beginning where there is none. Until the snapshot is read, the view is empty and at the beginning. Who
+    /// makes the snapshots is somebody else: nothing is taken away.
+    pub fn start_with_snapshots<C>(
+        name: &'static str,
+        log: SharedLog,
+        snapshots: impl Into<Option<Snapshots>>,
+        empty: impl Fn() -> V + Send + 'static,
+        codec: C,
+    ) -> Result<Self, StartError>
+    where
+        V: Snapshot + Machine<Event = <V as View>::Event>,
+        C: Codec<Event = <V as View>::Event>,
+    {
+        let store = snapshots.into().map(|snapshots| snapshots.store(name));
+        let view = (empty(), Position::START);
+        Self::spawn(name, (log, codec), view, async move |follow: &Follow<V, C>| {
+            let Some(store) = store else { return };
+            let newest = store.newest_for_reader(&follow.log, &follow.codec, &empty).await;
+            if let Some(opened) = newest {
+                let mut view = follow.view.write();
+                *view = opened.state.machine;
+                follow.applied.send_replace(opened.state.position);
+            }
+        })
+    }
+
+    fn spawn<C>(
+        name: &'static str,
+        (log, codec): (SharedLog, C),
+        (view, from): (V, Position),
+        begin: impl AsyncFnOnce(&Follow<V, C>) + Send + 'static,
+    ) -> Result<Self, StartError>
+    where
+        C: Codec<Event = <V as View>::Event>,
+    {
         let view = Arc::new(RwLock::new(view));
         let (applied_tx, applied) = watch::channel(from);
         let (alive, gone) = watch::channel(());
@@ -96,9 +135,15 @@ impl<V: View> Follower<V> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .build()
             .map_err(|error| StartError::Thread { name, cause: error.to_string() })?;
+        let run = move || {
+            runtime.block_on(async {
+                begin(&follow).await;
+                follow.run(gone).await;
+            });
+        };
         thread::Builder::new()
             .name(format!("{name}-view"))
-            .spawn(move || runtime.block_on(follow.run(gone)))
+            .spawn(run)
             .map_err(|error| StartError::Thread { name, cause: error.to_string() })?;
         Ok(Self { view, applied, _alive: Arc::new(alive) })
     }

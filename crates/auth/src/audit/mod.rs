@@ -99,6 +99,11 @@ impl Audit {
         if is_taken { self.send(Some(bounded(entry))).await } else { oneshot::channel().1 }
     }
 
+    /// Takes what the server has done by itself: nobody waits for it.
+    pub(crate) async fn note(&self, entry: AuditEntry) {
+        drop(self.take(entry).await);
+    }
+
     /// Waits until all that was taken is durable.
     pub(crate) async fn flush(&self) {
         // Where nobody writes any more, there is nothing to wait for.

@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::answer::{private, with_position};
-use crate::{problem, service::Api};
+use crate::{audit::Facts, problem, service::Api};
 
 /// A key as it is shown.
 #[derive(Serialize)]
@@ -96,7 +96,9 @@ pub(super) async fn rotate(
     };
     let position = api.keyring.rotate(&api, algorithm, prepublish).await?;
     tracing::info!(by = &*caller.0.client_id, %algorithm, "rotated the signing key");
-    Ok(with_position(StatusCode::NO_CONTENT.into_response(), position))
+    // Who it was, the token says.
+    let facts = Facts { detail: api.keyring.signing(algorithm), ..Facts::default() };
+    Ok(with_position(facts.with(StatusCode::NO_CONTENT.into_response()), position))
 }
 
 /// `POST /v1/auth/keys/{kid}/compromise`: nothing that the key signed is good any more, anywhere.

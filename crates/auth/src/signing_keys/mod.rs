@@ -14,7 +14,7 @@ use std::{
 
 use arc_swap::ArcSwapOption;
 use lombard_auth_core::{
-    Command,
+    AuditEntry, Command,
     signing_keys::{self, Step},
 };
 use lombard_chassis::{Problem, problems};
@@ -28,6 +28,27 @@ pub(crate) use store::SigningKeyError;
 
 use crate::{AuthMachine, problem, service::Api, submit::submit};
 use store::KeyStore;
+
+/// Who changes keys, where it is not an administrator: the subject of an entry in the audit. No client and no person has one of these.
+#[derive(Clone, Copy, Debug)]
+enum Actor {
+    /// The role has begun, and there was no key.
+    Start,
+    /// Somebody was registered for an algorithm, who is in the audit too.
+    Registration,
+    /// It was time.
+    Schedule,
+}
+
+impl Actor {
+    const fn subject(self) -> &'static str {
+        match self {
+            Self::Start => "system/start",
+            Self::Registration => "system/registration",
+            Self::Schedule => "system/schedule",
+        }
+    }
+}
 
 /// Before trying again what has failed, and the longest that a step of the schedule is late.
 const PAUSE: Duration = Duration::from_secs(10);
@@ -88,7 +109,7 @@ impl Keyring {
         for algorithm in in_use(api) {
             let is_of = |key: &&Arc<SigningKey>| key.public_jwk().algorithm() == algorithm;
             if held.iter().filter(is_of).count() < 2 {
-                self.begin_with(api, algorithm, &mut held).await?;
+                self.begin_with(api, algorithm, Actor::Start, &mut held).await?;
             }
         }
         self.settle(api, &mut held).await;
@@ -108,7 +129,8 @@ impl Keyring {
             let mut held = self.held.lock().await;
             // Somebody else may have done it meanwhile.
             if self.active(algorithm).is_err() {
-                self.begin_with(api, algorithm, &mut held).await.map_err(|error| {
+                let begun = self.begin_with(api, algorithm, Actor::Registration, &mut held).await;
+                begun.map_err(|error| {
                     tracing::error!(%error, %algorithm, "failed to begin with an algorithm");
                     Problem::new(&problems::INTERNAL)
                 })?;
@@ -122,6 +144,7 @@ impl Keyring {
         &self,
         api: &Api,
         algorithm: Algorithm,
+        actor: Actor,
         held: &mut Vec<Arc<SigningKey>>,
     ) -> Result<(), BeginError> {
         let (active, standby) = (self.make(algorithm).await?, self.make(algorithm).await?);
@@ -129,8 +152,10 @@ impl Keyring {
             active: active.public_jwk().clone(),
             standby: standby.public_jwk().clone(),
         };
+        let detail = format!("alg={algorithm} kid={}", active.public_jwk().kid());
         held.extend([active, standby]);
         submit(api, Command::SigningKey(begin, api.config.lives())).await?;
+        note(api, actor, "key.begin", detail).await;
         tracing::info!(%algorithm, "signing with a new key");
         Ok(())
     }
@@ -185,6 +210,13 @@ impl Keyring {
         seen.map_err(|_| Problem::new(&problems::OUTCOME_UNKNOWN))?;
         self.settle(api, &mut held).await;
         Ok(position)
+    }
+
+    /// Which key signs with an algorithm now, for the audit.
+    pub(crate) fn signing(&self, algorithm: Algorithm) -> String {
+        let active = self.active(algorithm);
+        let kid = active.as_ref().map_or("none", |key| key.public_jwk().kid());
+        format!("alg={algorithm} kid={kid}")
     }
 
     async fn make(&self, algorithm: Algorithm) -> Result<Arc<SigningKey>, SigningKeyError> {
@@ -257,17 +289,34 @@ impl Keyring {
         match step {
             Step::Rotate(algorithm) => {
                 self.rotate(api, algorithm, schedule.prepublish).await?;
+                note(api, Actor::Schedule, "key.rotate", self.signing(algorithm)).await;
                 tracing::info!(%algorithm, "signing with the next key");
             }
             Step::Retire(kid) => {
+                let detail = format!("kid={kid}");
                 let command = signing_keys::Command::Retire { kid, retire: schedule.retire };
                 submit(api, Command::SigningKey(command, api.config.lives())).await?;
+                note(api, Actor::Schedule, "key.retire", detail).await;
                 let mut held = self.held.lock().await;
                 self.settle(api, &mut held).await;
             }
         }
         Ok(())
     }
+}
+
+async fn note(api: &Api, actor: Actor, action: &str, detail: String) {
+    let entry = AuditEntry {
+        at: api.now(),
+        action: action.into(),
+        refused: None,
+        client: Box::default(),
+        subject: actor.subject().into(),
+        address: Box::default(),
+        request_id: Box::default(),
+        detail: detail.into(),
+    };
+    api.audit.note(entry).await;
 }
 
 /// What tokens are signed with here: ES256, and what clients and resources ask for, or have asked for.

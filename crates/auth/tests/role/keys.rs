@@ -14,7 +14,10 @@ use lombard_token::{Jwks, KeySource, KeySourceError, Revocation, Verifier, Verif
 use lombard_types::Timestamp;
 use serde_json::{Value, json};
 
-use super::support::{Answer, ISSUER, Role, SECRET};
+use super::{
+    audit::found,
+    support::{Answer, ISSUER, Role, SECRET},
+};
 
 async fn look(role: &Role) -> Value {
     role.admin("GET", "/v1/auth/keys", Value::Null).await.json()
@@ -193,6 +196,34 @@ async fn lost_private_halves_are_followed_by_new_keys() {
     assert_eq!(kid(&role, "retiring").await, active);
     assert_ne!(signed_by(&token(&role).await), active);
     role.verifier().inspect(&before).unwrap();
+}
+
+/// Who changed a key is in the audit: an administrator, or the server itself, and why.
+#[tokio::test]
+async fn the_audit_says_who_changed_a_key() {
+    let role = Role::start().await;
+    let begun = &found(&role, "&action=key.begin", 1).await[0];
+    assert_eq!(begun["subject"], "system/start");
+    let active = kid(&role, "active").await;
+    assert_eq!(begun["detail"], format!("alg=ES256 kid={active}"));
+    assert_eq!(rotate(&role, true).await.status, StatusCode::NO_CONTENT);
+    let active = kid(&role, "active").await;
+    let rotated = &found(&role, "&action=key.rotate", 1).await[0];
+    assert_eq!((&rotated["client_id"], &rotated["subject"]), (&json!("admin"), &json!("admin")));
+    assert_eq!(rotated["detail"], format!("alg=ES256 kid={active}"));
+    assert_eq!(compromise(&role, &active).await.status, StatusCode::NO_CONTENT);
+    let taken_back = &found(&role, "&action=key.compromise", 1).await[0];
+    assert_eq!(
+        (&taken_back["client_id"], &taken_back["detail"]),
+        (&json!("admin"), &json!(active))
+    );
+    let client = json!({
+        "name": "x", "scope": "ledger:read", "profile": "oauth-2.1", "id_token_signed_response_alg": "EdDSA",
+    });
+    let made = role.admin("POST", "/v1/auth/clients", client).await;
+    assert_eq!(made.status, StatusCode::CREATED, "{}", made.text);
+    let begun = found(&role, "&action=key.begin&subject=system/registration", 1).await;
+    assert!(begun[0]["detail"].as_str().unwrap().starts_with("alg=EdDSA kid="), "{begun:?}");
 }
 
 #[tokio::test]

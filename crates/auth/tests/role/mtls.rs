@@ -24,7 +24,7 @@ use rustls::{
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::net::{TcpListener, TcpStream};
-use tokio_rustls::TlsConnector;
+use tokio_rustls::{TlsConnector, client::TlsStream};
 
 use crate::support::{Answer, Browser, ISSUER, Role, VERIFIER, claims, config, form};
 
@@ -85,7 +85,7 @@ struct World {
     address: SocketAddr,
     authority: Authority,
     server: CertificateDer<'static>,
-    _files: TempDir,
+    files: TempDir,
 }
 
 impl World {
@@ -104,6 +104,7 @@ impl World {
             certificate_file: Some(write("server.pem", &server.cert.pem())),
             key_file: Some(write("server.key", &server.signing_key.serialize_pem())),
             client_ca_file: Some(write("ca.pem", &authority.0.pem())),
+            files_check_ms: 10,
         };
         let role = Role::start_with(Config { mtls, ..config() }).await;
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
@@ -115,7 +116,7 @@ impl World {
             metrics: Metrics::default(),
         };
         tokio::spawn(serve_tls(listener, served, tls, CancellationToken::new()));
-        Self { role, address, authority, server: server.cert.der().clone(), _files: files }
+        Self { role, address, authority, server: server.cert.der().clone(), files }
     }
 
     async fn register(&self, id: &str, members: Value) -> Answer {
@@ -125,6 +126,11 @@ impl World {
     }
 
     async fn send(&self, shown: Option<&Shown>, request: Request<Body>) -> Answer {
+        ask(self.connect(shown).await.unwrap(), request).await
+    }
+
+    /// A connection, if the server shows the certificate that is expected.
+    async fn connect(&self, shown: Option<&Shown>) -> std::io::Result<TlsStream<TcpStream>> {
         let mut roots = RootCertStore::empty();
         roots.add(self.server.clone()).unwrap();
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
@@ -141,8 +147,14 @@ impl World {
         };
         let stream = TcpStream::connect(self.address).await.unwrap();
         let name = ServerName::try_from("localhost").unwrap();
-        let stream = TlsConnector::from(Arc::new(config)).connect(name, stream).await.unwrap();
-        ask(stream, request).await
+        TlsConnector::from(Arc::new(config)).connect(name, stream).await
+    }
+
+    /// Replaces a file as those who renew certificates do: the old one is there until the new one is whole.
+    fn replace(&self, name: &str, text: &str) {
+        let written = self.files.path().join("new");
+        std::fs::write(&written, text).unwrap();
+        std::fs::rename(&written, self.files.path().join(name)).unwrap();
     }
 
     async fn post(&self, shown: Option<&Shown>, path: &str, parameters: &[(&str, &str)]) -> Answer {
@@ -404,6 +416,54 @@ async fn a_certificate_beside_another_method() {
     assert_eq!(issued.status, StatusCode::OK, "{}", issued.text);
     let access = issued.json()["access_token"].as_str().unwrap().to_owned();
     assert_eq!(claims(&access)["cnf"]["x5t#S256"], shown.thumbprint());
+}
+
+/// Certificates and authorities are renewed without a restart; what cannot be used changes nothing.
+#[tokio::test]
+async fn files_that_are_replaced_are_used() {
+    let mut world = World::start().await;
+    let made = world.register("pki", json!({ "tls_client_auth_subject_dn": SUBJECT })).await;
+    assert_eq!(made.status, StatusCode::CREATED, "{}", made.text);
+    let old = world.authority.sign(&params("shop", GOOD));
+    assert_eq!(world.token(Some(&old), "pki").await.status, StatusCode::OK);
+
+    let renewed = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
+    let before = std::mem::replace(&mut world.server, renewed.cert.der().clone());
+    world.replace("server.pem", &renewed.cert.pem());
+    world.replace("server.key", &renewed.signing_key.serialize_pem());
+    until(async || world.connect(None).await.is_ok()).await;
+    assert_eq!(world.token(Some(&old), "pki").await.status, StatusCode::OK);
+    let renewed = std::mem::replace(&mut world.server, before);
+    assert!(world.connect(None).await.is_err(), "the old one is shown no more");
+    world.server = renewed;
+
+    // A broken certificate changes nothing; authorities that come after it do.
+    world.replace("server.pem", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n");
+    world.authority = Authority::new();
+    let new = world.authority.sign(&params("shop", GOOD));
+    assert_eq!(world.token(Some(&new), "pki").await.status, StatusCode::UNAUTHORIZED);
+    world.replace("ca.pem", &world.authority.0.pem());
+    until(async || world.token(Some(&new), "pki").await.status == StatusCode::OK).await;
+    let refused = world.token(Some(&old), "pki").await;
+    assert_eq!(refused.status, StatusCode::UNAUTHORIZED, "its authority counts no more");
+    world.replace("ca.pem", "nothing");
+    let other = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
+    world.server = other.cert.der().clone();
+    world.replace("server.key", &other.signing_key.serialize_pem());
+    world.replace("server.pem", &other.cert.pem());
+    until(async || world.connect(None).await.is_ok()).await;
+    assert_eq!(world.token(Some(&new), "pki").await.status, StatusCode::OK);
+}
+
+/// Waits for a condition, for a bounded time.
+async fn until(condition: impl AsyncFn() -> bool) {
+    let wait = async {
+        while !condition().await {
+            tokio::task::yield_now().await;
+        }
+    };
+    let patience = std::time::Duration::from_secs(30);
+    tokio::time::timeout(patience, wait).await.unwrap();
 }
 
 /// A client with a certificate signs its requests with a key that is registered for that (RFC 9101).

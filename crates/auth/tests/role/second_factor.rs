@@ -125,6 +125,12 @@ async fn a_person_sets_up_an_app_when_a_client_asks_for_more() {
     let replayed = show(&role, &other, &page, &code(&secret, step + 1)).await;
     assert_eq!(replayed.status, StatusCode::UNAUTHORIZED);
     assert!(other.cookie("lombard_session").is_none());
+    let counted = |factor: &str, result: &str| {
+        let labels = format!("{{factor=\"{factor}\",result=\"{result}\"}}");
+        role.counted(&format!("lombard_auth_second_factor_logins_total{labels}"))
+    };
+    assert_eq!(counted("totp", "allowed"), Some(1));
+    assert_eq!(counted("code", "code_used"), Some(2));
     // It outlives a restart, and so does that the code was used.
     let role = role.restart().await;
     let page = second_page(&role, &other, &[]).await;

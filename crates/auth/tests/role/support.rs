@@ -35,6 +35,7 @@ pub(crate) struct Role {
     drain: CancellationToken,
     running: tokio::task::JoinHandle<()>,
     pub(crate) log: MemoryLog,
+    pub(crate) metrics: Metrics,
     pub(crate) place: TempDir,
 }
 
@@ -139,7 +140,7 @@ impl Role {
         config: Config,
         nonces: Option<DpopNonces>,
     ) -> Self {
-        let health = Health::starting();
+        let (health, metrics) = (Health::starting(), Metrics::new("auth"));
         let deps = Deps {
             log: Arc::new(log.clone()),
             snapshot_directory: None,
@@ -149,7 +150,7 @@ impl Role {
             server_secret_file: place.path().join("server.secret"),
             bootstrap_file: Some(place.path().join("clients.json")),
             health: health.clone(),
-            metrics: Metrics::new("auth"),
+            metrics: metrics.clone(),
         };
         let auth = Auth::new(config, deps).unwrap();
         let (router, verifier, tls) = (auth.router(), auth.verifier(), auth.tls());
@@ -157,7 +158,7 @@ impl Role {
         let run = auth.run(drain.clone());
         let running = tokio::spawn(async move { run.await.unwrap() });
         health.wait_until_ready().await;
-        Self { router, tls, verifier, issuer, drain, running, log, place }
+        Self { router, tls, verifier, issuer, drain, running, log, metrics, place }
     }
 
     /// What the role verifies its own tokens with.
@@ -308,6 +309,13 @@ impl Role {
         let request = Request::get("/oauth/userinfo")
             .header(header::AUTHORIZATION, format!("Bearer {token}"));
         self.send(request.body(Body::empty()).unwrap()).await
+    }
+
+    /// How often that was counted.
+    pub(crate) fn counted(&self, series: &str) -> Option<u64> {
+        let text = self.metrics.encode().unwrap();
+        let line = text.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
+        line.map(|count| count.parse().unwrap())
     }
 
     /// All that was ever recorded, when the audit of what was answered before is.

@@ -73,6 +73,30 @@ impl SnapshotStore {
         None
     }
 
+    /// The same for a reader beside the one that makes snapshots: it takes nothing away, not even what is being written. One that
+    /// goes away meanwhile has a newer one beside it.
+    pub(crate) async fn newest_for_reader<M, C>(
+        &self,
+        log: &SharedLog,
+        codec: &C,
+        empty: &impl Fn() -> M,
+    ) -> Option<Opened<M>>
+    where
+        M: Snapshot,
+        C: Codec<Event = M::Event>,
+    {
+        for (position, path) in self.list() {
+            match self.open(log, codec, (position, &path), empty).await {
+                Ok(opened) => return Some(opened),
+                Err(cause) => {
+                    let snapshot = path.display();
+                    tracing::warn!(view = self.name, %snapshot, %cause, "did not read a snapshot");
+                }
+            }
+        }
+        None
+    }
+
     async fn open<M, C>(
         &self,
         log: &SharedLog,

@@ -86,6 +86,7 @@ pub(super) async fn log_in(
     let id = id.as_str();
     let client = pending.request.client.id.to_string();
     let refused = |subject: String, cause, again| {
+        api.metrics.second_factor("passkey", cause);
         let facts =
             Facts { client: client.clone(), subject, refused: Some(cause), ..Facts::default() };
         facts.with(login::show_form(&api, &browser, id, &pending.request, Some(again)))
@@ -106,6 +107,7 @@ pub(super) async fn log_in(
     api.throttle.succeeded(&tries);
     match session::begin(&api, &browser, &user, Acr::Passkey, now).await {
         Some(begun) => {
+            api.metrics.second_factor("passkey", "allowed");
             tracing::info!(user = %user.id, client_id = client, "a person logged in with a passkey");
             let (subject, detail) = (user.id.subject(), "with a passkey".to_owned());
             let facts = Facts { client, subject, detail, refused: None };

@@ -120,6 +120,7 @@ pub(super) async fn check(
         refused: None,
     };
     let refused = |cause, again| {
+        api.metrics.second_factor("code", cause);
         let facts = Facts { refused: Some(cause), ..facts(String::new()) };
         facts.with(show_form(&api, &browser, id, request, Some(again)))
     };
@@ -136,10 +137,13 @@ pub(super) async fn check(
         Err(Refusal::Unavailable) => return page::unavailable(),
     };
     api.throttle.succeeded(&buckets);
-    let detail = match shown {
-        Shown::Totp => "with a code of the app".to_owned(),
-        Shown::RecoveryCode { left } => format!("with a recovery code, {left} are left"),
+    let (factor, detail) = match shown {
+        Shown::Totp => ("totp", "with a code of the app".to_owned()),
+        Shown::RecoveryCode { left } => {
+            ("recovery_code", format!("with a recovery code, {left} are left"))
+        }
     };
+    api.metrics.second_factor(factor, "allowed");
     finish(&api, &browser, &user, id, facts(detail), now).await
 }
 

@@ -20,7 +20,7 @@ use self::{
     words::{Encoding, Words},
 };
 use super::*;
-use crate::{Engine, Handle, Limits, StartError, StateAt, replay::Replay};
+use crate::{Engine, Follower, Handle, Limits, StartError, StateAt, replay::Replay};
 
 const DIRECTORY: &str = "/snapshots";
 
@@ -125,6 +125,47 @@ fn snapshots_are_made_behind_the_log_and_a_start_replays_the_tail_only() {
         assert_eq!(hash_of(&handle).await, hash);
         assert_eq!(codec.decoded.load(Ordering::SeqCst), 35 - newest.position.get());
         handle.submit("later".to_owned()).await.unwrap();
+    });
+}
+
+/// A view beside the machine starts from its snapshots too, and takes none of them away, nor one that is being written.
+#[test]
+fn a_view_starts_from_a_snapshot_and_follows_from_there() {
+    runtime().block_on(async {
+        let log = said(&words(20)).await;
+        let (log, disk): (SharedLog, _) = (Arc::new(log), Simulated::new(1));
+        let empty = Words::<1>::default;
+        let follow = |codec: &Encoding, with: Option<Snapshots>| {
+            Follower::start_with_snapshots("view", log.clone(), with, empty, codec.clone()).unwrap()
+        };
+        let whole = follow(&Encoding::default(), None);
+        let patience = std::time::Duration::from_secs(30);
+        whole.wait_for(Position::new(20), patience).await.unwrap();
+        for position in [5, 15] {
+            take(Arc::new(disk.clone()), &log, position).await.unwrap();
+        }
+        let unfinished = Path::new(DIRECTORY).join("snapshot-0000000000000014.new");
+        drop(disk.create(&unfinished).unwrap());
+        let before = files(&disk);
+        let codec = Encoding::default();
+        let view = follow(&codec, Some(snapshots(&disk, never())));
+        view.wait_for(Position::new(20), patience).await.unwrap();
+        assert_eq!(codec.decoded.load(Ordering::SeqCst), 5, "what came since");
+        let expected = whole.read(Words::clone);
+        assert_eq!(view.read(Words::clone), expected);
+        assert_eq!(files(&disk), before);
+        // One that cannot be used is passed over, and left to whoever makes them.
+        disk.create(&Path::new(DIRECTORY).join("snapshot-0000000000000012")).unwrap();
+        let before = files(&disk);
+        let view = follow(&Encoding::default(), Some(snapshots(&disk, never())));
+        view.wait_for(Position::new(20), patience).await.unwrap();
+        assert_eq!(view.read(Words::clone), expected);
+        assert_eq!(files(&disk), before);
+        // It goes on with what is said from now on.
+        let (handle, _engine) = start(&log, snapshots(&disk, never()), &Encoding::default());
+        handle.submit("later".to_owned()).await.unwrap();
+        view.wait_for(Position::new(21), patience).await.unwrap();
+        assert_eq!(view.read(|words| words.counts.get("later").copied()), Some(1));
     });
 }
 

@@ -10,7 +10,7 @@ use std::{
 
 use lombard_types::Timestamp;
 
-use crate::{At, Codec, Decision, DecodeError, Machine, Snapshot, StateReader, StateWriter};
+use crate::{At, Codec, Decision, DecodeError, Machine, Snapshot, StateReader, StateWriter, View};
 
 /// The version is a parameter, to have machines of several.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -33,6 +33,14 @@ impl<const V: u16> Machine for Words<V> {
     fn apply(&mut self, word: &String, at: At) {
         *self.counts.entry(word.clone()).or_default() += 1;
         self.last_said = at.time;
+    }
+}
+
+impl<const V: u16> View for Words<V> {
+    type Event = String;
+
+    fn apply(&mut self, word: &String, at: At) {
+        Machine::apply(self, word, at);
     }
 }
 
