@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use axum::{Extension, Router};
+use axum::Router;
 use lombard_chassis::{CancellationToken, Health, Metrics};
 use lombard_engine::{Engine, Handle, StartError, StateAt, StoppedError};
 use lombard_log::{SharedLog, disk::SharedDisk};
@@ -169,7 +169,7 @@ impl EventStore {
 
     /// The HTTP interface.
     pub fn router(&self) -> Router {
-        rest::router(self.api.clone()).layer(Extension(self.verifier.clone()))
+        rest::router(self.api.clone(), self.verifier.clone())
     }
 
     /// The gRPC interface.

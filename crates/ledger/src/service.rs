@@ -6,7 +6,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use axum::{Extension, Router};
+use axum::Router;
 use lombard_chassis::{CancellationToken, Health, Metrics};
 use lombard_engine::{Engine, Handle, Snapshots, StartError, StoppedError};
 use lombard_ledger_core::{Command, HashSeed};
@@ -108,7 +108,7 @@ impl Ledger {
 
     /// The HTTP interface.
     pub fn router(&self) -> Router {
-        rest::router(self.api.clone()).layer(Extension(self.verifier.clone()))
+        rest::router(self.api.clone(), self.verifier.clone())
     }
 
     /// The methods over gRPC.

@@ -7,11 +7,11 @@ use serde_json::{Value, json};
 use super::Operation;
 use crate::{ProblemType, problems};
 
-/// Methods and paths, as the source of a router says them.
+/// Methods and paths, as the source of a router says them: below `/v1/<role>`, where it says that too.
 fn routes(source: &str) -> BTreeSet<(String, String)> {
     let mut found = BTreeSet::new();
     for route in source.split(".route(").skip(1) {
-        let path = route.split('"').nth(1).unwrap_or_default().to_owned();
+        let path = below_role(route.split('"').nth(1).unwrap_or_default());
         let handlers = route.split("\n}").next().unwrap_or_default();
         for method in ["get", "post", "put", "delete", "patch"] {
             if [' ', '.'].iter().any(|before| handlers.contains(&format!("{before}{method}("))) {
@@ -20,6 +20,11 @@ fn routes(source: &str) -> BTreeSet<(String, String)> {
         }
     }
     found
+}
+
+fn below_role(path: &str) -> String {
+    let below = path.strip_prefix("/v1/").and_then(|rest| rest.split_once('/'));
+    below.map_or_else(|| path.to_owned(), |(_, below)| format!("/{below}"))
 }
 
 /// Every route that the sources of routers say is described, and no other; no id is said twice.
@@ -125,6 +130,8 @@ mod tests {
     fn what_is_wrong_is_told() {
         let right = r#"router.route("/things/{id}", get(thing))"#;
         assert_eq!(routes_are_described(&[right], &[&OPERATION]), Vec::<String>::new());
+        let whole = r#"router.route("/v1/store/things/{id}", get(thing))"#;
+        assert_eq!(routes_are_described(&[whole], &[&OPERATION]), Vec::<String>::new());
         let more = r#".route("/things/{id}", get(thing).delete(remove))"#;
         let told = routes_are_described(&[more], &[&OPERATION, &OPERATION]);
         assert_eq!(told, ["delete /things/{id}: not described", "an id is said twice"]);

@@ -27,32 +27,36 @@ use axum::{
     routing::{get, post},
 };
 use lombard_chassis::{Problem, extract::BodyLimit};
+use lombard_token::Verifier;
 
 use self::{answer::Answer, page::Page};
 use crate::{api::Api, problem, query::Horizon};
 
 /// All routes. Each needs a token for this role; which scope is said at each handler.
-pub(crate) fn router(api: Api) -> Router {
+///
+/// Whole paths and few layers: each nesting and each layer keeps every route in one more box, which is made again for each
+/// request.
+pub(crate) fn router(api: Api, verifier: Verifier) -> Router {
     let body_limit = BodyLimit(api.config.body_bytes_max);
-    let routes = Router::new()
-        .route("/streams", get(streams::list))
-        .route("/streams/{stream}/events", get(events::list).post(append::append))
+    Router::new()
+        .route("/v1/eventstore/streams", get(streams::list))
+        .route("/v1/eventstore/streams/{stream}/events", get(events::list).post(append::append))
         .route(
-            "/streams/{stream}/snapshot",
+            "/v1/eventstore/streams/{stream}/snapshot",
             get(documents::read_snapshot).put(documents::write_snapshot),
         )
         .route(
-            "/streams/{stream}/metadata",
+            "/v1/eventstore/streams/{stream}/metadata",
             get(documents::read_metadata).put(documents::write_metadata),
         )
-        .route("/events", get(all::list))
-        .route("/appends", post(appends::append))
+        .route("/v1/eventstore/events", get(all::list))
+        .route("/v1/eventstore/appends", post(appends::append))
         .merge(groups::router())
-        .route("/schemas", get(schemas::list))
-        .route("/schemas/{type}", get(schemas::read).put(schemas::put))
-        .route("/subjects/{subject}", get(subjects::read).delete(subjects::erase))
-        .with_state(api);
-    Router::new().nest("/v1/eventstore", routes).layer(Extension(body_limit))
+        .route("/v1/eventstore/schemas", get(schemas::list))
+        .route("/v1/eventstore/schemas/{type}", get(schemas::read).put(schemas::put))
+        .route("/v1/eventstore/subjects/{subject}", get(subjects::read).delete(subjects::erase))
+        .with_state(api)
+        .layer((Extension(verifier), Extension(body_limit)))
 }
 
 /// A page, and the last record that it depends on.

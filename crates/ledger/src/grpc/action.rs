@@ -1,5 +1,7 @@
 //! `Post`, `Void` and `Reverse`.
 
+use std::sync::Arc;
+
 use lombard_chassis::Problem;
 use lombard_grpc::Call;
 use lombard_proto::ledger::v1::{ActionRequest, CreateResponse};
@@ -14,7 +16,7 @@ use crate::rest::{
 
 /// Needs what the same needs over HTTP.
 pub(super) async fn act(
-    api: Api,
+    api: Arc<Api>,
     call: Call,
     request: ActionRequest,
     action: Action,

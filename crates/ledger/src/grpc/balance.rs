@@ -1,5 +1,7 @@
 //! `Balance`.
 
+use std::sync::Arc;
+
 use lombard_chassis::Problem;
 use lombard_grpc::Call;
 use lombard_ledger_core::{Account, AccountRef, Asset, Book, NormalSide};
@@ -15,7 +17,7 @@ use crate::{
 /// Asks the writer, so that all accounts are of one position and nothing that was answered is missing. Needs `ledger:read`
 /// for each account; who may read only some is not told whether others exist.
 pub(super) async fn balance(
-    api: Api,
+    api: Arc<Api>,
     call: Call,
     request: BalanceRequest,
 ) -> Result<BalanceResponse, Problem> {

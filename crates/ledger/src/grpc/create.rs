@@ -1,5 +1,7 @@
 //! `Create`.
 
+use std::sync::Arc;
+
 use lombard_chassis::Problem;
 use lombard_grpc::Call;
 use lombard_ledger_core::Outcome;
@@ -27,7 +29,7 @@ use crate::{
 
 /// Needs what creating a set over HTTP needs.
 pub(super) async fn create(
-    api: Api,
+    api: Arc<Api>,
     call: Call,
     request: CreateRequest,
 ) -> Result<CreateResponse, Problem> {

@@ -1,5 +1,7 @@
 //! `Lookup`.
 
+use std::sync::Arc;
+
 use lombard_chassis::Problem;
 use lombard_grpc::Call;
 use lombard_ledger_core::{AccountRef, ExternalId};
@@ -14,7 +16,7 @@ use crate::{
 
 /// Needs `ledger:read` for one of the accounts. Who may read only some is not told whether other sets exist.
 pub(super) async fn lookup(
-    api: Api,
+    api: Arc<Api>,
     call: Call,
     request: LookupRequest,
 ) -> Result<LookupResponse, Problem> {

@@ -10,6 +10,8 @@ mod replays;
 mod results;
 mod session;
 
+use std::sync::Arc;
+
 use lombard_chassis::{Authenticated, Problem, ProblemType, problems};
 use lombard_grpc::{Call, Method, Routes};
 
@@ -31,6 +33,7 @@ const LOOKUP: Method =
 
 /// All methods. Each needs a token for this role.
 pub(crate) fn routes(api: Api) -> Routes {
+    let api = Arc::new(api);
     let (to_create, to_session) = (api.clone(), api.clone());
     let (to_lookup, to_balance) = (api.clone(), api.clone());
     let act = |action: Action| {

@@ -19,13 +19,13 @@ use crate::{
 };
 
 struct TransferSession {
-    api: Api,
+    api: Arc<Api>,
     request_id: RequestId,
 }
 
 /// What the token permits is checked for each record.
 pub(super) async fn run(
-    api: Api,
+    api: Arc<Api>,
     call: Call,
     incoming: Incoming<SessionRequest>,
     outgoing: &mut Outgoing<SessionResponse>,

@@ -1,5 +1,7 @@
 //! `/v1/ledger/accounts`.
 
+use std::sync::Arc;
+
 use axum::extract::State;
 use lombard_chassis::{Context, Json, Path, Problem};
 use lombard_ledger_api::{AccountBody, AccountParts, Answer, SideBody};
@@ -67,7 +69,7 @@ fn limit(field: &'static str, decimal: &Decimal, scale: Scale) -> Result<Balance
 
 /// Opens an account. 201, or 200 where it was open. Needs `ledger:write` for the path.
 pub(super) async fn open(
-    State(api): State<Api>,
+    State(api): State<Arc<Api>>,
     caller: Caller,
     context: Context,
     OptionalIdempotencyKey(key): OptionalIdempotencyKey,
@@ -121,7 +123,7 @@ fn account_body(reply: Reply) -> Result<(AccountId, AccountBody), Problem> {
 
 /// Lets an account take no more transfers. Needs `ledger:close` or `ledger:write` for its path.
 pub(super) async fn close(
-    State(api): State<Api>,
+    State(api): State<Arc<Api>>,
     caller: Caller,
     context: Context,
     OptionalIdempotencyKey(key): OptionalIdempotencyKey,
@@ -132,7 +134,7 @@ pub(super) async fn close(
 
 /// Lets an account take transfers again. Needs `ledger:close` or `ledger:write` for its path.
 pub(super) async fn reopen(
-    State(api): State<Api>,
+    State(api): State<Arc<Api>>,
     caller: Caller,
     context: Context,
     OptionalIdempotencyKey(key): OptionalIdempotencyKey,

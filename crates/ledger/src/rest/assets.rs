@@ -1,5 +1,7 @@
 //! `/v1/ledger/assets`.
 
+use std::sync::Arc;
+
 use axum::extract::State;
 use lombard_chassis::{Context, Json, Problem};
 use lombard_ledger_api::{Answer, AssetBody};
@@ -19,7 +21,7 @@ pub(super) struct NewAsset {
 
 /// Makes an asset known. 201, or 200 where it was known. Needs `ledger:write` without a path.
 pub(super) async fn create(
-    State(api): State<Api>,
+    State(api): State<Arc<Api>>,
     caller: Caller,
     context: Context,
     OptionalIdempotencyKey(key): OptionalIdempotencyKey,

@@ -1,5 +1,7 @@
 //! `/v1/ledger/chart-rules`: what may be opened where.
 
+use std::sync::Arc;
+
 use axum::extract::State;
 use lombard_chassis::{Context, Json, Path, Problem};
 use lombard_ledger_api::{Answer, SideBody};
@@ -49,7 +51,7 @@ pub(super) struct RulesBody {
 
 /// Sets the rule for accounts at `prefix` and below, in place of the one before. Needs `ledger:chart`.
 pub(super) async fn set(
-    State(api): State<Api>,
+    State(api): State<Arc<Api>>,
     caller: Caller,
     context: Context,
     OptionalIdempotencyKey(key): OptionalIdempotencyKey,
@@ -96,7 +98,7 @@ fn floor_min(decimal: Option<&Decimal>, assets: &[Asset]) -> Result<Option<Balan
 
 /// Removes the rule of a prefix, and answers what it was. Needs `ledger:chart`.
 pub(super) async fn remove(
-    State(api): State<Api>,
+    State(api): State<Arc<Api>>,
     caller: Caller,
     context: Context,
     OptionalIdempotencyKey(key): OptionalIdempotencyKey,
@@ -111,7 +113,7 @@ pub(super) async fn remove(
 
 /// All rules, by prefix. Linearizable: the writer is asked. Needs `ledger:read`.
 pub(super) async fn list(
-    State(api): State<Api>,
+    State(api): State<Arc<Api>>,
     caller: Caller,
 ) -> Result<Answer<RulesBody>, Problem> {
     caller.read_anything()?;

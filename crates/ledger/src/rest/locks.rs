@@ -1,5 +1,7 @@
 //! `/v1/ledger/period-locks`.
 
+use std::sync::Arc;
+
 use axum::extract::State;
 use lombard_chassis::{Context, Json, Path, Problem};
 use lombard_ledger_api::Answer;
@@ -39,7 +41,7 @@ pub(super) struct LocksBody {
 /// Locks a period: no transfer may have an effective time in it, unless it overrides locks. 201, or 200 where it was
 /// locked so. Needs `ledger:lock`.
 pub(super) async fn lock(
-    State(api): State<Api>,
+    State(api): State<Arc<Api>>,
     caller: Caller,
     context: Context,
     OptionalIdempotencyKey(key): OptionalIdempotencyKey,
@@ -65,7 +67,7 @@ pub(super) async fn lock(
 
 /// Unlocks a period, and answers what it was. Needs `ledger:lock`.
 pub(super) async fn unlock(
-    State(api): State<Api>,
+    State(api): State<Arc<Api>>,
     caller: Caller,
     context: Context,
     OptionalIdempotencyKey(key): OptionalIdempotencyKey,
@@ -83,7 +85,7 @@ pub(super) async fn unlock(
 
 /// All locked periods, by name. Linearizable: the writer is asked. Needs `ledger:read`.
 pub(super) async fn list(
-    State(api): State<Api>,
+    State(api): State<Arc<Api>>,
     caller: Caller,
 ) -> Result<Answer<LocksBody>, Problem> {
     caller.read_anything()?;

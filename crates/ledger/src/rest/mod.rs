@@ -24,6 +24,7 @@ use axum::{
 use lombard_chassis::{Problem, extract::BodyLimit, problems};
 use lombard_engine::Handle;
 use lombard_ledger_core::{AccountRef, Command, Reply};
+use lombard_token::Verifier;
 use lombard_types::{AccountId, AccountPath, AssetCode, Position, Scale};
 
 pub(crate) use idempotency::InProgress;
@@ -47,26 +48,29 @@ pub(crate) struct Api {
 }
 
 /// All routes. Each needs a token for this role; which scope is said at each handler.
-pub(crate) fn router(api: Api) -> Router {
+///
+/// Whole paths and few layers: each nesting and each layer keeps every route in one more box, which is made again for each
+/// request.
+pub(crate) fn router(api: Api, verifier: Verifier) -> Router {
     let body_limit = BodyLimit(api.config.body_bytes_max);
     let batch_limit = BodyLimit(api.config.batch_bytes_max);
-    let routes = Router::new()
-        .route("/assets", post(assets::create))
-        .route("/accounts", post(accounts::open))
-        .route("/accounts/{id}/close", post(accounts::close))
-        .route("/accounts/{id}/reopen", post(accounts::reopen))
-        .route("/chart-rules", get(chart::list))
-        .route("/chart-rules/{*prefix}", put(chart::set).delete(chart::remove))
-        .route("/period-locks", get(locks::list).post(locks::lock))
-        .route("/period-locks/{name}", delete(locks::unlock))
-        .route("/transfers", post(sets::create))
-        .route("/import", post(import::import))
-        .route("/batches", post(sets::create_batch).layer(Extension(batch_limit)))
-        .route("/transfers/{id}/post", post(sets::post_pending))
-        .route("/transfers/{id}/void", post(sets::void_pending))
-        .route("/transfers/{id}/reverse", post(sets::reverse))
-        .with_state(api);
-    Router::new().nest("/v1/ledger", routes).layer(Extension(body_limit))
+    Router::new()
+        .route("/v1/ledger/assets", post(assets::create))
+        .route("/v1/ledger/accounts", post(accounts::open))
+        .route("/v1/ledger/accounts/{id}/close", post(accounts::close))
+        .route("/v1/ledger/accounts/{id}/reopen", post(accounts::reopen))
+        .route("/v1/ledger/chart-rules", get(chart::list))
+        .route("/v1/ledger/chart-rules/{*prefix}", put(chart::set).delete(chart::remove))
+        .route("/v1/ledger/period-locks", get(locks::list).post(locks::lock))
+        .route("/v1/ledger/period-locks/{name}", delete(locks::unlock))
+        .route("/v1/ledger/transfers", post(sets::create))
+        .route("/v1/ledger/import", post(import::import))
+        .route("/v1/ledger/batches", post(sets::create_batch).layer(Extension(batch_limit)))
+        .route("/v1/ledger/transfers/{id}/post", post(sets::post_pending))
+        .route("/v1/ledger/transfers/{id}/void", post(sets::void_pending))
+        .route("/v1/ledger/transfers/{id}/reverse", post(sets::reverse))
+        .with_state(Arc::new(api))
+        .layer((Extension(verifier), Extension(body_limit)))
 }
 
 /// A command's effect, and where it was recorded.

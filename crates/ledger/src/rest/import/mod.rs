@@ -7,6 +7,8 @@
 mod csv;
 mod rows;
 
+use std::sync::Arc;
+
 use axum::{body::Body, extract::State};
 use futures_util::StreamExt as _;
 use http::{HeaderMap, header};
@@ -73,7 +75,7 @@ struct Import<'a> {
 /// Imports rows of `text/csv` or `application/jsonl`. 200 with what became of them, also where rows were refused. Needs
 /// `ledger:import`, and `ledger:write` for each debit account.
 pub(super) async fn import(
-    State(api): State<Api>,
+    State(api): State<Arc<Api>>,
     caller: Caller,
     context: Context,
     headers: HeaderMap,

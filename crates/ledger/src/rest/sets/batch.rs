@@ -1,5 +1,7 @@
 //! Many posting sets in one request.
 
+use std::sync::Arc;
+
 use axum::extract::State;
 use lombard_chassis::{Context, Json, Problem, Query};
 use lombard_ledger_api::{Answer, SetBody};
@@ -37,7 +39,7 @@ enum ResultBody {
 /// result for each. A set's id is its own, or else made from the client, the `Idempotency-Key` and its place in the batch,
 /// so that the batch as a whole can be sent again. Needs what [`super::create`] needs for each.
 pub(crate) async fn create_batch(
-    State(api): State<Api>,
+    State(api): State<Arc<Api>>,
     caller: Caller,
     context: Context,
     key: IdempotencyKey,

@@ -5,6 +5,8 @@ mod request;
 mod resolve;
 mod submit;
 
+use std::sync::Arc;
+
 use axum::{
     extract::State,
     response::{IntoResponse, Response},
@@ -47,7 +49,7 @@ pub(super) struct Trying {
 /// The id is the body's, or else made from the client and its `Idempotency-Key`. Needs `ledger:write` for each debit
 /// account: it takes a right to take money away, and none to give it.
 pub(super) async fn create(
-    State(api): State<Api>,
+    State(api): State<Arc<Api>>,
     caller: Caller,
     context: Context,
     key: IdempotencyKey,
@@ -193,7 +195,10 @@ impl Api {
                 note: set.note,
             }))
         };
-        let transfers = set.recorded.iter().map(body).collect::<Option<_>>();
-        transfers.and_then(SetBody::of).ok_or_else(unexpected_reply)
+        let set = match set.recorded {
+            [one] => body(one).map(|one| SetBody::One(Box::new(one))),
+            all => all.iter().map(body).collect::<Option<_>>().and_then(SetBody::of),
+        };
+        set.ok_or_else(unexpected_reply)
     }
 }

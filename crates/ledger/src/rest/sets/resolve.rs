@@ -1,5 +1,7 @@
 //! Posting and voiding pending sets, and reversing sets.
 
+use std::sync::Arc;
+
 use axum::{extract::State, response::Response};
 use lombard_chassis::{Context, Json, Path, Problem, Query};
 use lombard_ledger_core::{AccountRef, NewTransfer, RecordedTransfer, TransferFlags, TransferKind};
@@ -38,7 +40,7 @@ pub(crate) struct About {
 /// Posts a pending set: all of it, or the amounts that are given. Needs `ledger:post` or `ledger:write` for its debit
 /// accounts.
 pub(crate) async fn post_pending(
-    State(api): State<Api>,
+    State(api): State<Arc<Api>>,
     caller: Caller,
     context: Context,
     key: IdempotencyKey,
@@ -51,7 +53,7 @@ pub(crate) async fn post_pending(
 
 /// Voids a pending set. Needs `ledger:void` or `ledger:write` for its debit accounts.
 pub(crate) async fn void_pending(
-    State(api): State<Api>,
+    State(api): State<Arc<Api>>,
     caller: Caller,
     context: Context,
     key: IdempotencyKey,
@@ -65,7 +67,7 @@ pub(crate) async fn void_pending(
 /// Reverses a set that moved money: what is left of it, or the amounts that are given. Needs `ledger:reverse` or
 /// `ledger:write` for the accounts that it credited, which are now debited.
 pub(crate) async fn reverse(
-    State(api): State<Api>,
+    State(api): State<Arc<Api>>,
     caller: Caller,
     context: Context,
     key: IdempotencyKey,
