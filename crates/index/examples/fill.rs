@@ -11,7 +11,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use lombard_index::{FilterOn, Index, MapSpec, Opening};
+use lombard_index::{FilterOn, Index, MapSpec, Opening, Reads};
 use lombard_types::Position;
 use tokio::sync::watch;
 
@@ -22,7 +22,9 @@ fn main() {
     let directory = std::env::temp_dir().join(format!("lombard-index-fill-{}", std::process::id()));
     let (_durable, durable) = watch::channel(Position::new(u64::MAX));
     let mut opening = Opening::new(&directory).unwrap();
-    let ids = opening.map::<16, 6>(MapSpec { name: "ids", filter: FilterOn::First(16) }).unwrap();
+    let ids = opening
+        .map::<16, 6>(MapSpec { name: "ids", filter: FilterOn::First(16), reads: Reads::Keys })
+        .unwrap();
     let index = opening.start(durable).unwrap();
     let count = millions * 1_000_000;
     let (before, started) = (cpu_micros(), Instant::now());

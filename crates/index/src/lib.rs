@@ -41,6 +41,6 @@ mod table;
 mod tables;
 
 pub use index::{Index, OpenError, Opening};
-pub use map::{FilterOn, Map, MapSpec};
+pub use map::{FilterOn, Map, MapSpec, Reads};
 pub use range::{Range, RangeBack};
 pub use run::ReadError;

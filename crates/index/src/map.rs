@@ -25,6 +25,18 @@ pub struct MapSpec {
     pub name: &'static str,
     /// What lookups of absent keys are answered from without reading.
     pub filter: FilterOn,
+    /// What is looked up.
+    pub reads: Reads,
+}
+
+/// What is looked up in a map, most often.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reads {
+    /// Keys and ranges of keys: the tables in memory are in order.
+    Ranges,
+    /// Single keys: the tables in memory are hashed, which costs an insert and a lookup less, and sealing more. A range is
+    /// read too, by looking at all that is in memory.
+    Keys,
 }
 
 /// What the filter of a map's runs is over.
@@ -89,7 +101,7 @@ struct Staged<const K: usize, const V: usize> {
 
 impl<const K: usize, const V: usize> Map<K, V> {
     pub(crate) fn new(spec: MapSpec, runs: Runs<K, V>) -> Self {
-        let tables = RwLock::new(Tables::new(runs));
+        let tables = RwLock::new(Tables::new(spec.reads, runs));
         let shared = Shared { spec, tables, staged: Mutex::new(None) };
         Self { shared: Arc::new(shared) }
     }
@@ -307,7 +319,13 @@ impl<const K: usize, const V: usize> Sealable for Map<K, V> {
         for frozen in frozen {
             let table = frozen.table();
             let filter = self.shared.spec.filter;
-            let distinct = distinct(table.iter().map(|(key, _)| key), filter);
+            let distinct = match filter {
+                // Keys are different.
+                FilterOn::First(bytes) if bytes >= K => {
+                    u64::try_from(table.len()).unwrap_or(u64::MAX)
+                }
+                _ => distinct(table.iter().map(|(key, _)| key), filter),
+            };
             let entries = table.iter().map(|(key, value)| Ok((*key, *value)));
             let number = files.next();
             let path = files.directory.join(file_name(self.shared.spec.name, number));

@@ -49,7 +49,7 @@ mod tests {
             let entries: Vec<_> = keys.iter().map(long).collect();
             let mut table = Table::default();
             table.extend(entries.clone());
-            prop_assert_eq!(table, entries.iter().copied().collect::<Table<14, 1>>());
+            prop_assert!(table.iter().eq(entries.iter().copied().collect::<Table<14, 1>>().iter()));
             let ordered = in_order(&entries);
             let mut sorted = entries;
             sorted.sort_by_key(|(key, _)| *key);
@@ -57,7 +57,8 @@ mod tests {
             let short = before.iter().map(|(key, value)| (*key, [*value]));
             let mut table: Table<2, 1> = short.clone().take(5).collect();
             table.extend(short.clone().collect());
-            prop_assert_eq!(table, short.clone().take(5).chain(short).collect::<Table<2, 1>>());
+            let wanted: Table<2, 1> = short.clone().take(5).chain(short).collect();
+            prop_assert!(table.iter().eq(wanted.iter()));
         }
     }
 }

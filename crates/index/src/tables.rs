@@ -7,10 +7,11 @@ use std::{
 
 use parking_lot::Mutex;
 
-use crate::{map::Runs, run::Entry, table::Table};
+use crate::{Reads, map::Runs, run::Entry, table::Table};
 
 /// All of them from the oldest to the newest: of equal keys the newest counts.
 pub(crate) struct Tables<const K: usize, const V: usize> {
+    reads: Reads,
     active: Table<K, V>,
     /// What came after it while the map is loaded, as it came.
     loaded: Vec<Entry<K, V>>,
@@ -30,9 +31,10 @@ pub(crate) struct Frozen<const K: usize, const V: usize> {
 // === impl Tables ===
 
 impl<const K: usize, const V: usize> Tables<K, V> {
-    pub(crate) fn new(runs: Runs<K, V>) -> Self {
+    pub(crate) fn new(reads: Reads, runs: Runs<K, V>) -> Self {
         Self {
-            active: Table::default(),
+            reads,
+            active: Table::new(reads),
             loaded: Vec::new(),
             is_loading: false,
             frozen: Vec::new(),
@@ -76,7 +78,8 @@ impl<const K: usize, const V: usize> Tables<K, V> {
     /// Closes the active table.
     pub(crate) fn freeze(&mut self, freeze: u64) {
         if !self.active.is_empty() || !self.loaded.is_empty() {
-            let (active, loaded) = (mem::take(&mut self.active), mem::take(&mut self.loaded));
+            let active = mem::replace(&mut self.active, Table::new(self.reads));
+            let loaded = mem::take(&mut self.loaded);
             self.frozen.push((freeze, Arc::new(Frozen::new(active, loaded))));
         }
     }

@@ -5,13 +5,14 @@
 
 use std::{collections::BTreeMap, fs, path::Path};
 
-use lombard_index::{FilterOn, Index, Map, MapSpec, OpenError, Opening};
+use lombard_index::{FilterOn, Index, Map, MapSpec, OpenError, Opening, Reads};
 use lombard_types::Position;
 use proptest::prelude::*;
 use tokio::sync::watch;
 
-const WHOLE: MapSpec = MapSpec { name: "whole", filter: FilterOn::First(3) };
-const PART: MapSpec = MapSpec { name: "part", filter: FilterOn::Firsts(1, 2) };
+const WHOLE: MapSpec = MapSpec { name: "whole", filter: FilterOn::First(3), reads: Reads::Keys };
+const PART: MapSpec =
+    MapSpec { name: "part", filter: FilterOn::Firsts(1, 2), reads: Reads::Ranges };
 
 struct Store {
     index: Index,

@@ -28,7 +28,7 @@ mod select;
 use std::{fmt, path::Path, sync::Arc};
 
 use lombard_eventstore_core::{Event, EventPosition};
-use lombard_index::{FilterOn, Index, Map, MapSpec, Opening};
+use lombard_index::{FilterOn, Index, Map, MapSpec, Opening, Reads};
 use lombard_log::{ReadError, SharedLog};
 use lombard_types::Position;
 use parking_lot::Mutex;
@@ -81,15 +81,19 @@ impl fmt::Debug for EventIndex {
 type Durable = watch::Receiver<Position>;
 
 /// Ids are looked up before anything is known of them, so most are absent; streams and tags are often new.
-const IDS: MapSpec = MapSpec { name: "ids", filter: FilterOn::First(16) };
-const STREAMS: MapSpec = MapSpec { name: "streams", filter: FilterOn::First(16) };
-const NAMES: MapSpec = MapSpec { name: "names", filter: FilterOn::Nothing };
-const TYPES: MapSpec = MapSpec { name: "types", filter: FilterOn::First(16) };
+const IDS: MapSpec = MapSpec { name: "ids", filter: FilterOn::First(16), reads: Reads::Keys };
+const STREAMS: MapSpec =
+    MapSpec { name: "streams", filter: FilterOn::First(16), reads: Reads::Ranges };
+const NAMES: MapSpec = MapSpec { name: "names", filter: FilterOn::Nothing, reads: Reads::Ranges };
+const TYPES: MapSpec = MapSpec { name: "types", filter: FilterOn::First(16), reads: Reads::Ranges };
 /// Conditions are on a tag's events of one type, of which there most often is none, or on those of any type.
-const TAGS: MapSpec = MapSpec { name: "tags", filter: FilterOn::Firsts(16, 24) };
-const STARTS: MapSpec = MapSpec { name: "starts", filter: FilterOn::Nothing };
-const CATALOG: MapSpec = MapSpec { name: "catalog", filter: FilterOn::Nothing };
-const DOCUMENTS: MapSpec = MapSpec { name: "documents", filter: FilterOn::First(16) };
+const TAGS: MapSpec =
+    MapSpec { name: "tags", filter: FilterOn::Firsts(16, 24), reads: Reads::Ranges };
+const STARTS: MapSpec = MapSpec { name: "starts", filter: FilterOn::Nothing, reads: Reads::Ranges };
+const CATALOG: MapSpec =
+    MapSpec { name: "catalog", filter: FilterOn::Nothing, reads: Reads::Ranges };
+const DOCUMENTS: MapSpec =
+    MapSpec { name: "documents", filter: FilterOn::First(16), reads: Reads::Ranges };
 
 impl EventIndex {
     /// Opens the index of a log in a directory, and says from where on the log must be read into it. One that does not

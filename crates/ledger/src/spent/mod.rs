@@ -20,7 +20,7 @@ use std::{
 };
 
 use lombard_engine::{At, StartError, decode_record, decode_record_time};
-use lombard_index::{FilterOn, Index, Map, MapSpec, Opening};
+use lombard_index::{FilterOn, Index, Map, MapSpec, Opening, Reads};
 use lombard_ledger_core::{AuthorityUse, Event, ExternalId, Lesson, Past, Spent, Unreadable};
 use lombard_log::{ReadError, SharedLog};
 use lombard_types::{Amount, Position, Timestamp, TransferId};
@@ -70,10 +70,12 @@ impl fmt::Debug for SpentIndex {
 }
 
 /// Most ids that are looked up are new.
-const IDS: MapSpec = MapSpec { name: "ids", filter: FilterOn::First(16) };
-const EXTERNAL: MapSpec = MapSpec { name: "external", filter: FilterOn::First(16) };
-const REVERSED: MapSpec = MapSpec { name: "reversed", filter: FilterOn::First(16) };
-const USES: MapSpec = MapSpec { name: "uses", filter: FilterOn::First(16) };
+const IDS: MapSpec = MapSpec { name: "ids", filter: FilterOn::First(16), reads: Reads::Keys };
+const EXTERNAL: MapSpec =
+    MapSpec { name: "external", filter: FilterOn::First(16), reads: Reads::Keys };
+const REVERSED: MapSpec =
+    MapSpec { name: "reversed", filter: FilterOn::First(16), reads: Reads::Keys };
+const USES: MapSpec = MapSpec { name: "uses", filter: FilterOn::First(16), reads: Reads::Keys };
 
 /// An index cannot be used.
 #[derive(Debug, thiserror::Error)]

@@ -35,7 +35,7 @@ mod sums;
 
 use std::{fmt, path::Path, sync::Arc};
 
-use lombard_index::{FilterOn, Index, Map, MapSpec, OpenError, Opening};
+use lombard_index::{FilterOn, Index, Map, MapSpec, OpenError, Opening, Reads};
 use lombard_log::SharedLog;
 use lombard_types::{Position, Timestamp};
 
@@ -82,11 +82,11 @@ impl fmt::Debug for Store {
 
 /// Only what is looked up without being there, or in an account that may not have any.
 const fn filtered(name: &'static str, bytes: usize) -> MapSpec {
-    MapSpec { name, filter: FilterOn::First(bytes) }
+    MapSpec { name, filter: FilterOn::First(bytes), reads: Reads::Ranges }
 }
 
 const fn plain(name: &'static str) -> MapSpec {
-    MapSpec { name, filter: FilterOn::Nothing }
+    MapSpec { name, filter: FilterOn::Nothing, reads: Reads::Ranges }
 }
 
 impl Store {
