@@ -34,6 +34,7 @@
 
 mod alone;
 mod codec;
+mod courier;
 mod engine;
 mod error;
 mod feed;

@@ -20,24 +20,36 @@ use tokio::{
     },
 };
 
-use crate::{Machine, handle::Request};
+use crate::{
+    Machine,
+    courier::{Courier, Couriers},
+    handle::Request,
+};
+
+/// A request, and who brings its answer.
+pub(crate) type Sent<M> = (Request<M>, Option<Courier<M>>);
 
 /// The callers' end.
 pub(crate) struct Sender<M: Machine> {
     // Goes first: with the last bell all senders have gone, and the writer is woken to see it.
-    requests: mpsc::Sender<Request<M>>,
+    requests: mpsc::Sender<Sent<M>>,
     bell: Arc<Bell>,
+    couriers: Arc<Couriers<M>>,
 }
 
 impl<M: Machine> Clone for Sender<M> {
     fn clone(&self) -> Self {
-        Self { requests: self.requests.clone(), bell: Arc::clone(&self.bell) }
+        Self {
+            requests: self.requests.clone(),
+            bell: Arc::clone(&self.bell),
+            couriers: Arc::clone(&self.couriers),
+        }
     }
 }
 
 /// The writer's end.
 pub(crate) struct Receiver<M: Machine> {
-    requests: mpsc::Receiver<Request<M>>,
+    requests: mpsc::Receiver<Sent<M>>,
     heard: Arc<Heard>,
 }
 
@@ -76,18 +88,21 @@ pub(crate) fn queue<M: Machine>(commands_max: usize) -> (Sender<M>, Receiver<M>)
     let (sender, receiver) = mpsc::channel(commands_max);
     let heard = Arc::new(Heard::default());
     let bell = Bell { heard: Arc::clone(&heard), is_about_to_ring: AtomicBool::new(false) };
-    (Sender { requests: sender, bell: Arc::new(bell) }, Receiver { requests: receiver, heard })
+    let (bell, couriers) = (Arc::new(bell), Arc::new(Couriers::new()));
+    (Sender { requests: sender, bell, couriers }, Receiver { requests: receiver, heard })
 }
 
 impl<M: Machine> Sender<M> {
-    pub(crate) fn send(&self, request: Request<M>) -> Result<(), TrySendError<Request<M>>> {
-        self.requests.try_send(request)?;
+    pub(crate) fn send(&self, request: Request<M>) -> Result<(), TrySendError<Sent<M>>> {
+        let runtime = runtime::Handle::try_current().ok();
+        let courier = runtime.as_ref().map(|runtime| self.couriers.of(runtime));
+        self.requests.try_send((request, courier))?;
         self.bell.heard.sent.fetch_add(1, Ordering::Relaxed);
         if !self.bell.is_about_to_ring.swap(true, Ordering::AcqRel) {
             let ring = Ring(Arc::clone(&self.bell));
-            match runtime::Handle::try_current() {
-                Ok(runtime) => drop(runtime.spawn(async move { drop(ring) })),
-                Err(_) => drop(ring),
+            match runtime {
+                Some(runtime) => drop(runtime.spawn(async move { drop(ring) })),
+                None => drop(ring),
             }
         }
         Ok(())
@@ -101,7 +116,7 @@ impl<M: Machine> Sender<M> {
 
 impl<M: Machine> Receiver<M> {
     /// Takes what waits, until `requests` are `count`. Whether more may come.
-    pub(crate) fn take(&mut self, requests: &mut Vec<Request<M>>, count: usize) -> bool {
+    pub(crate) fn take(&mut self, requests: &mut Vec<Sent<M>>, count: usize) -> bool {
         while requests.len() < count {
             match self.requests.try_recv() {
                 Ok(request) => requests.push(request),

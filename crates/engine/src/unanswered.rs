@@ -1,7 +1,7 @@
 //! Who waits for what is decided and not durable yet.
 //!
 //! The log tells of a group on its own thread as soon as the group is durable, and its callers are answered there: the
-//! writer is not woken in between.
+//! writer is not woken in between (`courier.rs` says how).
 
 use std::{collections::VecDeque, mem};
 
@@ -10,7 +10,11 @@ use lombard_types::Position;
 use parking_lot::Mutex;
 use tokio::sync::{Notify, oneshot};
 
-use crate::{Machine, SubmitError, handle::Answer};
+use crate::{
+    Machine, SubmitError,
+    courier::{Addressed, deliver},
+    handle::Answer,
+};
 
 /// Somebody who is answered when a group is durable.
 pub(crate) enum Waiting<M: Machine> {
@@ -20,7 +24,7 @@ pub(crate) enum Waiting<M: Machine> {
 
 /// Those who wait for one append, or only for the appends before them.
 struct Group<M: Machine> {
-    waiting: Vec<Waiting<M>>,
+    waiting: Vec<Addressed<M>>,
     is_append: bool,
 }
 
@@ -46,14 +50,14 @@ impl<M: Machine> Unanswered<M> {
     }
 
     /// An append is about to be handed to the log.
-    pub(crate) fn push_append(&self, waiting: Vec<Waiting<M>>) {
+    pub(crate) fn push_append(&self, waiting: Vec<Addressed<M>>) {
         let mut state = self.state.lock();
         state.appends += 1;
         state.groups.push_back(Group { waiting, is_append: true });
     }
 
     /// Answers when all appends under way are durable: at once where there is none.
-    pub(crate) fn push(&self, waiting: Vec<Waiting<M>>) {
+    pub(crate) fn push(&self, waiting: Vec<Addressed<M>>) {
         let mut state = self.state.lock();
         if state.appends > 0 {
             state.groups.push_back(Group { waiting, is_append: false });
@@ -61,7 +65,7 @@ impl<M: Machine> Unanswered<M> {
         }
         let is_durable = state.failure.is_none();
         drop(state);
-        answer(waiting, is_durable);
+        deliver(waiting, is_durable);
     }
 
     /// The log says what became of the first append under way. After a failure nothing that follows becomes durable.
@@ -84,7 +88,7 @@ impl<M: Machine> Unanswered<M> {
         if is_writer_woken {
             self.changed.notify_one();
         }
-        answered.into_iter().for_each(|group: Group<M>| answer(group.waiting, is_durable));
+        answered.into_iter().for_each(|group: Group<M>| deliver(group.waiting, is_durable));
     }
 
     /// Whether fewer appends than `count` are under way; where there are not, the writer is woken when there are.
@@ -121,13 +125,11 @@ impl<M: Machine> State<M> {
     }
 }
 
-fn answer<M: Machine>(waiting: Vec<Waiting<M>>, is_durable: bool) {
-    for waiting in waiting {
-        match waiting {
-            Waiting::Query(answer) => answer(is_durable),
-            // A caller that went away does not need its answer.
-            Waiting::Command { answer, result } if is_durable => drop(answer.send(result)),
-            Waiting::Command { answer, .. } => drop(answer.send(Err(SubmitError::OutcomeUnknown))),
-        }
+pub(crate) fn answer<M: Machine>(waiting: Waiting<M>, is_durable: bool) {
+    match waiting {
+        Waiting::Query(answer) => answer(is_durable),
+        // A caller that went away does not need its answer.
+        Waiting::Command { answer, result } if is_durable => drop(answer.send(result)),
+        Waiting::Command { answer, .. } => drop(answer.send(Err(SubmitError::OutcomeUnknown))),
     }
 }

@@ -15,8 +15,9 @@ use tokio::time::Instant;
 use crate::{
     At, Clock, Codec, Committed, Decision, Limits, Machine, StoppedError, SubmitError,
     alone::Alone,
+    courier::Addressed,
     handle::{Answer, Request},
-    queue::Receiver,
+    queue::{Receiver, Sent},
     record,
     replay::Replayed,
     unanswered::{Unanswered, Waiting},
@@ -43,7 +44,7 @@ pub(crate) struct Writer<M: Machine, C> {
 /// What was decided since the last append: the records, and who waits for them.
 struct Group<M: Machine> {
     batch: Batch,
-    waiting: Vec<Waiting<M>>,
+    waiting: Vec<Addressed<M>>,
 }
 
 impl<M: Machine> Default for Group<M> {
@@ -129,7 +130,7 @@ where
     }
 
     /// Decides the requests in groups, as the log has room.
-    async fn decide_all(&mut self, requests: &mut Vec<Request<M>>) -> Result<(), StoppedError> {
+    async fn decide_all(&mut self, requests: &mut Vec<Sent<M>>) -> Result<(), StoppedError> {
         let now = Instant::now();
         let mut requests = requests.drain(..).peekable();
         while requests.peek().is_some() {
@@ -170,7 +171,7 @@ where
         }
     }
 
-    fn decide_one(&mut self, request: Request<M>, now: Instant, room_bytes: &mut u64) {
+    fn decide_one(&mut self, (request, courier): Sent<M>, now: Instant, room_bytes: &mut u64) {
         let waiting = match request {
             Request::Command { deadline, answer, .. } if deadline < now => {
                 Waiting::Command { answer, result: Err(SubmitError::Expired) }
@@ -180,7 +181,7 @@ where
             }
             Request::Query(query) => Waiting::Query(query(&self.machine, self.tail.previous())),
         };
-        self.group.waiting.push(waiting);
+        self.group.waiting.push(Addressed { waiting, courier });
     }
 
     fn decide(&mut self, mut command: M::Command, room_bytes: &mut u64) -> Answer<M> {

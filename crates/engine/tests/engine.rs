@@ -309,3 +309,32 @@ proptest! {
         }
     }
 }
+
+/// Answers are brought to the runtime that waits for them. One that ends with commands under way takes nobody else's answers
+/// with it.
+#[test]
+fn callers_of_several_runtimes_are_answered() {
+    let runtime = || tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    let log = MemoryLog::new();
+    let (handle, _engine) = runtime().block_on(async { start(&log) });
+    let asked = |handle: &Handle<Counters>, counter| {
+        let handle = handle.clone();
+        join_all((0..40).map(move |_| {
+            let handle = handle.clone();
+            async move { handle.submit(add(counter, 1)).await.unwrap().reply }
+        }))
+    };
+    let ended = runtime();
+    ended.spawn(asked(&handle, 1));
+    ended.block_on(tokio::task::yield_now());
+    drop(ended);
+    let threads: Vec<_> = [2, 3, 4]
+        .map(|counter| {
+            let asked = asked(&handle, counter);
+            std::thread::spawn(move || runtime().block_on(asked))
+        })
+        .into();
+    for thread in threads {
+        assert_eq!(thread.join().unwrap(), (1..=40).collect::<Vec<_>>());
+    }
+}
