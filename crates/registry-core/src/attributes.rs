@@ -3,13 +3,18 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     num::NonZeroU16,
+    sync::Arc,
 };
 
 use crate::Check;
 
-/// Version, zone, weight, tags, metadata and check of an instance: bounded, opaque to the rules.
+/// Version, zone, weight, tags, metadata and check of an instance: bounded, opaque to the rules. Cheap to clone: an event and
+/// the instance that it makes share them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Attributes {
+pub struct Attributes(Arc<Said>);
+
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Said {
     version: Option<Box<str>>,
     zone: Option<Box<str>>,
     weight: Weight,
@@ -109,7 +114,7 @@ impl Attributes {
         if version.as_deref().is_some_and(|version| !is_word(version)) {
             return Err(AttributesError::Version);
         }
-        Ok(Self {
+        Ok(Self(Arc::new(Said {
             version,
             zone: None,
             weight: Weight::default(),
@@ -119,58 +124,61 @@ impl Attributes {
                 limits.metadata_bytes_max,
             )?,
             check: None,
-        })
+        })))
     }
 
     /// The same in this zone, or in none.
-    pub fn in_zone(self, zone: Option<impl Into<Box<str>>>) -> Result<Self, AttributesError> {
+    pub fn in_zone(mut self, zone: Option<impl Into<Box<str>>>) -> Result<Self, AttributesError> {
         let zone = zone.map(Into::into);
         if zone.as_deref().is_some_and(|zone| !is_word(zone)) {
             return Err(AttributesError::Zone);
         }
-        Ok(Self { zone, ..self })
+        Arc::make_mut(&mut self.0).zone = zone;
+        Ok(self)
     }
 
     /// The same with another weight.
     #[must_use]
-    pub fn with_weight(self, weight: Weight) -> Self {
-        Self { weight, ..self }
+    pub fn with_weight(mut self, weight: Weight) -> Self {
+        Arc::make_mut(&mut self.0).weight = weight;
+        self
     }
 
     /// The same with a check that the registry makes, or with none.
     #[must_use]
-    pub fn with_check(self, check: Option<Check>) -> Self {
-        Self { check, ..self }
+    pub fn with_check(mut self, check: Option<Check>) -> Self {
+        Arc::make_mut(&mut self.0).check = check;
+        self
     }
 
     /// The check that the registry makes itself, where there is one.
-    pub const fn check(&self) -> Option<&Check> {
-        self.check.as_ref()
+    pub fn check(&self) -> Option<&Check> {
+        self.0.check.as_ref()
     }
 
     /// Where it runs: what is in one zone is near to each other.
     pub fn zone(&self) -> Option<&str> {
-        self.zone.as_deref()
+        self.0.zone.as_deref()
     }
 
     /// Its share of the traffic.
-    pub const fn weight(&self) -> Weight {
-        self.weight
+    pub fn weight(&self) -> Weight {
+        self.0.weight
     }
 
     /// Which version of the service runs.
     pub fn version(&self) -> Option<&str> {
-        self.version.as_deref()
+        self.0.version.as_deref()
     }
 
     /// The tags, in alphabetical order.
     pub fn tags(&self) -> impl ExactSizeIterator<Item = &str> {
-        self.tags.iter().map(AsRef::as_ref)
+        self.0.tags.iter().map(AsRef::as_ref)
     }
 
     /// The metadata, in alphabetical order of the keys.
     pub fn metadata(&self) -> impl ExactSizeIterator<Item = (&str, &str)> {
-        self.metadata.iter().map(|(key, value)| (key.as_ref(), value.as_ref()))
+        self.0.metadata.iter().map(|(key, value)| (key.as_ref(), value.as_ref()))
     }
 }
 

@@ -83,7 +83,10 @@ impl Services {
         self.index = recorded.index();
         match event {
             Event::Registered { key, lease, address, attributes, evidence } => {
-                let service = self.services.entry(key.service.clone()).or_default();
+                let service = match self.services.get_mut(&key.service) {
+                    Some(service) => service,
+                    None => self.services.entry(key.service.clone()).or_default(),
+                };
                 service.index = recorded.index();
                 let instance = Instance {
                     address: address.clone(),

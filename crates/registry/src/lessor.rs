@@ -29,8 +29,7 @@ impl Lessor {
     }
 
     pub(crate) fn grant(&self, lease: Lease, key: InstanceKey) {
-        self.inner.leases.lock().grant(lease, key, self.now());
-        self.inner.granted.notify_one();
+        self.bring_forward(|leases, now| leases.grant(lease, key, now));
     }
 
     pub(crate) fn renew(&self, id: LeaseId, key: &InstanceKey) -> Option<Ttl> {
@@ -50,8 +49,7 @@ impl Lessor {
     }
 
     pub(crate) fn damp(&self, id: LeaseId, is_damped: bool) {
-        self.inner.leases.lock().damp(id, is_damped, self.now());
-        self.inner.granted.notify_one();
+        self.bring_forward(|leases, now| leases.damp(id, is_damped, now));
     }
 
     pub(crate) fn is_living(&self, id: LeaseId) -> bool {
@@ -101,6 +99,18 @@ impl Lessor {
                     }
                 }
             }
+        }
+    }
+
+    /// Wakes whoever waits for what is due only where something is due earlier than before: most new leases are not.
+    fn bring_forward(&self, change: impl FnOnce(&mut Leases, Uptime)) {
+        let mut leases = self.inner.leases.lock();
+        let before = leases.next_deadline();
+        change(&mut leases, self.now());
+        let next = leases.next_deadline();
+        drop(leases);
+        if next.is_some_and(|next| before.is_none_or(|before| next < before)) {
+            self.inner.granted.notify_one();
         }
     }
 

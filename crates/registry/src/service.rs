@@ -119,16 +119,19 @@ impl Registry {
 
     /// The HTTP interface.
     pub fn router(&self) -> Router {
-        rest::router(self.api.clone()).layer(Extension(self.verifier.clone()))
+        self.with_extensions(rest::router(self.api.clone()))
     }
 
     /// What other registries' clients speak, for a port of its own.
     pub fn compatible_router(&self) -> Router {
+        let router = consul::router(self.api.clone()).merge(eureka::router(self.api.clone()));
+        self.with_extensions(router)
+    }
+
+    /// With what extractors look for. One layer, since each is a box around every route and every request.
+    fn with_extensions(&self, router: Router) -> Router {
         let body_limit = BodyLimit(self.api.config.body_bytes_max);
-        consul::router(self.api.clone())
-            .merge(eureka::router(self.api.clone()))
-            .layer(Extension(body_limit))
-            .layer(Extension(self.verifier.clone()))
+        router.layer((Extension(body_limit), Extension(self.verifier.clone())))
     }
 
     /// The methods of gRPC: watches, and xDS.

@@ -107,7 +107,11 @@ impl Leases {
     pub fn grant(&mut self, lease: Lease, key: InstanceKey, now: Uptime) {
         self.look(now);
         self.remove(lease.id);
-        self.by_service.entry(key.service.clone()).or_default().insert(lease.id);
+        let of_service = match self.by_service.get_mut(&key.service) {
+            Some(of_service) => of_service,
+            None => self.by_service.entry(key.service.clone()).or_default(),
+        };
+        of_service.insert(lease.id);
         let held = Held {
             key,
             lease,

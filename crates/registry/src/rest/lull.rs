@@ -14,6 +14,20 @@ pub(super) const ALIVE: &[u8] = b": alive\n\n";
 /// After this long without an event.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
+/// How long who watches is left alone after an event of so many bytes. All of it is sent after each change, so what is large
+/// must not follow every single one: at 100 MB/s a watcher costs a part of a core at most, and still sees a change within
+/// milliseconds.
+pub(super) fn rest_after(bytes: usize) -> Option<Duration> {
+    const BYTES_PER_MICROSECOND: u64 = 100;
+    let micros = u64::try_from(bytes).unwrap_or(u64::MAX) / BYTES_PER_MICROSECOND;
+    // What is less than a timer can measure is not waited for.
+    let rest = Duration::from_micros(micros).min(REST_MAX);
+    (rest >= Duration::from_millis(1)).then_some(rest)
+}
+
+/// What is drained must be left alone 50 ms after it was said.
+const REST_MAX: Duration = Duration::from_millis(20);
+
 /// What ended a lull.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Turn {
@@ -51,6 +65,14 @@ impl Lull {
         self.said_at = Instant::now();
     }
 
+    /// Waits whatever changes; whether the stream goes on.
+    pub(super) async fn rest(&mut self, rest: Duration) -> bool {
+        tokio::select! {
+            () = &mut self.draining => false,
+            () = tokio::time::sleep(rest) => Instant::now() < self.expires_at,
+        }
+    }
+
     pub(super) async fn end(&mut self, waiter: &mut Waiter) -> Turn {
         loop {
             tokio::select! {
@@ -80,6 +102,24 @@ impl Lull {
 mod tests {
     use super::*;
     use crate::watch::{Topic, Watches};
+
+    #[test]
+    fn who_gets_much_is_left_alone_for_longer() {
+        let millis = |bytes| rest_after(bytes).map(|rest| rest.as_millis());
+        assert_eq!([1, 99_999].map(millis), [None, None]);
+        assert_eq!([100_000, 1_000_000, usize::MAX].map(millis), [Some(1), Some(10), Some(20)]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_rest_ends_with_the_drain_and_the_token() {
+        let draining = CancellationToken::new();
+        let mut lull = Lull::new(&draining, Duration::from_millis(15));
+        assert!(lull.rest(Duration::from_millis(10)).await);
+        assert!(!lull.rest(Duration::from_millis(10)).await, "expired");
+        let mut lull = Lull::new(&draining, Duration::from_secs(1));
+        draining.cancel();
+        assert!(!lull.rest(Duration::from_secs(10)).await);
+    }
 
     #[tokio::test(start_paused = true)]
     async fn a_lull_ends_with_a_change_a_sign_of_life_or_for_ever() {

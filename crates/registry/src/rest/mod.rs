@@ -22,10 +22,10 @@ mod wait;
 use std::{ops::Deref, sync::Arc};
 
 use axum::{
-    Extension, Router,
+    Router,
     routing::{get, post, put},
 };
-use lombard_chassis::{CancellationToken, Problem, extract::BodyLimit};
+use lombard_chassis::{CancellationToken, Problem};
 use lombard_engine::{Follower, Handle};
 use lombard_registry_core::Command;
 use lombard_types::Position;
@@ -70,7 +70,6 @@ impl From<Shared> for Api {
 
 /// All routes. Each needs a token for this role; which scope is said in `authority.rs`.
 pub(crate) fn router(api: Api) -> Router {
-    let body_limit = BodyLimit(api.config.body_bytes_max);
     // Each by its whole path: a router below another would write every request's URI anew.
     Router::new()
         .route("/v1/registry/catalog", get(catalog::get))
@@ -85,7 +84,6 @@ pub(crate) fn router(api: Api) -> Router {
         .route(&of_instance("drain"), post(standing::drain))
         .route(&of_instance("maintenance"), put(standing::take_out).delete(standing::put_back))
         .with_state(api)
-        .layer(Extension(body_limit))
 }
 
 const INSTANCE: &str = "/v1/registry/services/{service}/instances/{instance}";

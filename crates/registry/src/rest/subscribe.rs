@@ -16,7 +16,7 @@ use lombard_chassis::{Problem, event_stream};
 
 use super::{
     Api,
-    lull::{ALIVE, Lull, Turn},
+    lull::{ALIVE, Lull, Turn, rest_after},
 };
 use crate::{
     problem,
@@ -29,6 +29,8 @@ struct Watcher {
     waiter: Waiter,
     seen: Option<u64>,
     lull: Lull,
+    /// Before it is looked again.
+    rest: Option<Duration>,
 }
 
 /// Answers with what a topic shows now, unless the watcher has seen it, and with every change from then on: until it goes
@@ -44,7 +46,7 @@ pub(super) async fn respond(
     let entered = api.watches.enter(topic.clone()).map_err(problem::from_too_many_waiters);
     api.count("watch", &entered);
     let lull = Lull::new(&api.draining, expires_in);
-    let watcher = Watcher { api, topic, waiter: entered?, seen, lull };
+    let watcher = Watcher { api, topic, waiter: entered?, seen, lull, rest: None };
     let events = stream::unfold(watcher, |mut watcher| async move {
         let event = watcher.next().await?;
         Some((Ok::<_, Infallible>(event), watcher))
@@ -54,6 +56,11 @@ pub(super) async fn respond(
 
 impl Watcher {
     async fn next(&mut self) -> Option<Bytes> {
+        if let Some(rest) = self.rest.take()
+            && !self.lull.rest(rest).await
+        {
+            return None;
+        }
         loop {
             let (topic, seen) = (&self.topic, self.seen);
             let changed = self.api.view.read(|view| {
@@ -62,6 +69,7 @@ impl Watcher {
             });
             if let Some((index, event)) = changed {
                 self.seen = Some(index);
+                self.rest = rest_after(event.len());
                 self.lull.said();
                 return Some(event);
             }

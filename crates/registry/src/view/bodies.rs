@@ -118,12 +118,6 @@ struct ChangeBody<'a> {
 }
 
 #[derive(Serialize)]
-struct CatalogBody<'a> {
-    index: u64,
-    services: BTreeMap<&'a str, Vec<Endpoint<'a>>>,
-}
-
-#[derive(Serialize)]
 struct Endpoint<'a> {
     instance: &'a str,
     url: String,
@@ -165,22 +159,36 @@ fn serving(service: &Service) -> impl Iterator<Item = (&InstanceId, &Instance)> 
     service.instances().filter(|(_, instance)| instance.takes_traffic())
 }
 
-pub(super) fn catalog(services: &Services) -> Encoded {
-    let body = encode(&CatalogBody {
-        index: services.index(),
-        services: services
-            .iter()
-            .map(|(name, service)| {
-                let endpoints = serving(service).map(|(id, instance)| Endpoint {
-                    instance: id.as_str(),
-                    url: instance.address.to_string(),
-                    zone: instance.attributes.zone(),
-                });
-                (name.as_str(), endpoints.collect())
-            })
-            .collect(),
+/// The endpoints of one service, as the catalog shows them.
+pub(super) fn endpoints(service: &Service) -> Bytes {
+    let endpoints = serving(service).map(|(id, instance)| Endpoint {
+        instance: id.as_str(),
+        url: instance.address.to_string(),
+        zone: instance.attributes.zone(),
     });
-    Encoded::new(services.index(), &body)
+    encode(&endpoints.collect::<Vec<_>>())
+}
+
+/// All services with their [`endpoints`]. What has not changed is not encoded again: with many services that would be most of
+/// the work of each registration.
+pub(super) fn catalog<'a>(
+    index: u64,
+    services: impl Iterator<Item = (&'a ServiceName, &'a Bytes)>,
+) -> Encoded {
+    Encoded::build(index, |out| {
+        out.extend_from_slice(format!("{{\"index\":{index},\"services\":{{").as_bytes());
+        for (number, (name, endpoints)) in services.enumerate() {
+            if number > 0 {
+                out.push(b',');
+            }
+            // A name has no letter that JSON writes otherwise.
+            out.push(b'"');
+            out.extend_from_slice(name.as_str().as_bytes());
+            out.extend_from_slice(b"\":");
+            out.extend_from_slice(endpoints);
+        }
+        out.extend_from_slice(b"}}");
+    })
 }
 
 pub(super) fn history(name: &ServiceName, history: &History, limit: usize) -> Bytes {
@@ -196,8 +204,8 @@ impl<'a> From<&'a Change> for ChangeBody<'a> {
             instance: change.key.instance.as_str(),
             what: change.what,
             note: &change.note,
-            client_id: change.by.as_ref().map(|(client, _)| &**client),
-            request_id: change.by.as_ref().map(|(_, request)| &**request),
+            client_id: change.by.as_ref().map(|by| by.client_id.as_str()),
+            request_id: change.by.as_ref().map(|by| by.request_id.as_str()),
         }
     }
 }

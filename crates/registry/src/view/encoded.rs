@@ -15,9 +15,16 @@ const END: &[u8] = b"\n\n";
 
 impl Encoded {
     pub(super) fn new(index: u64, body: &[u8]) -> Self {
-        let head = format!("id: {index}\ndata: ");
-        let event = Bytes::from([head.as_bytes(), body, END].concat());
-        Self { index, event, body_start: head.len() }
+        Self::build(index, |event| event.extend_from_slice(body))
+    }
+
+    /// The body is what is written to the end of what it is given.
+    pub(super) fn build(index: u64, write_body: impl FnOnce(&mut Vec<u8>)) -> Self {
+        let mut event = format!("id: {index}\ndata: ").into_bytes();
+        let body_start = event.len();
+        write_body(&mut event);
+        event.extend_from_slice(END);
+        Self { index, event: event.into(), body_start }
     }
 
     pub(super) fn event(&self) -> Bytes {

@@ -1,8 +1,8 @@
 //! What has changed lately, for those who ask why. The log has all of it; this is what is at hand.
 
-use std::collections::VecDeque;
+use std::{collections::VecDeque, sync::Arc};
 
-use lombard_registry_core::{Event, InstanceKey, Liveness, Recorded};
+use lombard_registry_core::{Event, Evidence, InstanceKey, Liveness, Recorded};
 use lombard_types::{ServiceName, Timestamp};
 
 /// The newest changes of all services together.
@@ -21,8 +21,8 @@ pub(super) struct Change {
     /// What happened: `registered`, `expired`, or what state the instance is in since.
     pub(super) what: &'static str,
     pub(super) note: Box<str>,
-    /// The client that asked, and its request.
-    pub(super) by: Option<(Box<str>, Box<str>)>,
+    /// Who asked.
+    pub(super) by: Option<Arc<Evidence>>,
 }
 
 impl History {
@@ -47,9 +47,7 @@ impl History {
             Event::Suspected { note, .. } => ("suspected", note.as_str()),
             Event::Deregistered { reason, .. } => (reason.name(), ""),
         };
-        let by = event.evidence().map(|evidence| {
-            (evidence.client_id.as_str().into(), evidence.request_id.as_str().into())
-        });
+        let by = event.evidence().cloned();
         if self.changes.len() >= self.count_max {
             self.changes.pop_front();
         }

@@ -41,17 +41,26 @@ impl Lookup {
     /// What it brings. Answers whether that is a service, or a tag of one.
     pub(super) fn after(&mut self, event: &Event) -> bool {
         let Event::Registered { key, attributes, .. } = event else { return false };
-        let of_id = self.by_instance.entry(key.instance.clone()).or_default();
+        let of_id = match self.by_instance.get_mut(&key.instance) {
+            Some(of_id) => of_id,
+            None => self.by_instance.entry(key.instance.clone()).or_default(),
+        };
         of_id.insert(key.service.clone());
         for (_, id) in attributes.metadata().filter(|(name, _)| *name == CHECK_ID) {
             self.by_check.entry(id.into()).or_default().insert(key.clone());
         }
-        let counts = self.tag_counts.entry(key.service.clone()).or_default();
+        let counts = match self.tag_counts.get_mut(&key.service) {
+            Some(counts) => counts,
+            None => self.tag_counts.entry(key.service.clone()).or_default(),
+        };
         let mut is_new = false;
         for tag in attributes.tags().chain([""]) {
-            let count = counts.entry(tag.into()).or_default();
-            *count += 1;
-            is_new |= *count == 1;
+            if let Some(count) = counts.get_mut(tag) {
+                *count += 1;
+            } else {
+                counts.insert(tag.into(), 1);
+                is_new = true;
+            }
         }
         is_new
     }

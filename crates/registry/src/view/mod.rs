@@ -63,6 +63,7 @@ struct Bodies {
 #[derive(Debug, Default)]
 struct ServiceBodies {
     own: OnceLock<Encoded>,
+    in_catalog: OnceLock<Bytes>,
     health: OnceLock<Bytes>,
     healthy: OnceLock<Bytes>,
     catalog: OnceLock<Bytes>,
@@ -109,7 +110,14 @@ impl RegistryView {
     }
 
     fn catalog(&self) -> Encoded {
-        self.bodies.catalog.get_or_init(|| bodies::catalog(&self.services)).clone()
+        let encode = || {
+            let services = self.services.iter().zip(self.bodies.by_service.values());
+            let services = services.map(|((name, service), bodies)| {
+                (name, bodies.in_catalog.get_or_init(|| bodies::endpoints(service)))
+            });
+            bodies::catalog(self.services.index(), services)
+        };
+        self.bodies.catalog.get_or_init(encode).clone()
     }
 
     /// The newest changes of a service, the newest first.

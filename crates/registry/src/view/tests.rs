@@ -62,6 +62,10 @@ fn bodies_are_encoded_once_per_change_of_what_they_show() {
     assert_ne!(view.service_body(&a), body_a);
     assert_eq!(view.service_body(&b).as_ptr(), body_b.as_ptr(), "another service's change");
     assert_ne!(view.catalog_body(), catalog);
+    apply(&mut view, &[gone("b", 2)]);
+    let catalog: serde_json::Value = serde_json::from_slice(&view.catalog_body()).unwrap();
+    let endpoints = serde_json::json!([{ "instance": "one", "url": "http://127.0.0.1:9000" }]);
+    assert_eq!(catalog, serde_json::json!({ "index": 4, "services": { "a": endpoints } }));
 }
 
 #[test]
