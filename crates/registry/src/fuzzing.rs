@@ -38,8 +38,13 @@ pub fn registration_body(body: &[u8]) {
             drop(definition::read_external(&service, host, None, &config));
         }
     }
-    if let Ok(read) = eureka::definition::read("PAY", body, &config) {
-        assert!(u64::from(read.ttl.seconds()) <= config.ttl_seconds_max);
+    for read in [eureka::definition::read, eureka::definition::read_xml] {
+        if let Ok(read) = read("PAY", body, &config) {
+            assert!(u64::from(read.ttl.seconds()) <= config.ttl_seconds_max);
+        }
+    }
+    if let Ok(read) = eureka::xml::read(body) {
+        drop(eureka::xml::read(&eureka::xml::write(&read)));
     }
 }
 

@@ -32,6 +32,8 @@ pub const INSTANCE_NOT_FOUND: ProblemType =
     ProblemType::new(404, "instance-not-found", "Instance not found");
 /// Of another registry's interface, this part is not served.
 pub const NOT_SERVED: ProblemType = ProblemType::new(404, "not-served", "Not served");
+/// The body is not XML, or none that is taken for a registration.
+pub const MALFORMED_XML: ProblemType = ProblemType::new(400, "malformed-xml", "Malformed XML");
 /// Of another registry's interface, this media type is not served.
 pub const NOT_ACCEPTABLE: ProblemType = ProblemType::new(406, "not-acceptable", "Not acceptable");
 /// An id that names no service is one of several services' instances.
@@ -65,6 +67,7 @@ pub const ALL: &[ProblemType] = &[
     LEASE_UNKNOWN,
     INSTANCE_NOT_FOUND,
     NOT_SERVED,
+    MALFORMED_XML,
     NOT_ACCEPTABLE,
     AMBIGUOUS_INSTANCE,
     INSTANCE_TAKEN,

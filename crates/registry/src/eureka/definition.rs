@@ -7,7 +7,10 @@ use lombard_registry_core::{Address, Attributes, Health, InstanceKey, Scheme, Tt
 use lombard_types::ServiceName;
 use serde_json::{Map, Value};
 
-use super::profile::{PROFILE, Profile};
+use super::{
+    profile::{PROFILE, Profile},
+    xml,
+};
 use crate::{Config, problem};
 
 /// A registration that fits.
@@ -23,10 +26,19 @@ pub(crate) struct Definition {
 /// How long a lease is of which nothing is said, as in Eureka.
 const DURATION: Duration = Duration::from_secs(90);
 
-/// Reads the body of a registration of an application.
+/// Reads the body of a registration of an application, in JSON.
 pub(crate) fn read(app: &str, body: &[u8], config: &Config) -> Result<Definition, Problem> {
-    let body: Value = serde_json::from_slice(body)
+    let body = serde_json::from_slice(body)
         .map_err(|error| Problem::new(&problems::MALFORMED_JSON).detail(error.to_string()))?;
+    read_value(app, &body, config)
+}
+
+/// The same in XML.
+pub(crate) fn read_xml(app: &str, body: &[u8], config: &Config) -> Result<Definition, Problem> {
+    read_value(app, &xml::read(body)?, config)
+}
+
+fn read_value(app: &str, body: &Value, config: &Config) -> Result<Definition, Problem> {
     let instance = body.get("instance").and_then(Value::as_object);
     let instance = instance.ok_or_else(|| invalid("instance: must be an object"))?;
     let text = |name: &str| instance.get(name).and_then(Value::as_str).filter(|it| !it.is_empty());
@@ -111,7 +123,9 @@ fn attributes(instance: &Map<String, Value>, config: &Config) -> Result<Attribut
 /// Durations beyond the limits are brought to the nearest that is within: clients go on renewing as they meant to.
 fn ttl(instance: &Map<String, Value>, config: &Config) -> Ttl {
     let duration = instance.get("leaseInfo").and_then(|lease| lease.get("durationInSecs"));
-    let seconds = duration.and_then(Value::as_u64).unwrap_or(DURATION.as_secs());
+    // In XML everything is a text.
+    let number = |value: &Value| value.as_u64().or_else(|| value.as_str()?.parse().ok());
+    let seconds = duration.and_then(number).unwrap_or(DURATION.as_secs());
     let seconds = seconds.clamp(config.ttl_seconds_min, config.ttl_seconds_max);
     Ttl::from_seconds(seconds).unwrap_or(Ttl::MAX)
 }
@@ -155,6 +169,16 @@ mod tests {
         let bare =
             read_body(&json!({ "instance": { "hostName": "h.example", "port": 1 } })).unwrap();
         assert_eq!((bare.key.instance.as_str(), bare.ttl.seconds()), ("h.example", 90));
+    }
+
+    #[test]
+    fn a_registration_in_xml_is_the_same() {
+        let body = "<instance><instanceId>one</instanceId><ipAddr>10.0.0.1</ipAddr><status>UP</status>\
+            <port enabled=\"false\">80</port><securePort enabled=\"true\">8443</securePort>\
+            <leaseInfo><durationInSecs>30</durationInSecs></leaseInfo><metadata><zone>a</zone></metadata></instance>";
+        let found = read_xml("PAY", body.as_bytes(), &Config::default()).unwrap();
+        assert_eq!(found.address.to_string(), "https://10.0.0.1:8443");
+        assert_eq!((found.ttl.seconds(), found.attributes.zone()), (30, Some("a")));
     }
 
     #[test]

@@ -4,7 +4,7 @@ use axum::{
     extract::{Query, State},
     response::{IntoResponse as _, Response},
 };
-use http::StatusCode;
+use http::{HeaderMap, StatusCode, header};
 use lombard_chassis::{Path, Problem, extract::RawBody};
 use lombard_registry_core::{
     Attributes, Command, Health, Instance, InstanceKey, Lease, LeaseId, Mode, Note,
@@ -28,10 +28,14 @@ pub(super) async fn register(
     State(api): State<Api>,
     writer: Writer,
     path: Path<String>,
+    headers: HeaderMap,
     RawBody(body): RawBody,
 ) -> Result<Response, Refused> {
-    let Definition { key, address, attributes, ttl, health } =
-        definition::read(&path.0, &body, &api.config)?;
+    let media_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    // Some clients say nothing, and mean JSON.
+    let is_xml = media_type.is_some_and(|media_type| media_type.contains("xml"));
+    let read = if is_xml { definition::read_xml } else { definition::read };
+    let Definition { key, address, attributes, ttl, health } = read(&path.0, &body, &api.config)?;
     let evidence = writer.evidence_for(&key.service)?;
     let lease = Lease { id: new_id(), ttl, deregister_after_seconds: 0, is_permanent: false };
     let command = Command::Register { key, lease, address, attributes, health, evidence };

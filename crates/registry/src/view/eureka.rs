@@ -8,7 +8,10 @@ use lombard_types::{InstanceId, ServiceName, Timestamp};
 use serde_json::{Value, json};
 
 use super::{bodies::encode, consul::CHECK_ID, recent::Recent};
-use crate::eureka::profile::{PROFILE, Profile};
+use crate::eureka::{
+    profile::{PROFILE, Profile},
+    xml,
+};
 
 /// A name under which instances of one or more applications are found.
 #[derive(Clone, Copy, Debug)]
@@ -20,6 +23,13 @@ pub(crate) enum Vip<'a> {
 /// `GET /apps`.
 pub(super) fn applications(services: &Services) -> Bytes {
     encode(&applications_value(services, |_, _| true).0)
+}
+
+/// The same answer in XML.
+pub(crate) fn in_xml(json: &Bytes) -> Bytes {
+    // It was encoded here, so it is always read.
+    let value: Value = serde_json::from_slice(json).unwrap_or_default();
+    xml::write(&value)
 }
 
 /// `GET /apps/delta`: what changed lately, each instance once, as it is now or as it was when it went. Clients take it over

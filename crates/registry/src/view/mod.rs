@@ -55,6 +55,7 @@ struct Bodies {
     /// All services with their tags.
     names: OnceLock<Bytes>,
     applications: OnceLock<Bytes>,
+    applications_xml: OnceLock<Bytes>,
     /// Those of each service that exists.
     by_service: BTreeMap<ServiceName, ServiceBodies>,
 }
@@ -218,6 +219,12 @@ impl RegistryView {
         self.bodies.applications.get_or_init(|| eureka::applications(&self.services)).clone()
     }
 
+    /// The same in XML.
+    pub(crate) fn eureka_applications_xml(&self) -> Bytes {
+        let encode = || eureka::in_xml(&self.eureka_applications());
+        self.bodies.applications_xml.get_or_init(encode).clone()
+    }
+
     /// What changed since then, in Eureka's form.
     pub(crate) fn eureka_delta(&self, since: Timestamp) -> Bytes {
         eureka::delta(&self.services, &self.recent, since)
@@ -313,6 +320,7 @@ impl RegistryView {
         self.bodies.services.take();
         self.bodies.catalog.take();
         self.bodies.applications.take();
+        self.bodies.applications_xml.take();
         if self.services.get(name).is_some() {
             match self.bodies.by_service.get_mut(name) {
                 Some(bodies) => *bodies = ServiceBodies::default(),

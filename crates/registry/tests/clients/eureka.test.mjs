@@ -111,7 +111,28 @@ test("what is not served, or not permitted, says so", async () => {
   const base = `http://${host}:${port}/eureka/apps`;
   assert.equal((await fetch(`${base}/PAY`, { method: "POST", body: "{}" })).status, 401);
   assert.equal((await fetch(`${base}/delta`)).status, 200);
-  const xml = await fetch(base, { headers: { accept: "application/xml" } });
-  assert.equal(xml.status, 406);
-  assert.match(await xml.text(), /JSON|json/);
+  const page = await fetch(base, { headers: { accept: "text/html" } });
+  assert.equal(page.status, 406);
+  assert.match(await page.text(), /application\/xml/);
+});
+
+test("who speaks XML is answered in it", async () => {
+  const base = `http://${host}:${port}/eureka/apps`;
+  const headers = { authorization: `Bearer ${token}`, "content-type": "application/xml", accept: "application/xml" };
+  const send = async (body) => (await fetch(`${base}/JAVA`, { method: "POST", headers, body })).status;
+  assert.equal(await send("<instance><hostName>"), 400);
+  const body = `<?xml version="1.0"?><instance><instanceId>j-1</instanceId><hostName>java.local</hostName><app>JAVA</app>
+    <ipAddr>127.0.0.1</ipAddr><status>UP</status><port enabled="true">9000</port><securePort enabled="false">443</securePort>
+    <vipAddress>java.vip</vipAddress><metadata><colour>blue &amp; green</colour></metadata></instance>`;
+  assert.equal(await send(body), 204);
+  for (const path of ["", "/delta", "/JAVA", "/JAVA/j-1"]) {
+    const answer = await fetch(`${base}${path}`, { headers });
+    assert.equal(answer.headers.get("content-type"), "application/xml");
+    const text = await answer.text();
+    for (const said of ["<instanceId>j-1</instanceId>", '<port enabled="true">9000</port>', "<colour>blue &amp; green</colour>", "<vipAddress>java.vip</vipAddress>"]) {
+      assert.ok(text.includes(said), `${path}: ${said}: ${text}`);
+    }
+  }
+  const json = await (await fetch(`${base}/JAVA/j-1`, { headers: { ...headers, accept: "application/json" } })).json();
+  assert.deepEqual(json.instance.metadata, { colour: "blue & green" });
 });
