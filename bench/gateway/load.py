@@ -43,6 +43,8 @@ def wrk(url, pids, seconds, script=None, headers=(), connections=64, may_refuse=
     bad = (int(refused.group(1)) if refused else 0) + sum(map(int, errors.groups()) if errors else [])
     if bad and not may_refuse:
         raise SystemExit(f"refused requests at {url}:\n{output}")
+    if not requests:
+        raise SystemExit(f"no request was answered in {seconds} s at {url}: the machine has too much else to do")
     p99 = milliseconds(re.search(r"99%\s+(\S+)", output).group(1))
     return Measured(used / requests * 1e6, requests / seconds, p99, bad, requests)
 

@@ -38,8 +38,8 @@ def turn(bench, number):
     fresh = load.script(place, "soak", issuer.tokens(500))
     reloading = subprocess.Popen([str(place.arguments.lombard), "gateway", "reload"], env=lombard.environment, stdout=subprocess.DEVNULL)
     load.wrk(lombard.urls["checked"], lombard.pids, 4, script=fresh)
-    load.wrk(lombard.urls["plain"], lombard.pids, 1, headers=["Connection: close"], connections=16)
-    load.wrk(lombard.urls["tls"], lombard.pids, 1, headers=["Connection: close"], connections=8)
+    load.wrk(lombard.urls["plain"], lombard.pids, 2, headers=["Connection: close"], connections=16)
+    load.wrk(lombard.urls["tls"], lombard.pids, 2, headers=["Connection: close"], connections=8)
     load.h2load(lombard.urls["h2-checked"], lombard.pids, 2, headers=[f"authorization: Bearer {issuer.token(number)}"])
     if reloading.wait():
         raise SystemExit("the configuration was not taken")
