@@ -77,18 +77,23 @@ fn main() -> anyhow::Result<()> {
     if let Ok(directory) = std::env::var("AT_SIZE_SERVE") {
         return runtime.block_on(serve(Path::new(&directory)));
     }
-    let (size, place) = (Size::read()?, tempfile::tempdir()?);
-    let begun = Instant::now();
-    let events = runtime.block_on(fill(place.path(), &size))?;
-    drop(runtime);
-    let Size { clients, sessions, families, .. } = size;
-    println!(
-        "{clients} clients, {sessions} sessions, {families} families, {events} events: written in {:.0?}",
-        begun.elapsed()
-    );
-    let served =
-        Process::new(std::env::current_exe()?).env("AT_SIZE_SERVE", place.path()).status()?;
-    anyhow::ensure!(served.success(), "the role did not start");
+    if let Ok(directory) = std::env::var("AT_SIZE_FILL") {
+        let (size, begun) = (Size::read()?, Instant::now());
+        let events = runtime.block_on(fill(Path::new(&directory), &size))?;
+        let Size { clients, sessions, families, .. } = size;
+        let took = begun.elapsed();
+        println!(
+            "{clients} clients, {sessions} sessions, {families} families, {events} events: written in {took:.0?}"
+        );
+        return Ok(());
+    }
+    // A log is one process's: each of the two ends before the next begins.
+    let place = tempfile::tempdir()?;
+    for step in ["AT_SIZE_FILL", "AT_SIZE_SERVE"] {
+        let mut process = Process::new(std::env::current_exe()?);
+        let ended = process.args(std::env::args().skip(1)).env(step, place.path()).status()?;
+        anyhow::ensure!(ended.success(), "{step} failed");
+    }
     Ok(())
 }
 
