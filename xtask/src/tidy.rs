@@ -77,7 +77,7 @@ const MAY_DEPEND_ON: &[(&str, &[&str])] = &[
     ("lombard-gateway", &["types", "token", "chassis", "client", "proto", "grpc", "gateway-core"]),
     ("lombard-console", &["types", "token", "chassis", "client"]),
     ("lombard-simulation", &["types", "log", "engine"]),
-    ("lombard-testkit", &["types", "token", "client"]),
+    ("lombard-testkit", &["types", "token", "proto"]),
     ("payments", &["client"]),
     ("xtask", &[]),
 ];

@@ -7,14 +7,9 @@
 #[path = "../../ledger-core/tests/proof/mod.rs"]
 mod proof;
 
-use std::{
-    collections::BTreeMap,
-    sync::{Arc, OnceLock},
-    time::{Duration, SystemTime},
-};
+use std::{collections::BTreeMap, sync::Arc};
 
 use axum::{body::Body, extract::Request, http::StatusCode, middleware};
-use futures_util::future::BoxFuture;
 use http_body_util::BodyExt as _;
 use lombard_chassis::{Metrics, context};
 use lombard_engine::encode_record;
@@ -22,45 +17,14 @@ use lombard_ledger::EventCodec;
 use lombard_ledger_core::{Balance, NormalSide};
 use lombard_log::{Batch, MemoryLog, SharedLog};
 use lombard_query::{Config, Deps, Query};
-use lombard_testkit::hledger;
-use lombard_token::{Claims, Jwks, KeySource, KeySourceError, SigningKey, Verifier};
-use lombard_types::{Position, Timestamp};
+use lombard_testkit::{Issuer, hledger};
+use lombard_types::Position;
 use proof::Beside;
 use tower::ServiceExt as _;
 
-const ISSUER: &str = "http://127.0.0.1:8080";
-const AUDIENCE: &str = "http://127.0.0.1:8080/v1/ledger";
+const ISSUER: Issuer = Issuer::for_role("ledger");
 const HISTORIES: u64 = 12;
 const OPERATIONS: usize = 600;
-
-struct Keys;
-
-fn key() -> &'static SigningKey {
-    static KEY: OnceLock<SigningKey> = OnceLock::new();
-    KEY.get_or_init(|| SigningKey::generate().unwrap())
-}
-
-impl KeySource for Keys {
-    fn fetch(&self) -> BoxFuture<'_, Result<Jwks, KeySourceError>> {
-        Box::pin(async { Ok(Jwks { keys: vec![key().public_jwk().clone()] }) })
-    }
-}
-
-fn token() -> String {
-    let now = Timestamp::from_system_time(SystemTime::now());
-    let claims = Claims {
-        issuer: ISSUER.into(),
-        subject: "tester".into(),
-        audience: AUDIENCE.into(),
-        client_id: "tester".into(),
-        scope: "ledger:read".parse().unwrap(),
-        token_id: "token-1".into(),
-        issued_at: now,
-        expires_at: now.plus(Duration::from_secs(300)),
-        ..Claims::default()
-    };
-    claims.sign(key()).unwrap()
-}
 
 /// The log that the engine would have written.
 async fn log_of(lived: &Beside) -> SharedLog {
@@ -77,8 +41,7 @@ async fn log_of(lived: &Beside) -> SharedLog {
 /// What the read side exports of it.
 async fn journal_of(log: SharedLog) -> String {
     let directory = tempfile::tempdir().unwrap();
-    let verifier = Verifier::new(ISSUER, AUDIENCE, Arc::new(Keys));
-    verifier.refresh().await.unwrap();
+    let verifier = ISSUER.ready_verifier().await;
     let last = log.tail().previous().unwrap();
     let deps = Deps {
         log,
@@ -90,7 +53,7 @@ async fn journal_of(log: SharedLog) -> String {
     let query = Query::start(Config::default(), deps).await.unwrap();
     let router = query.router().layer(middleware::from_fn(context::layer));
     let request = Request::get(format!("/v1/ledger/export/hledger?at_least={last}"))
-        .header("authorization", format!("Bearer {}", token()))
+        .header("authorization", format!("Bearer {}", ISSUER.token("tester", "ledger:read")))
         .body(Body::empty())
         .unwrap();
     let response = router.oneshot(request).await.unwrap();

@@ -1,7 +1,10 @@
-//! Starts the real program for tests, on free ports and a data directory of its own, and ends it afterwards.
+//! What tests of several crates need: the real program on free ports and a data directory of its own, tokens for roles in the test's
+//! own process, a client for gRPC.
 #![warn(missing_docs)]
 
+pub mod grpc;
 pub mod hledger;
+mod issuer;
 
 use std::{
     fs::{self, File},
@@ -13,6 +16,8 @@ use std::{
 use anyhow::{Context as _, bail, ensure};
 use serde_json::Value;
 use tempfile::TempDir;
+
+pub use issuer::Issuer;
 
 /// How long anything may take before a test gives up. Long, because a busy machine is no fault.
 const PATIENCE: Duration = Duration::from_secs(90);

@@ -12,8 +12,7 @@ use lombard_client::grpc::{
 };
 use lombard_eventstore::Config;
 use serde_json::{Value, json};
-use tonic::{Code, Status, Streaming, codegen::http::uri::PathAndQuery};
-use tonic_prost::ProstCodec;
+use tonic::{Code, Status, Streaming};
 use tower::ServiceExt as _;
 
 use super::support::{TestServer, append_to, event, reason};
@@ -190,13 +189,9 @@ async fn another_consumer_gets_what_a_broken_call_had() {
 
 impl super::support::Client {
     async fn consume(&self, requests: Vec<Request>) -> Result<Streaming<ConsumeResponse>, Status> {
-        let mut grpc = self.grpc.clone();
-        grpc.ready().await.unwrap();
         let requests = requests.into_iter().map(|it| ConsumeRequest { request: Some(it) });
-        let path = PathAndQuery::from_static("/lombard.eventstore.v1.EventStore/Consume");
         let request = self.request(futures_util::stream::iter(requests));
-        let answer = grpc.streaming(request, path, ProstCodec::default()).await;
-        answer.map(tonic::Response::into_inner)
+        self.streaming("/lombard.eventstore.v1.EventStore/Consume", request).await
     }
 
     /// Why a call ended.

@@ -136,7 +136,7 @@ async fn health_is_what_readiness_is() {
     let check = |service: &str| HealthCheckRequest { service: service.to_owned() };
     let path = "/grpc.health.v1.Health/Watch";
     let mut watch: tonic::Streaming<HealthCheckResponse> =
-        client.stream(path, client.request(check(""))).await.unwrap();
+        client.server_streaming(path, client.request(check(""))).await.unwrap();
     assert_eq!(watch.message().await.unwrap().unwrap().status(), ServingStatus::NotServing);
     server.health.ready();
     assert_eq!(watch.message().await.unwrap().unwrap().status(), ServingStatus::Serving);

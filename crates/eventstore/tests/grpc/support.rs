@@ -1,42 +1,31 @@
 //! An event store in this process behind a gRPC server on a free port, and a client for it.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    net::SocketAddr,
+    ops::{Deref, DerefMut},
+    sync::Arc,
+};
 
 use bytes::Bytes;
-use futures_util::future::BoxFuture;
 use lombard_chassis::{CancellationToken, Health, Metrics};
 use lombard_eventstore::{Config, Deps, EventStore, GroupsLog};
 use lombard_log::MemoryLog;
 use lombard_proto::eventstore::v1::{self as proto, new_event};
-use lombard_token::{Claims, Jwks, KeySource, KeySourceError, SigningKey, Verifier};
-use lombard_types::Timestamp;
-use prost::Message;
-use tonic::{
-    Request, Response, Status, Streaming, client::Grpc, codegen::http::uri::PathAndQuery,
-    metadata::MetadataValue, transport::Channel,
-};
-use tonic_prost::ProstCodec;
+use lombard_testkit::{Issuer, grpc};
+use tonic::{Status, Streaming};
 
-const ISSUER: &str = "http://gateway.test";
-const AUDIENCE: &str = "http://gateway.test/v1/eventstore";
+pub(crate) use lombard_testkit::grpc::reason;
+
+const ISSUER: Issuer = Issuer::for_role("eventstore");
 
 pub(crate) struct TestServer {
     pub(crate) address: SocketAddr,
     pub(crate) drain: CancellationToken,
     pub(crate) health: Health,
     pub(crate) metrics: Metrics,
-    key: Arc<SigningKey>,
     serving: tokio::task::JoinHandle<std::io::Result<()>>,
     pub(crate) store: EventStore,
     _index: tempfile::TempDir,
-}
-
-struct Keys(Arc<SigningKey>);
-
-impl KeySource for Keys {
-    fn fetch(&self) -> BoxFuture<'_, Result<Jwks, KeySourceError>> {
-        Box::pin(async { Ok(Jwks { keys: vec![self.0.public_jwk().clone()] }) })
-    }
 }
 
 impl TestServer {
@@ -45,11 +34,10 @@ impl TestServer {
     }
 
     pub(crate) fn with(config: Config) -> Self {
-        let key = Arc::new(SigningKey::generate().unwrap());
         let metrics = Metrics::new("eventstore");
         let health = Health::starting();
         let index = tempfile::tempdir().unwrap();
-        let verifier = Verifier::new(ISSUER, AUDIENCE, Arc::new(Keys(Arc::clone(&key))));
+        let verifier = ISSUER.verifier();
         let deps = Deps {
             log: Arc::new(MemoryLog::new()),
             index_directory: index.path().join("index"),
@@ -72,31 +60,16 @@ impl TestServer {
         let address = listener.local_addr().unwrap();
         let drain = CancellationToken::new();
         let serving = tokio::spawn(lombard_grpc::serve(listener, server, drain.clone()));
-        Self { address, drain, health, metrics, key, serving, store, _index: index }
+        Self { address, drain, health, metrics, serving, store, _index: index }
     }
 
     pub(crate) fn token(&self, scope: &str) -> String {
-        let now = Timestamp::from_system_time(std::time::SystemTime::now());
-        let claims = Claims {
-            issuer: ISSUER.into(),
-            subject: "user-1".into(),
-            audience: AUDIENCE.into(),
-            client_id: "payments".into(),
-            scope: scope.parse().unwrap(),
-            token_id: "token-1".into(),
-            issued_at: now,
-            expires_at: now.plus(Duration::from_secs(300)),
-            ..Claims::default()
-        };
-        claims.sign(&self.key).unwrap()
+        ISSUER.token("payments", scope)
     }
 
     /// A client with a connection of its own and a token of this scope.
     pub(crate) async fn client(&self, scope: &str) -> Client {
-        let endpoint = Channel::from_shared(format!("http://{}", self.address)).unwrap();
-        let channel = endpoint.connect().await.unwrap();
-        let authorization = format!("Bearer {}", self.token(scope)).parse().unwrap();
-        Client { grpc: Grpc::new(channel), authorization: Some(authorization) }
+        Client(grpc::Client::connect(self.address, &self.token(scope)).await)
     }
 
     /// Begins the drain and waits for its end.
@@ -106,52 +79,25 @@ impl TestServer {
     }
 }
 
+/// A client that knows the service's methods.
 #[derive(Clone)]
-pub(crate) struct Client {
-    pub(crate) grpc: Grpc<Channel>,
-    pub(crate) authorization: Option<MetadataValue<tonic::metadata::Ascii>>,
+pub(crate) struct Client(grpc::Client);
+
+impl Deref for Client {
+    type Target = grpc::Client;
+
+    fn deref(&self) -> &grpc::Client {
+        &self.0
+    }
+}
+
+impl DerefMut for Client {
+    fn deref_mut(&mut self) -> &mut grpc::Client {
+        &mut self.0
+    }
 }
 
 impl Client {
-    pub(crate) fn request<M>(&self, message: M) -> Request<M> {
-        let mut request = Request::new(message);
-        if let Some(authorization) = &self.authorization {
-            request.metadata_mut().insert("authorization", authorization.clone());
-        }
-        request.metadata_mut().insert("x-request-id", "request-1".parse().unwrap());
-        request
-    }
-
-    pub(crate) async fn unary<Q, A>(
-        &self,
-        path: &'static str,
-        request: Request<Q>,
-    ) -> Result<A, Status>
-    where
-        Q: Message + 'static,
-        A: Message + Default + 'static,
-    {
-        let mut grpc = self.grpc.clone();
-        grpc.ready().await.unwrap();
-        let path = PathAndQuery::from_static(path);
-        grpc.unary(request, path, ProstCodec::default()).await.map(Response::into_inner)
-    }
-
-    pub(crate) async fn stream<Q, A>(
-        &self,
-        path: &'static str,
-        request: Request<Q>,
-    ) -> Result<Streaming<A>, Status>
-    where
-        Q: Message + 'static,
-        A: Message + Default + 'static,
-    {
-        let mut grpc = self.grpc.clone();
-        grpc.ready().await.unwrap();
-        let path = PathAndQuery::from_static(path);
-        grpc.server_streaming(request, path, ProstCodec::default()).await.map(Response::into_inner)
-    }
-
     pub(crate) async fn append(
         &self,
         request: proto::AppendRequest,
@@ -165,7 +111,7 @@ impl Client {
     ) -> Result<Vec<proto::RecordedEvent>, Status> {
         let path = "/lombard.eventstore.v1.EventStore/Read";
         let mut stream: Streaming<proto::ReadResponse> =
-            self.stream(path, self.request(request)).await?;
+            self.server_streaming(path, self.request(request)).await?;
         let mut events = Vec::new();
         while let Some(response) = stream.message().await? {
             events.extend(response.appends.into_iter().flat_map(|append| append.events));
@@ -178,30 +124,19 @@ impl Client {
         request: proto::SubscribeRequest,
     ) -> Result<Streaming<proto::SubscribeResponse>, Status> {
         let path = "/lombard.eventstore.v1.EventStore/Subscribe";
-        self.stream(path, self.request(request)).await
+        self.server_streaming(path, self.request(request)).await
     }
 
     pub(crate) async fn session(
         &self,
         requests: tokio::sync::mpsc::Receiver<proto::AppendSessionRequest>,
     ) -> Result<Streaming<proto::AppendSessionResponse>, Status> {
-        let mut grpc = self.grpc.clone();
-        grpc.ready().await.unwrap();
         let requests = futures_util::stream::unfold(requests, |mut requests| async {
             Some((requests.recv().await?, requests))
         });
-        let path = PathAndQuery::from_static("/lombard.eventstore.v1.EventStore/AppendSession");
-        let request = self.request(requests);
-        grpc.streaming(request, path, ProstCodec::default()).await.map(Response::into_inner)
+        let path = "/lombard.eventstore.v1.EventStore/AppendSession";
+        self.streaming(path, self.request(requests)).await
     }
-}
-
-/// The reason in the details of an error: the last part of the problem's type.
-pub(crate) fn reason(status: &Status) -> String {
-    let status = lombard_proto::rpc::Status::decode(status.details()).unwrap();
-    let info = status.error_info().unwrap();
-    assert_eq!(info.domain, "lombard");
-    info.reason
 }
 
 pub(crate) fn event(id: u128, kind: &str) -> proto::NewEvent {

@@ -3,19 +3,17 @@
 use std::sync::Arc;
 
 use axum::{Router, body::Body, middleware};
-use futures_util::future::BoxFuture;
 use http::{HeaderMap, Method, Request, StatusCode};
 use http_body_util::BodyExt as _;
 use lombard_chassis::{Health, Metrics, context, extract};
 use lombard_eventstore::{Config, Deps, EventStore, GroupsLog};
 use lombard_log::{MemoryLog, SharedLog, disk::SharedDisk};
-use lombard_token::{Claims, Jwks, KeySource, KeySourceError, SigningKey, Verifier};
-use lombard_types::Timestamp;
+use lombard_testkit::Issuer;
+use lombard_token::Claims;
 use serde_json::Value;
 use tower::ServiceExt as _;
 
-const ISSUER: &str = "http://gateway.test";
-const AUDIENCE: &str = "http://gateway.test/v1/eventstore";
+const ISSUER: Issuer = Issuer::for_role("eventstore");
 pub(crate) const EVENTS: &str = "/v1/eventstore/streams/payment-42/events";
 pub(crate) const TRACE: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 
@@ -26,17 +24,8 @@ pub(crate) struct TestStore {
     pub(crate) memory: MemoryLog,
     pub(crate) store: EventStore,
     pub(crate) metrics: Metrics,
-    key: Arc<SigningKey>,
     /// Where the index and the keys are.
     pub(crate) place: Arc<tempfile::TempDir>,
-}
-
-struct Keys(Arc<SigningKey>);
-
-impl KeySource for Keys {
-    fn fetch(&self) -> BoxFuture<'_, Result<Jwks, KeySourceError>> {
-        Box::pin(async { Ok(Jwks { keys: vec![self.0.public_jwk().clone()] }) })
-    }
 }
 
 /// One request.
@@ -109,7 +98,6 @@ impl TestStore {
         index: Arc<tempfile::TempDir>,
         disk: SharedDisk,
     ) -> Self {
-        let key = Arc::new(SigningKey::generate().unwrap());
         let metrics = Metrics::new("eventstore");
         let deps = Deps {
             log: Arc::clone(&log),
@@ -117,7 +105,7 @@ impl TestStore {
             subjects_directory: index.path().join("subjects"),
             disk,
             groups: GroupsLog::in_memory(),
-            verifier: Verifier::new(ISSUER, AUDIENCE, Arc::new(Keys(Arc::clone(&key)))),
+            verifier: ISSUER.verifier(),
             health: Health::starting(),
             metrics: metrics.clone(),
         };
@@ -127,23 +115,11 @@ impl TestStore {
             .fallback(extract::not_found)
             .method_not_allowed_fallback(extract::method_not_allowed)
             .layer(middleware::from_fn(context::layer));
-        Self { router, log, memory, metrics, key, store, place: index }
+        Self { router, log, memory, metrics, store, place: index }
     }
 
     pub(crate) fn token(&self, scope: &str) -> String {
-        let now = Timestamp::from_system_time(std::time::SystemTime::now());
-        let claims = Claims {
-            issuer: ISSUER.into(),
-            subject: "user-1".into(),
-            audience: AUDIENCE.into(),
-            client_id: "payments".into(),
-            scope: scope.parse().unwrap(),
-            token_id: "token-1".into(),
-            issued_at: now,
-            expires_at: now.plus(std::time::Duration::from_secs(300)),
-            ..Claims::default()
-        };
-        claims.sign(&self.key).unwrap()
+        Issuer::sign(&Claims { subject: "user-1".into(), ..ISSUER.claims("payments", scope) })
     }
 
     /// The answer's head; its body may have no end.

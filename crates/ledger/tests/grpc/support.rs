@@ -1,9 +1,12 @@
 //! A ledger in this process behind a gRPC server on a free port, and a client for it.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    net::SocketAddr,
+    ops::{Deref, DerefMut},
+    sync::Arc,
+};
 
 use bytes::Bytes;
-use futures_util::future::BoxFuture;
 use lombard_chassis::{CancellationToken, Health, Metrics};
 use lombard_ledger::{Config, Deps, Ledger};
 use lombard_ledger_core::{
@@ -11,33 +14,20 @@ use lombard_ledger_core::{
 };
 use lombard_log::MemoryLog;
 use lombard_proto::ledger::v1::{self as proto, account::Name, lookup_request::Key};
-use lombard_token::{Claims, Jwks, KeySource, KeySourceError, SigningKey, Verifier};
-use lombard_types::{AccountId, Scale, Timestamp};
-use prost::Message;
-use tonic::{
-    Request, Response, Status, Streaming, client::Grpc, codegen::http::uri::PathAndQuery,
-    metadata::MetadataValue, transport::Channel,
-};
-use tonic_prost::ProstCodec;
+use lombard_testkit::{Issuer, grpc};
+use lombard_types::{AccountId, Scale};
+use tonic::{Status, Streaming};
 
-const ISSUER: &str = "http://gateway.test";
-const AUDIENCE: &str = "http://gateway.test/v1/ledger";
+pub(crate) use lombard_testkit::grpc::reason;
+
+const ISSUER: Issuer = Issuer::for_role("ledger");
 
 pub(crate) struct TestServer {
     pub(crate) address: SocketAddr,
     pub(crate) drain: CancellationToken,
-    key: Arc<SigningKey>,
     serving: tokio::task::JoinHandle<std::io::Result<()>>,
     ledger: Ledger,
     _index: tempfile::TempDir,
-}
-
-struct Keys(Arc<SigningKey>);
-
-impl KeySource for Keys {
-    fn fetch(&self) -> BoxFuture<'_, Result<Jwks, KeySourceError>> {
-        Box::pin(async { Ok(Jwks { keys: vec![self.0.public_jwk().clone()] }) })
-    }
 }
 
 impl TestServer {
@@ -82,11 +72,10 @@ impl TestServer {
     }
 
     pub(crate) fn with(config: Config) -> Self {
-        let key = Arc::new(SigningKey::generate().unwrap());
         let metrics = Metrics::new("ledger");
         let health = Health::starting();
         let index = tempfile::tempdir().unwrap();
-        let verifier = Verifier::new(ISSUER, AUDIENCE, Arc::new(Keys(Arc::clone(&key))));
+        let verifier = ISSUER.verifier();
         let deps = Deps {
             log: Arc::new(MemoryLog::new()),
             snapshot_directory: None,
@@ -107,31 +96,16 @@ impl TestServer {
         let address = listener.local_addr().unwrap();
         let drain = CancellationToken::new();
         let serving = tokio::spawn(lombard_grpc::serve(listener, server, drain.clone()));
-        Self { address, drain, key, serving, ledger, _index: index }
+        Self { address, drain, serving, ledger, _index: index }
     }
 
     pub(crate) fn token(&self, scope: &str) -> String {
-        let now = Timestamp::from_system_time(std::time::SystemTime::now());
-        let claims = Claims {
-            issuer: ISSUER.into(),
-            subject: "user-1".into(),
-            audience: AUDIENCE.into(),
-            client_id: "payments".into(),
-            scope: scope.parse().unwrap(),
-            token_id: "token-1".into(),
-            issued_at: now,
-            expires_at: now.plus(Duration::from_secs(300)),
-            ..Claims::default()
-        };
-        claims.sign(&self.key).unwrap()
+        ISSUER.token("payments", scope)
     }
 
     /// A client with a connection of its own and a token of this scope.
     pub(crate) async fn client(&self, scope: &str) -> Client {
-        let endpoint = Channel::from_shared(format!("http://{}", self.address)).unwrap();
-        let channel = endpoint.connect().await.unwrap();
-        let authorization = format!("Bearer {}", self.token(scope)).parse().unwrap();
-        Client { grpc: Grpc::new(channel), authorization: Some(authorization) }
+        Client(grpc::Client::connect(self.address, &self.token(scope)).await)
     }
 
     /// Begins the drain and waits for its end.
@@ -141,37 +115,25 @@ impl TestServer {
     }
 }
 
+/// A client that knows the service's methods.
 #[derive(Clone)]
-pub(crate) struct Client {
-    pub(crate) grpc: Grpc<Channel>,
-    pub(crate) authorization: Option<MetadataValue<tonic::metadata::Ascii>>,
+pub(crate) struct Client(grpc::Client);
+
+impl Deref for Client {
+    type Target = grpc::Client;
+
+    fn deref(&self) -> &grpc::Client {
+        &self.0
+    }
+}
+
+impl DerefMut for Client {
+    fn deref_mut(&mut self) -> &mut grpc::Client {
+        &mut self.0
+    }
 }
 
 impl Client {
-    pub(crate) fn request<M>(&self, message: M) -> Request<M> {
-        let mut request = Request::new(message);
-        if let Some(authorization) = &self.authorization {
-            request.metadata_mut().insert("authorization", authorization.clone());
-        }
-        request.metadata_mut().insert("x-request-id", "request-1".parse().unwrap());
-        request
-    }
-
-    pub(crate) async fn unary<Q, A>(
-        &self,
-        path: &'static str,
-        request: Request<Q>,
-    ) -> Result<A, Status>
-    where
-        Q: Message + 'static,
-        A: Message + Default + 'static,
-    {
-        let mut grpc = self.grpc.clone();
-        grpc.ready().await.unwrap();
-        let path = PathAndQuery::from_static(path);
-        grpc.unary(request, path, ProstCodec::default()).await.map(Response::into_inner)
-    }
-
     pub(crate) async fn create(
         &self,
         request: proto::CreateRequest,
@@ -189,20 +151,9 @@ impl Client {
         &self,
         frames: Vec<proto::SessionRequest>,
     ) -> Result<Streaming<proto::SessionResponse>, Status> {
-        let mut grpc = self.grpc.clone();
-        grpc.ready().await.unwrap();
-        let path = PathAndQuery::from_static("/lombard.ledger.v1.Ledger/Session");
         let request = self.request(futures_util::stream::iter(frames));
-        grpc.streaming(request, path, ProstCodec::default()).await.map(Response::into_inner)
+        self.streaming("/lombard.ledger.v1.Ledger/Session", request).await
     }
-}
-
-/// The reason in the details of an error: the last part of the problem's type.
-pub(crate) fn reason(status: &Status) -> String {
-    let status = lombard_proto::rpc::Status::decode(status.details()).unwrap();
-    let info = status.error_info().unwrap();
-    assert_eq!(info.domain, "lombard");
-    info.reason
 }
 
 /// A packed transfer of one cent or more.

@@ -6,10 +6,7 @@
     reason = "helpers may panic, and not every test uses all of them"
 )]
 
-use std::{
-    sync::{Arc, OnceLock},
-    time::{Duration, SystemTime},
-};
+use std::sync::Arc;
 
 use axum::{Router, body::Body, extract::Request, http::StatusCode, middleware};
 use futures_util::future::BoxFuture;
@@ -19,41 +16,15 @@ use lombard_ledger::{EventCodec, Ledger, StatementSealer};
 use lombard_ledger_core::{Evidence, Statement};
 use lombard_log::{MemoryLog, SharedLog};
 use lombard_query::{Config, Deps, Query, Sealer};
-use lombard_token::{Claims, Jwks, KeySource, KeySourceError, SigningKey, Verifier};
-use lombard_types::{Position, Timestamp};
+use lombard_testkit::Issuer;
+use lombard_types::Position;
 use serde_json::{Value, json};
 use tower::ServiceExt as _;
 
-const ISSUER: &str = "http://127.0.0.1:8080";
-const AUDIENCE: &str = "http://127.0.0.1:8080/v1/ledger";
-
-struct Keys;
-
-fn key() -> &'static SigningKey {
-    static KEY: OnceLock<SigningKey> = OnceLock::new();
-    KEY.get_or_init(|| SigningKey::generate().unwrap())
-}
-
-impl KeySource for Keys {
-    fn fetch(&self) -> BoxFuture<'_, Result<Jwks, KeySourceError>> {
-        Box::pin(async { Ok(Jwks { keys: vec![key().public_jwk().clone()] }) })
-    }
-}
+const ISSUER: Issuer = Issuer::for_role("ledger");
 
 pub(crate) fn token(scope: &str) -> String {
-    let now = Timestamp::from_system_time(SystemTime::now());
-    let claims = Claims {
-        issuer: ISSUER.into(),
-        subject: "tester".into(),
-        audience: AUDIENCE.into(),
-        client_id: "tester".into(),
-        scope: scope.parse().unwrap(),
-        token_id: "token-1".into(),
-        issued_at: now,
-        expires_at: now.plus(Duration::from_secs(300)),
-        ..Claims::default()
-    };
-    claims.sign(key()).unwrap()
+    ISSUER.token("tester", scope)
 }
 
 pub(crate) struct Harness {
@@ -105,8 +76,7 @@ impl Harness {
 
     async fn over(config: Config, log: SharedLog) -> Self {
         let directory = tempfile::tempdir().unwrap();
-        let verifier = Verifier::new(ISSUER, AUDIENCE, Arc::new(Keys));
-        verifier.refresh().await.unwrap();
+        let verifier = ISSUER.ready_verifier().await;
         let deps = Deps {
             log: Arc::clone(&log),
             codec: EventCodec,

@@ -18,7 +18,7 @@ use tokio::{
     net::TcpListener,
 };
 
-use crate::support::{Harness, Tokens, path};
+use crate::support::{Harness, TOKENS, path};
 
 fn quick() -> Config {
     let checks = ChecksConfig { interval_ms_min: 1, ..ChecksConfig::default() };
@@ -152,7 +152,7 @@ async fn grpc_health_decides() {
     let (at, health) = (listener.local_addr().unwrap(), Health::starting());
     let server = lombard_grpc::Server {
         routes: lombard_grpc::Routes::new(),
-        verifier: Tokens.verifier().await,
+        verifier: TOKENS.ready_verifier().await,
         health: health.clone(),
         metrics: Metrics::new("checked"),
         limits: lombard_grpc::Limits::default(),

@@ -9,7 +9,7 @@ use lombard_registry::{Compatibility, Config};
 use serde_json::{Value, json};
 use tower::ServiceExt as _;
 
-use crate::support::{Harness, Tokens};
+use crate::support::{Harness, TOKENS};
 
 const LOCAL: &str = "127.0.0.1:40000";
 const REMOTE: &str = "192.0.2.1:40000";
@@ -26,7 +26,7 @@ async fn send(
     let peer: SocketAddr = peer.parse().unwrap();
     let mut request = Request::builder().method(method).uri(path).extension(ConnectInfo(peer));
     if let Some((client, scope)) = token {
-        request = request.header("x-consul-token", Tokens.issue(client, scope));
+        request = request.header("x-consul-token", TOKENS.token(client, scope));
     }
     let body = if body.is_null() { String::new() } else { body.to_string() };
     let request = request.body(Body::from(body)).unwrap();

@@ -10,7 +10,7 @@ use serde_json::json;
 use tonic::{Code, Request, Status, Streaming, client::Grpc, transport::Channel};
 use tonic_prost::ProstCodec;
 
-use crate::support::{Harness, Tokens, path, registration};
+use crate::support::{Harness, TOKENS, path, registration};
 
 const WATCH: &str = "/lombard.registry.v1.Registry/Watch";
 
@@ -96,7 +96,7 @@ async fn who_may_not_watch_or_is_one_too_many_is_refused() {
     let registry = Harness::with(config, MemoryLog::new()).await;
     let at = listen(&registry);
     let code = async |service: &str, scope: Option<&str>| {
-        let token = scope.map(|scope| Tokens.issue("tester", scope));
+        let token = scope.map(|scope| TOKENS.token("tester", scope));
         match watch(at, service, None, token).await {
             Ok(mut watching) => watching.message().await.err().map(|status| status.code()),
             Err(status) => Some(status.code()),
@@ -105,7 +105,7 @@ async fn who_may_not_watch_or_is_one_too_many_is_refused() {
     assert_eq!(code("pay", None).await, Some(Code::Unauthenticated));
     assert_eq!(code("pay", Some("registry:read:ship")).await, Some(Code::PermissionDenied));
     assert_eq!(code("Pay!", Some("registry:read")).await, Some(Code::InvalidArgument));
-    let token = Some(Tokens.issue("tester", "registry:read:pay"));
+    let token = Some(TOKENS.token("tester", "registry:read:pay"));
     let mut first = watch(at, "pay", None, token).await.unwrap();
     next(&mut first).await;
     assert_eq!(code("pay", Some("registry:read:pay")).await, Some(Code::ResourceExhausted));

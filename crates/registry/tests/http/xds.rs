@@ -18,7 +18,7 @@ use tokio::sync::mpsc;
 use tonic::{Code, Request, Status, Streaming, client::Grpc, transport::Channel};
 use tonic_prost::ProstCodec;
 
-use crate::support::{Harness, Tokens, path, registration};
+use crate::support::{Harness, TOKENS, path, registration};
 
 const STREAM: &str =
     "/envoy.service.discovery.v3.AggregatedDiscoveryService/StreamAggregatedResources";
@@ -162,9 +162,9 @@ async fn who_may_not_read_is_refused_and_so_is_what_is_not_served() {
         Err(status) => status.code(),
     };
     assert_eq!(code(None).await, Code::Unauthenticated);
-    let other = Tokens.issue("tester", "registry:register");
+    let other = TOKENS.token("tester", "registry:register");
     assert_eq!(code(Some(other)).await, Code::PermissionDenied);
-    let reader = || Some(Tokens.issue("tester", "registry:read"));
+    let reader = || Some(TOKENS.token("tester", "registry:read"));
     for (type_url, names) in [("unknown", [].as_slice()), (ENDPOINTS, &["a", "b"])] {
         let mut ads = Ads::open(at, reader()).await.unwrap();
         ads.ask(type_url, names, "").await;
@@ -178,7 +178,7 @@ async fn who_asks_for_it_is_pushed_what_changed_only() {
     let registry = Harness::new().await;
     registry.register("pay", "one").await;
     let at = listen(&registry);
-    let reader = || Some(Tokens.issue("tester", "registry:read"));
+    let reader = || Some(TOKENS.token("tester", "registry:read"));
     let mut delta = Delta::call(at, reader(), DELTA).await.unwrap();
     let asks = |type_url: &str, names: &[&str]| DeltaDiscoveryRequest {
         type_url: type_url.to_owned(),
@@ -213,7 +213,7 @@ async fn who_asks_for_it_is_pushed_what_changed_only() {
     let answer = again.next().await;
     assert_eq!((names(&answer), answer.removed_resources), (vec![], vec!["ship".to_owned()]));
 
-    let other = Tokens.issue("tester", "registry:register");
+    let other = TOKENS.token("tester", "registry:register");
     let code = match Delta::call(at, Some(other), DELTA).await {
         Ok(mut delta) => delta.answers.message().await.unwrap_err().code(),
         Err(status) => status.code(),

@@ -1,14 +1,9 @@
-//! A log in a directory, its transparency in process, and an authorization server reduced to its key.
+//! A log in a directory, and its transparency in process.
 
-use std::{
-    path::Path,
-    sync::{Arc, OnceLock},
-    time::{Duration, SystemTime},
-};
+use std::{path::Path, sync::Arc};
 
 use axum::{Router, body::Body, extract::Request, http::StatusCode, middleware};
 use base64::{Engine as _, prelude::BASE64_STANDARD};
-use futures_util::future::BoxFuture;
 use http_body_util::BodyExt as _;
 use lombard_chassis::{CancellationToken, Metrics, context, extract};
 use lombard_log::{
@@ -16,44 +11,14 @@ use lombard_log::{
     checkpoint::{Checkpoint, VerifyingKey},
     merkle::TreeHash,
 };
-use lombard_token::{Claims, Jwks, KeySource, KeySourceError, SigningKey, Verifier};
+use lombard_testkit::Issuer;
 use lombard_transparency::{Config, Deps, Transparency};
-use lombard_types::{Position, Timestamp};
+use lombard_types::Position;
 use serde_json::Value;
 use tokio::task::JoinHandle;
 use tower::ServiceExt as _;
 
-const ISSUER: &str = "http://127.0.0.1:8080";
-const AUDIENCE: &str = "http://127.0.0.1:8080/v1/ledger";
-
-struct Keys;
-
-impl KeySource for Keys {
-    fn fetch(&self) -> BoxFuture<'_, Result<Jwks, KeySourceError>> {
-        Box::pin(async { Ok(Jwks { keys: vec![token_key().public_jwk().clone()] }) })
-    }
-}
-
-fn token_key() -> &'static SigningKey {
-    static KEY: OnceLock<SigningKey> = OnceLock::new();
-    KEY.get_or_init(|| SigningKey::generate().unwrap())
-}
-
-fn token(scope: &str) -> String {
-    let now = Timestamp::from_system_time(SystemTime::now());
-    let claims = Claims {
-        issuer: ISSUER.into(),
-        subject: "tester".into(),
-        audience: AUDIENCE.into(),
-        client_id: "tester".into(),
-        scope: scope.parse().unwrap(),
-        token_id: "token-1".into(),
-        issued_at: now,
-        expires_at: now.plus(Duration::from_secs(300)),
-        ..Claims::default()
-    };
-    claims.sign(token_key()).unwrap()
-}
+const ISSUER: Issuer = Issuer::for_role("ledger");
 
 pub(crate) struct Harness {
     pub(crate) log: Arc<SegmentedLog>,
@@ -104,8 +69,7 @@ impl Harness {
             metrics: metrics.clone(),
         };
         let transparency = Transparency::new(config, deps).unwrap();
-        let verifier = Verifier::new(ISSUER, AUDIENCE, Arc::new(Keys));
-        verifier.refresh().await.unwrap();
+        let verifier = ISSUER.ready_verifier().await;
         let router = transparency
             .router(verifier)
             .fallback(extract::not_found)
@@ -133,7 +97,8 @@ impl Harness {
     pub(crate) async fn ask(&self, path: &str, scope: Option<&str>) -> (StatusCode, String) {
         let mut request = Request::get(format!("/v1/ledger/log{path}"));
         if let Some(scope) = scope {
-            request = request.header("authorization", format!("Bearer {}", token(scope)));
+            request = request
+                .header("authorization", format!("Bearer {}", ISSUER.token("tester", scope)));
         }
         let request = request.body(Body::empty()).unwrap();
         let response = self.router.clone().oneshot(request).await.unwrap();

@@ -99,43 +99,26 @@ async fn several_streams_are_appended_to_together_or_not_at_all() {
 /// A client of somebody else, made from the same contract.
 #[tokio::test]
 async fn other_clients_are_understood() {
-    use lombard_client::grpc::v1::{AppendRequest, AppendResponse, ReadRequest, ReadResponse};
+    use lombard_client::grpc::v1::{AppendResponse, ReadResponse};
 
+    const APPEND: &str = "/lombard.eventstore.v1.EventStore/Append";
+    const READ: &str = "/lombard.eventstore.v1.EventStore/Read";
+    const UNDO: &str = "/lombard.eventstore.v1.EventStore/Undo";
     let server = TestServer::new();
-    let channel = tonic::transport::Channel::from_shared(format!("http://{}", server.address));
-    let channel = channel.unwrap().connect().await.unwrap();
-    let mut client = tonic::client::Grpc::new(channel);
-    let token: tonic::metadata::MetadataValue<_> =
-        format!("Bearer {}", server.token("events:append events:read")).parse().unwrap();
-    let path = |method: &str| {
-        http::uri::PathAndQuery::try_from(format!("/lombard.eventstore.v1.EventStore/{method}"))
-            .unwrap()
-    };
+    let mut client = server.client("events:append events:read").await;
 
-    client.ready().await.unwrap();
-    let codec = tonic_prost::ProstCodec::<AppendRequest, AppendResponse>::default();
-    let mut request = tonic::Request::new(append("payment-1", 0..2));
-    request.metadata_mut().insert("authorization", token.clone());
-    let appended = client.unary(request, path("Append"), codec).await.unwrap().into_inner();
+    let request = client.request(append("payment-1", 0..2));
+    let appended: AppendResponse = client.unary(APPEND, request).await.unwrap();
     assert_eq!(appended.streams[0].last_revision, 1);
 
-    client.ready().await.unwrap();
-    let codec = tonic_prost::ProstCodec::<ReadRequest, ReadResponse>::default();
-    let mut request = tonic::Request::new(of("payment-1"));
-    request.metadata_mut().insert("authorization", token);
-    let reading = client.server_streaming(request, path("Read"), codec).await.unwrap();
-    let message = reading.into_inner().message().await.unwrap().unwrap();
+    let reading = client.server_streaming(READ, client.request(of("payment-1"))).await;
+    let message: ReadResponse = reading.unwrap().message().await.unwrap().unwrap();
     assert_eq!(message.appends[0].events.len(), 2);
 
-    client.ready().await.unwrap();
-    let codec = tonic_prost::ProstCodec::<AppendRequest, AppendResponse>::default();
-    let refused =
-        client.unary(tonic::Request::new(append("payment-1", 2..3)), path("Append"), codec).await;
+    client.authorization = None;
+    let request = || client.request(append("payment-1", 2..3));
+    let refused = client.unary::<_, AppendResponse>(APPEND, request()).await;
     assert_eq!(refused.unwrap_err().code(), tonic::Code::Unauthenticated);
-
-    client.ready().await.unwrap();
-    let codec = tonic_prost::ProstCodec::<AppendRequest, AppendResponse>::default();
-    let unknown =
-        client.unary(tonic::Request::new(append("payment-1", 2..3)), path("Undo"), codec).await;
+    let unknown = client.unary::<_, AppendResponse>(UNDO, request()).await;
     assert_eq!(unknown.unwrap_err().code(), tonic::Code::Unimplemented);
 }

@@ -14,14 +14,13 @@ use lombard_chassis::{Health, Metrics, context, extract};
 use lombard_ledger::{Config, Deps, EventCodec, Ledger};
 use lombard_log::{MemoryLog, SharedLog};
 use lombard_query::Query;
+use lombard_testkit::Issuer;
+use lombard_token::AuthorizationDetails;
 use lombard_types::Position;
 use serde_json::Value;
 use tower::ServiceExt;
 
-mod tokens;
-
-pub(crate) use tokens::Tokens;
-
+const ISSUER: Issuer = Issuer::for_role("ledger");
 pub(crate) const ADMIN: &str = "ledger:read ledger:write";
 
 pub(crate) struct Harness {
@@ -29,7 +28,6 @@ pub(crate) struct Harness {
     pub(crate) metrics: Metrics,
     log: SharedLog,
     router: Router,
-    tokens: Tokens,
     _index: tempfile::TempDir,
 }
 
@@ -92,14 +90,13 @@ impl Harness {
         snapshot_directory: Option<PathBuf>,
         reads: lombard_query::Config,
     ) -> Self {
-        let tokens = Tokens;
         let index = tempfile::tempdir().unwrap();
         let metrics = Metrics::new("ledger");
         let deps = Deps {
             log: Arc::clone(&log),
             snapshot_directory,
             index_directory: index.path().join("spent"),
-            verifier: tokens.verifier().await,
+            verifier: ISSUER.ready_verifier().await,
             health: Health::starting(),
             metrics: metrics.clone(),
         };
@@ -120,7 +117,7 @@ impl Harness {
             .fallback(extract::not_found)
             .method_not_allowed_fallback(extract::method_not_allowed)
             .layer(middleware::from_fn(context::layer));
-        Self { ledger, metrics, log, router, tokens, _index: index }
+        Self { ledger, metrics, log, router, _index: index }
     }
 
     /// The same log under a new ledger, as after a restart.
@@ -227,7 +224,12 @@ impl Call<'_> {
     pub(crate) async fn send(self) -> Answer {
         let mut request = Request::builder().method(self.method).uri(self.path);
         if let Some(scope) = self.scope {
-            let token = self.harness.tokens.issue(self.client, &scope, self.details.as_deref());
+            let mut claims = ISSUER.claims(self.client, &scope);
+            if let Some(details) = &self.details {
+                claims.authorization_details =
+                    AuthorizationDetails::parse_granted(details).unwrap();
+            }
+            let token = Issuer::sign(&claims);
             request = request.header("authorization", format!("Bearer {token}"));
         }
         for (name, value) in self.headers {

@@ -14,14 +14,13 @@ use http_body_util::BodyExt;
 use lombard_chassis::{CancellationToken, Health, Metrics, context, extract};
 use lombard_log::{Log, MemoryLog};
 use lombard_registry::{Config, Deps, Dns, Registry};
+use lombard_testkit::Issuer;
 use lombard_types::Position;
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 use tower::ServiceExt;
 
-mod tokens;
-
-pub(crate) use tokens::Tokens;
+pub(crate) const TOKENS: Issuer = Issuer::for_role("registry");
 
 pub(crate) struct Harness {
     pub(crate) metrics: Metrics,
@@ -86,7 +85,7 @@ impl Harness {
         let deps = Deps {
             log: Arc::new(log.clone()),
             snapshot_directory: None,
-            verifier: Tokens.verifier().await,
+            verifier: TOKENS.ready_verifier().await,
             health: health.clone(),
             metrics: metrics.clone(),
         };
@@ -99,7 +98,7 @@ impl Harness {
         let (compatible, dns) = (registry.compatible_router(), registry.dns());
         let grpc = lombard_grpc::Server {
             routes: registry.grpc_routes(),
-            verifier: Tokens.verifier().await,
+            verifier: TOKENS.ready_verifier().await,
             health: health.clone(),
             metrics: metrics.clone(),
             limits: registry.grpc_limits(),
@@ -236,7 +235,7 @@ impl Call {
     pub(crate) async fn respond(self) -> Response {
         let mut request = Request::builder().method(self.method).uri(self.path);
         if let Some(scope) = self.scope {
-            let token = Tokens.issue(self.client, &scope);
+            let token = TOKENS.token(self.client, &scope);
             request = request.header("authorization", format!("Bearer {token}"));
         }
         if let Some(content_type) = self.content_type {
