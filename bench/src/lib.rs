@@ -26,6 +26,10 @@ mod sample;
 mod server;
 mod store;
 
+/// The program's allocator, for servers and for what is measured in process.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 pub use appender::Appender;
 pub use book::{Book, Payer};
 pub use closed_loop::{ClosedLoop, Worker};
