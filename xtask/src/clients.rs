@@ -8,14 +8,15 @@ use std::{
 
 use anyhow::{Context as _, bail};
 
+use crate::steps;
+
 const SDK: &str = "sdks/typescript";
 const CLIENTS: [&str; 2] = ["crates/registry/tests/clients", "crates/auth/tests/clients"];
 /// Nothing here takes nearly as long; a test that hangs must end.
 const TEST_TIMEOUT: &str = "--test-timeout=180000";
 
 pub(crate) fn run() -> anyhow::Result<()> {
-    let build = ["build", "--workspace", "--bins", "--examples", "--locked"];
-    run_program(Command::new("cargo").args(build))?;
+    steps::build()?;
     sdk()?;
     CLIENTS.into_iter().try_for_each(clients)
 }

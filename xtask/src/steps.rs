@@ -45,9 +45,15 @@ pub(crate) fn lint() -> anyhow::Result<()> {
     cargo(&["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"])
 }
 
-/// Programs that tests start are built first: a test binary does not build another package's program.
+/// Programs that tests start, and the tests. All at once, since tests ask for more features of what everything stands on: apart,
+/// nearly everything would be compiled twice.
+pub(crate) fn build() -> anyhow::Result<()> {
+    cargo(&["build", "--workspace", "--bins", "--examples", "--tests", "--locked"])
+}
+
+/// Programs are built first: a test binary does not build another package's program.
 pub(crate) fn unit() -> anyhow::Result<()> {
-    cargo(&["build", "--workspace", "--bins", "--locked"])?;
+    build()?;
     let has_nextest = Command::new("cargo")
         .args(["nextest", "--version"])
         .output()
