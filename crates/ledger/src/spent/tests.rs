@@ -138,7 +138,7 @@ async fn every_id_is_known_for_ever() {
     for round in 0..3 {
         let index = SpentIndex::open(directory.path(), &log, FREEZE_IDS).unwrap();
         check(&log, &index).await;
-        let (handle, _engine) = start(&log, &index);
+        let (handle, engine) = start(&log, &index);
         open_accounts(&handle).await;
         work(&handle, round).await;
         assert_eq!(check(&log, &index).await, usize::try_from(round + 1).unwrap() * 70);
@@ -151,6 +151,9 @@ async fn every_id_is_known_for_ever() {
         }
         assert!(index.sealed() > Position::START, "{:?}", index.obstacle());
         check(&log, &index).await;
+        // Nobody else may have the directory open.
+        drop(handle);
+        engine.stopped().await.unwrap();
     }
 }
 
