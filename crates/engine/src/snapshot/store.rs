@@ -60,17 +60,7 @@ impl SnapshotStore {
         for left in self.paths().iter().filter(|path| is_unfinished(path)) {
             self.remove(left);
         }
-        for (position, path) in self.list() {
-            match self.open(log, codec, (position, &path), empty).await {
-                Ok(opened) => return Some(opened),
-                Err(cause) => {
-                    let snapshot = path.display();
-                    tracing::warn!(machine = self.name, %snapshot, %cause, "left a snapshot aside");
-                    self.set_aside(&path, &cause);
-                }
-            }
-        }
-        None
+        self.first_usable(log, codec, empty, |path, cause| self.set_aside(path, cause)).await
     }
 
     /// The same for a reader beside the one that makes snapshots: it takes nothing away, not even what is being written. One that
@@ -85,12 +75,28 @@ impl SnapshotStore {
         M: Snapshot,
         C: Codec<Event = M::Event>,
     {
+        self.first_usable(log, codec, empty, |_, _| ()).await
+    }
+
+    /// From the newest to the oldest. What becomes of those that cannot be used is told by `unusable`.
+    async fn first_usable<M, C>(
+        &self,
+        log: &SharedLog,
+        codec: &C,
+        empty: &impl Fn() -> M,
+        unusable: impl Fn(&Path, &Unusable),
+    ) -> Option<Opened<M>>
+    where
+        M: Snapshot,
+        C: Codec<Event = M::Event>,
+    {
         for (position, path) in self.list() {
             match self.open(log, codec, (position, &path), empty).await {
                 Ok(opened) => return Some(opened),
                 Err(cause) => {
                     let snapshot = path.display();
-                    tracing::warn!(view = self.name, %snapshot, %cause, "did not read a snapshot");
+                    tracing::warn!(machine = self.name, %snapshot, %cause, "left a snapshot aside");
+                    unusable(&path, &cause);
                 }
             }
         }
