@@ -1,18 +1,14 @@
 //! Certificates that are replaced on disk are used without being told: whoever renews them need not know of the gateway.
 
-use std::{
-    path::{Path, PathBuf},
-    time::SystemTime,
-};
+use std::path::PathBuf;
+
+use lombard_chassis::FileStamps;
 
 use crate::{
     Config,
     settings::{self, CertificateSettings, UpstreamSettings},
     worker::Shared,
 };
-
-/// A file as it was last seen; nothing where it could not be looked at.
-type Stamp = (PathBuf, Option<(SystemTime, u64)>);
 
 /// Looks at the files of TLS for ever, and applies the configuration in use again when one has changed. Files that do not fit
 /// together change nothing: whoever replaces two of them is seen between the one and the other.
@@ -32,19 +28,8 @@ pub(crate) async fn follow(shared: &Shared) {
     }
 }
 
-fn stamps(config: &Config) -> Vec<Stamp> {
-    files(config)
-        .into_iter()
-        .map(|path| {
-            let stamp = stamp(&path);
-            (path, stamp)
-        })
-        .collect()
-}
-
-fn stamp(path: &Path) -> Option<(SystemTime, u64)> {
-    let metadata = std::fs::metadata(path).ok()?;
-    Some((metadata.modified().ok()?, metadata.len()))
+fn stamps(config: &Config) -> FileStamps {
+    FileStamps::of(files(config))
 }
 
 fn files(config: &Config) -> Vec<PathBuf> {

@@ -1,14 +1,9 @@
 //! Certificates and authorities that are replaced on disk are used without being told: whoever renews them need not know of this
 //! server. Connections that are there go on; which authorities count is asked at each request.
 
-use std::{path::PathBuf, time::SystemTime};
-
-use lombard_chassis::tls::ServerCertificate;
+use lombard_chassis::{FileStamps, tls::ServerCertificate};
 
 use super::{ClientCertificates, MtlsConfig};
-
-/// A file as it was last seen; nothing where it could not be looked at.
-type Stamp<'a> = (&'a PathBuf, Option<(SystemTime, u64)>);
 
 /// Looks at the files for ever. Those that do not fit together change nothing: whoever replaces two of them is seen between the one
 /// and the other.
@@ -17,10 +12,10 @@ pub(crate) async fn follow(
     shown: Option<&ServerCertificate>,
     clients: &ClientCertificates,
 ) {
-    let mut seen = stamps(config);
+    let mut seen = FileStamps::of(config.files().cloned());
     loop {
         tokio::time::sleep(config.files_check()).await;
-        let now = stamps(config);
+        let now = FileStamps::of(config.files().cloned());
         if now == seen {
             continue;
         }
@@ -33,12 +28,4 @@ pub(crate) async fn follow(
             Err(error) => tracing::warn!(error, "the new authorities of clients are not used"),
         }
     }
-}
-
-fn stamps(config: &MtlsConfig) -> Vec<Stamp<'_>> {
-    let stamp = |path: &PathBuf| {
-        let metadata = std::fs::metadata(path).ok()?;
-        Some((metadata.modified().ok()?, metadata.len()))
-    };
-    config.files().map(|path| (path, stamp(path))).collect()
 }
