@@ -41,8 +41,8 @@ impl Protocol for Session {
         self.receive(request)
     }
 
-    fn only_name(&self) -> Option<&str> {
-        self.only_name()
+    fn wanted(&self, kind: Kind) -> Option<Wanted<'_>> {
+        self.wanted(kind)
     }
 
     fn due(&mut self, view: &RegistryView) -> Vec<DiscoveryResponse> {
@@ -80,8 +80,8 @@ impl Protocol for Delta {
         self.receive(request)
     }
 
-    fn only_name(&self) -> Option<&str> {
-        self.only_name()
+    fn wanted(&self, kind: Kind) -> Option<Wanted<'_>> {
+        self.wanted(kind)
     }
 
     fn due(&mut self, view: &RegistryView) -> Vec<DeltaDiscoveryResponse> {

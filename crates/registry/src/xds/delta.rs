@@ -119,11 +119,9 @@ impl Delta {
         Some(News { nonce: self.nonces.to_string(), ..news })
     }
 
-    /// The only service whose changes concern this stream; `None` where it is more than one, or none yet.
-    pub(super) fn only_name(&self) -> Option<&str> {
-        let wants_all = self.subscriptions.values().any(|subscription| subscription.is_all);
-        let names = self.subscriptions.get(&Kind::Endpoints).map(|wanted| &wanted.names)?;
-        names.first().filter(|_| names.len() == 1 && !wants_all).map(String::as_str)
+    pub(super) fn wanted(&self, kind: Kind) -> Option<Wanted<'_>> {
+        let Subscription { names, is_all, .. } = self.subscriptions.get(&kind)?;
+        Wanted::some(names, *is_all)
     }
 }
 
@@ -171,6 +169,7 @@ mod tests {
     use lombard_proto::rpc::Status;
 
     use super::*;
+    use crate::xds::protocol::Protocol as _;
 
     fn request(kind: Kind, subscribe: &[&str], unsubscribe: &[&str]) -> DeltaDiscoveryRequest {
         let owned = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();

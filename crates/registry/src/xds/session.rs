@@ -63,9 +63,8 @@ impl Session {
     }
 
     pub(super) fn wanted(&self, kind: Kind) -> Option<Wanted<'_>> {
-        let subscription = self.subscriptions.get(&kind)?;
-        let Subscription { names, is_all, .. } = subscription;
-        (*is_all || !names.is_empty()).then_some(Wanted { names, is_all: *is_all })
+        let Subscription { names, is_all, .. } = self.subscriptions.get(&kind)?;
+        Wanted::some(names, *is_all)
     }
 
     /// Whether an answer that shows this is to be sent, and with which nonce.
@@ -80,13 +79,6 @@ impl Session {
         (subscription.shown, subscription.nonce) = (Some(shown), Some(nonce.clone()));
         Some(nonce)
     }
-
-    /// The only service whose changes concern this stream; `None` where it is more than one, or none yet.
-    pub(super) fn only_name(&self) -> Option<&str> {
-        let wants_all = self.subscriptions.values().any(|subscription| subscription.is_all);
-        let names = self.subscriptions.get(&Kind::Endpoints).map(|wanted| &wanted.names)?;
-        names.first().filter(|_| names.len() == 1 && !wants_all).map(String::as_str)
-    }
 }
 
 #[cfg(test)]
@@ -94,6 +86,7 @@ mod tests {
     use lombard_proto::rpc::Status;
 
     use super::*;
+    use crate::xds::protocol::Protocol as _;
 
     fn request(kind: Kind, names: &[&str], nonce: &str) -> DiscoveryRequest {
         DiscoveryRequest {
