@@ -8,8 +8,9 @@ use http::{HeaderMap, HeaderValue, header};
 use lombard_chassis::{Path, Problem};
 use lombard_registry_core::InstanceKey;
 use lombard_types::Timestamp;
+use serde_json::Value;
 
-use super::definition::service_name;
+use super::{definition::service_name, xml};
 use crate::{
     consul::{
         answer::{Refused, json},
@@ -17,7 +18,7 @@ use crate::{
     },
     problem,
     rest::Api,
-    view::eureka::{self, Vip},
+    view::eureka::Vip,
 };
 
 /// `GET /apps`.
@@ -46,7 +47,7 @@ pub(super) async fn delta(
     let form = Form::of(&headers)?;
     api.reach_start().await?;
     let since = Timestamp::from_system_time(SystemTime::now() - DELTA);
-    Ok(form.answer(api.view.read(|view| view.eureka_delta(since))))
+    Ok(form.answer(&api.view.read(|view| view.eureka_delta(since))))
 }
 
 /// `GET /apps/{app}`.
@@ -60,7 +61,7 @@ pub(super) async fn one(
     api.reach_start().await?;
     let service = service_name(&path.0)?;
     let found = api.view.read(|view| view.eureka_application(&service));
-    found.map(|body| form.answer(body)).ok_or_else(|| not_found("application").into())
+    found.map(|value| form.answer(&value)).ok_or_else(|| not_found("application").into())
 }
 
 /// `GET /apps/{app}/{id}`.
@@ -120,8 +121,8 @@ async fn with_vip(
 ) -> Result<Response, Refused> {
     let form = Form::of(headers)?;
     api.reach_start().await?;
-    let found: Option<Bytes> = api.view.read(|view| view.eureka_with_vip(vip));
-    found.map(|body| form.answer(body)).ok_or_else(|| not_found("virtual address").into())
+    let found = api.view.read(|view| view.eureka_with_vip(vip));
+    found.map(|value| form.answer(&value)).ok_or_else(|| not_found("virtual address").into())
 }
 
 impl Api {
@@ -132,7 +133,7 @@ impl Api {
     ) -> Result<Response, Refused> {
         self.reach_start().await?;
         let found = self.view.read(|view| view.eureka_instance(key));
-        found.map(|body| form.answer(body)).ok_or_else(|| not_found("instance").into())
+        found.map(|value| form.answer(&value)).ok_or_else(|| not_found("instance").into())
     }
 }
 
@@ -162,12 +163,11 @@ impl Form {
         }
     }
 
-    /// What is encoded in JSON.
-    fn answer(self, body: Bytes) -> Response {
-        match self {
-            Self::Json => json(body),
-            Self::Xml => self.respond(eureka::in_xml(&body)),
-        }
+    fn answer(self, value: &Value) -> Response {
+        self.respond(match self {
+            Self::Json => value.to_string().into(),
+            Self::Xml => xml::write(value),
+        })
     }
 
     /// What is encoded in this form already.

@@ -1,8 +1,7 @@
 //! What Eureka's clients speak (version 1 of its REST interface, in JSON or XML), beside Consul's on the same port.
 //!
 //! An application is a service of ours, in small letters; a lease is a lease. What only Eureka knows about an instance, such as
-//! its status page, is kept with it and answered as it came. Deltas are not served: clients fetch everything then, which is
-//! encoded once a change.
+//! its status page, is kept with it and answered as it came. All applications together are encoded once a change.
 
 mod applications;
 pub(crate) mod definition;

@@ -2,16 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use bytes::Bytes;
 use lombard_registry_core::{Instance, InstanceKey, Mode, Scheme, Service, Services};
 use lombard_types::{InstanceId, ServiceName, Timestamp};
 use serde_json::{Value, json};
 
-use super::{bodies::encode, consul::CHECK_ID, recent::Recent};
-use crate::eureka::{
-    profile::{PROFILE, Profile},
-    xml,
-};
+use super::{consul::CHECK_ID, recent::Recent};
+use crate::eureka::profile::{PROFILE, Profile};
 
 /// A name under which instances of one or more applications are found.
 #[derive(Clone, Copy, Debug)]
@@ -21,20 +17,13 @@ pub(crate) enum Vip<'a> {
 }
 
 /// `GET /apps`.
-pub(super) fn applications(services: &Services) -> Bytes {
-    encode(&applications_value(services, |_, _| true).0)
-}
-
-/// The same answer in XML.
-pub(crate) fn in_xml(json: &Bytes) -> Bytes {
-    // It was encoded here, so it is always read.
-    let value: Value = serde_json::from_slice(json).unwrap_or_default();
-    xml::write(&value)
+pub(super) fn applications(services: &Services) -> Value {
+    chosen(services, |_, _| true).0
 }
 
 /// `GET /apps/delta`: what changed lately, each instance once, as it is now or as it was when it went. Clients take it over
 /// what they have, compare the hash, and fetch everything where it is another.
-pub(super) fn delta(services: &Services, recent: &Recent, since: Timestamp) -> Bytes {
+pub(super) fn delta(services: &Services, recent: &Recent, since: Timestamp) -> Value {
     let mut changed: BTreeMap<&ServiceName, Vec<Value>> = BTreeMap::new();
     for (key, (is_new, gone)) in recent.since(since) {
         let (instance, action) = match (services.instance(key), gone) {
@@ -50,11 +39,11 @@ pub(super) fn delta(services: &Services, recent: &Recent, since: Timestamp) -> B
     }
     let applications: Vec<Value> =
         changed.into_iter().map(|(name, instances)| application_value(name, instances)).collect();
-    encode(&json!({ "applications": {
+    json!({ "applications": {
         "versions__delta": services.index().to_string(),
         "apps__hashcode": hash(&statuses(services)),
         "application": applications,
-    } }))
+    } })
 }
 
 /// How many instances have which status.
@@ -73,7 +62,7 @@ fn hash(statuses: &BTreeMap<&'static str, usize>) -> String {
 }
 
 /// `GET /vips/{vip}` and `/svips/{vip}`; `None` where nobody has it.
-pub(super) fn with_vip(services: &Services, vip: Vip<'_>) -> Option<Bytes> {
+pub(super) fn with_vip(services: &Services, vip: Vip<'_>) -> Option<Value> {
     let has_it = |name: &ServiceName, instance: &Instance| {
         let profile = Profile::of(instance);
         let (given, wanted) = match vip {
@@ -84,25 +73,25 @@ pub(super) fn with_vip(services: &Services, vip: Vip<'_>) -> Option<Bytes> {
         };
         given.is_some_and(|given| given.split(',').any(|each| each == wanted))
     };
-    let (value, count) = applications_value(services, has_it);
-    (count > 0).then(|| encode(&value))
+    let (value, count) = chosen(services, has_it);
+    (count > 0).then_some(value)
 }
 
 /// `GET /apps/{app}`; `None` where there is none.
-pub(super) fn application(name: &ServiceName, service: Option<&Service>) -> Option<Bytes> {
+pub(super) fn application(name: &ServiceName, service: Option<&Service>) -> Option<Value> {
     let instances = service?.instances();
     let instances = instances.map(|(id, instance)| instance_value(name, id, instance)).collect();
-    Some(encode(&json!({ "application": application_value(name, instances) })))
+    Some(json!({ "application": application_value(name, instances) }))
 }
 
 /// `GET /apps/{app}/{id}`; `None` where there is none.
-pub(super) fn instance(services: &Services, key: &InstanceKey) -> Option<Bytes> {
+pub(super) fn instance(services: &Services, key: &InstanceKey) -> Option<Value> {
     let found = services.instance(key)?;
-    Some(encode(&json!({ "instance": instance_value(&key.service, &key.instance, found) })))
+    Some(json!({ "instance": instance_value(&key.service, &key.instance, found) }))
 }
 
 /// Those that are chosen, and how many.
-fn applications_value(
+fn chosen(
     services: &Services,
     is_chosen: impl Fn(&ServiceName, &Instance) -> bool,
 ) -> (Value, usize) {

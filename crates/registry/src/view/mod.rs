@@ -17,12 +17,14 @@ use bytes::Bytes;
 use lombard_engine::{At, View};
 use lombard_registry_core::{Event, InstanceKey, Liveness, Recorded, Service, Services};
 use lombard_types::{InstanceId, Position, ServiceName, Timestamp};
+use serde_json::Value;
 
 use self::{
     consul::Filter, departed::Departed, encoded::Encoded, history::History, lookup::Lookup,
     recent::Recent,
 };
 use crate::{
+    eureka::xml,
     lessor::Lessor,
     prober::Prober,
     watch::{Topic, Watches},
@@ -216,29 +218,30 @@ impl RegistryView {
 
     /// All services in Eureka's form.
     pub(crate) fn eureka_applications(&self) -> Bytes {
-        self.bodies.applications.get_or_init(|| eureka::applications(&self.services)).clone()
+        let encode = || bodies::encode(&eureka::applications(&self.services));
+        self.bodies.applications.get_or_init(encode).clone()
     }
 
     /// The same in XML.
     pub(crate) fn eureka_applications_xml(&self) -> Bytes {
-        let encode = || eureka::in_xml(&self.eureka_applications());
+        let encode = || xml::write(&eureka::applications(&self.services));
         self.bodies.applications_xml.get_or_init(encode).clone()
     }
 
     /// What changed since then, in Eureka's form.
-    pub(crate) fn eureka_delta(&self, since: Timestamp) -> Bytes {
+    pub(crate) fn eureka_delta(&self, since: Timestamp) -> Value {
         eureka::delta(&self.services, &self.recent, since)
     }
 
-    pub(crate) fn eureka_application(&self, name: &ServiceName) -> Option<Bytes> {
+    pub(crate) fn eureka_application(&self, name: &ServiceName) -> Option<Value> {
         eureka::application(name, self.services.get(name))
     }
 
-    pub(crate) fn eureka_instance(&self, key: &InstanceKey) -> Option<Bytes> {
+    pub(crate) fn eureka_instance(&self, key: &InstanceKey) -> Option<Value> {
         eureka::instance(&self.services, key)
     }
 
-    pub(crate) fn eureka_with_vip(&self, vip: eureka::Vip<'_>) -> Option<Bytes> {
+    pub(crate) fn eureka_with_vip(&self, vip: eureka::Vip<'_>) -> Option<Value> {
         eureka::with_vip(&self.services, vip)
     }
 
